@@ -1,0 +1,27 @@
+"""apnet_fast: ApogeeNet over the whole APOGEE survey.
+
+    net = apnet_fast.ApogeeNet.load("weights.safetensors", recipe="dr19", device="cpu")
+    labels = net.predict(flux, error)            # (n, 8575) arrays in, structured array out
+
+`ApogeeNet` is imported on first use, so that reader processes, which need
+neither torch nor numba, start fast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apnet_fast._version import __version__
+
+if TYPE_CHECKING:
+    from apnet_fast.api import ApogeeNet
+
+__all__ = ["ApogeeNet", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ApogeeNet":
+        from apnet_fast.api import ApogeeNet
+
+        return ApogeeNet
+    raise AttributeError(f"module 'apnet_fast' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The catalogues: columns, rows, and their FITS form."""

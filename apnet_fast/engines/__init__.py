@@ -1,0 +1,33 @@
+"""Engines: how a recipe's predictions are computed. `create_engine` makes one by name."""
+
+from __future__ import annotations
+
+from apnet_fast.engines.base import Engine
+from apnet_fast.engines.cpu import CpuEngine
+from apnet_fast.engines.null import NullEngine
+from apnet_fast.engines.reference import ReferenceEngine
+from apnet_fast.errors import UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.recipes import Recipe
+
+__all__ = ["ENGINES", "CpuEngine", "Engine", "NullEngine", "ReferenceEngine", "create_engine"]
+
+ENGINES: dict[str, type[Engine]] = {
+    engine.name: engine for engine in (CpuEngine, ReferenceEngine, NullEngine)
+}
+
+
+def create_engine(
+    name: str, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
+) -> Engine:
+    """The engine of that name, with its weights loaded; "auto" is the fastest for the device.
+
+    Raises UsageError for an unknown engine or a precision it does not have.
+    """
+    if name == "auto":
+        name = "cpu"
+    if name not in ENGINES:
+        raise UsageError(
+            "unknown engine", got=repr(name), expected=" | ".join(["auto", *ENGINES]), remedy="--engine auto"
+        )
+    return ENGINES[name](checkpoint, recipe, device=device, precision=precision)

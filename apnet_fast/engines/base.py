@@ -1,0 +1,85 @@
+"""What every engine is: cleaned spectra and noise keys in, predictions out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.errors import UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.recipes import Predictions, Recipe
+
+# Below this the pooled length would exceed the convs' output and the network would see repeated values only.
+_FEWEST_PIXELS = 64
+
+
+class Engine(ABC):
+    """Computes a recipe's predictions.
+
+    Every engine keeps one promise: the predictions of a spectrum depend on its flux, error and key, on
+    the weights, recipe, draws and precision, and on nothing else; above all not on the other spectra of the batch.
+    """
+
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str, precision: str) -> None:
+        if precision not in self.precisions:
+            raise UsageError(
+                f"engine {self.name} cannot compute in this precision",
+                got=precision,
+                expected=" | ".join(self.precisions),
+                remedy=f"--precision {self.precisions[0]}, or another --engine",
+            )
+        self.checkpoint = checkpoint
+        self.recipe = recipe
+        self.device = device
+        self.precision = precision
+
+    def predict(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+    ) -> Predictions:
+        """Labels of n spectra and of their noise realisations.
+
+        Parameters
+        ----------
+        flux, error: float32 (n, pixels), as read: any coding of missing pixels that `Recipe.clean_up` knows.
+        keys: uint64 (n,) from `philox.noise_keys`.
+        draws: noise realisations a spectrum; 0 only where the recipe allows it.
+
+        Raises
+        ------
+        UsageError for shapes that do not fit together, or a number of draws the recipe cannot use.
+        """
+        self.recipe.check_draws(draws)
+        flux = np.asarray(flux, dtype=np.float32)
+        error = np.asarray(error, dtype=np.float32)
+        if flux.ndim != 2 or flux.shape != error.shape or len(keys) != len(flux):
+            raise UsageError(
+                "flux, error and keys do not fit together",
+                got=f"flux {flux.shape}, error {error.shape}, {len(keys)} keys",
+                expected="flux and error (n, pixels) and n keys",
+            )
+        if flux.shape[1] < _FEWEST_PIXELS:
+            raise UsageError(
+                "spectra are too short", got=f"{flux.shape[1]} pixels", expected="8575 for apStar"
+            )
+        flux, error = self.recipe.clean_up(flux, error)
+        return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws)
+
+    @abstractmethod
+    def _predict(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+    ) -> Predictions:
+        """As `predict`, with checked arguments and cleaned flux and error; n may be 0."""

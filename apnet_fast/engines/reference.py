@@ -1,0 +1,86 @@
+"""The reference engine: a recipe in plain torch, one spectrum at a time, short enough to check by eye.
+
+Fast engines are held to this one. `fp64` is the truth; `fp32` is what the upstream code computes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from apnet_fast.engines.base import Engine
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.philox import normals
+from apnet_fast.recipes import Predictions, Recipe, percentile_rank
+
+
+def percentile(values: Tensor, quantile: float) -> Tensor:
+    """Linear-interpolated quantile over the last axis, kept as length 1; the arithmetic of torch.quantile.
+
+    The rank is float32 in every precision, so that float64 has the same definition.
+    """
+    rank = percentile_rank(values.shape[-1], quantile)
+    ordered = values.sort(dim=-1).values
+    low, high = ordered[..., rank.lower, None], ordered[..., rank.upper, None]
+    return torch.lerp(low, high, torch.tensor(rank.fraction, dtype=values.dtype, device=values.device))
+
+
+def process(flux: Tensor, recipe: Recipe) -> Tensor:
+    """Floor, natural log, clip: flux (rows, pixels) to network input, same shape.
+
+    One percentile a row, or one over all rows, as the recipe says; row 0 is the clean spectrum and always
+    has its own.
+    """
+    log_flux = torch.log(torch.clamp(flux, min=recipe.floor))
+    if recipe.percentile_over == "spectrum" and len(log_flux) > 1:
+        clean_limit = percentile(log_flux[:1], recipe.quantile)
+        draws_limit = percentile(log_flux[1:].flatten(), recipe.quantile)
+        limit = torch.cat([clean_limit, draws_limit.expand(len(log_flux) - 1, 1)])
+    else:
+        limit = percentile(log_flux, recipe.quantile)
+    return torch.minimum(log_flux, limit + recipe.clip)
+
+
+def realisations(flux: Tensor, error: Tensor, noise: Tensor) -> Tensor:
+    """Row 0 the spectrum itself, then flux + error * noise: (pixels,), (pixels,), (draws, pixels) to (1+draws, pixels)."""
+    return torch.cat([flux[None], flux + error * noise])
+
+
+class ReferenceEngine(Engine):
+    """Plain torch, no batching over spectra; runs on any torch device."""
+
+    name: ClassVar[str] = "reference"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp64")
+
+    def __init__(
+        self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
+    ) -> None:
+        super().__init__(checkpoint, recipe, device=device, precision=precision)
+        self.dtype = torch.float64 if precision == "fp64" else torch.float32
+        self.network = checkpoint.module(self.dtype).to(device)
+
+    def _predict(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+    ) -> Predictions:
+        labels = np.empty((len(flux), 1 + draws, 3), dtype=torch.empty(0, dtype=self.dtype).numpy().dtype)
+        for i in range(len(flux)):
+            noise = normals(keys[i : i + 1], draws, flux.shape[1])[0]
+            labels[i] = self._one(self._tensor(flux[i]), self._tensor(error[i]), self._tensor(noise))
+        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+
+    @torch.inference_mode()
+    def _one(self, flux: Tensor, error: Tensor, noise: Tensor) -> NDArray:
+        log_flux = process(realisations(flux, error, noise), self.recipe)
+        outputs = self.network(log_flux[:, None, :])
+        return self.checkpoint.scaling.unscale(outputs).cpu().numpy()
+
+    def _tensor(self, values: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, self.dtype)

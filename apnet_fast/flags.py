@@ -1,0 +1,324 @@
+"""Result flags: the tables of bits, and the numba packers that set them in one pass.
+
+Two tables. `PAGE` is the table of the DR19 page (12 bits; the conditions are those of
+Astra's ApogeeNet v2 without its two bugs). `ASTRA_06` is what the released DR19 file
+holds (4 bits). `python -m apnet_fast.flags` prints both.
+
+All conditions are evaluated on the values as the catalogue stores them (float32), so a
+reader can recompute every bit from the file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Bit:
+    """One bit: number, name, what it says, and the exact condition that sets it."""
+
+    number: int
+    name: str
+    description: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class FlagTable:
+    """A named set of bits, and which of them make `flag_warn` and `flag_bad`."""
+
+    name: str
+    source: str
+    bits: tuple[Bit, ...]
+    warn: tuple[str, ...]
+    bad: tuple[str, ...]
+
+    def mask(self, *names: str) -> int:
+        """Integer with the named bits set. KeyError for a name the table lacks."""
+        numbers = {bit.name: bit.number for bit in self.bits}
+        return sum(1 << numbers[name] for name in names)
+
+    def names(self, value: int) -> list[str]:
+        """Names of the bits set in a `result_flags` value."""
+        return [bit.name for bit in self.bits if value >> bit.number & 1]
+
+    def text(self) -> str:
+        """The table as printed by `python -m apnet_fast.flags`."""
+        rows = [("bit", "value", "name", "in", "condition", "description")]
+        for bit in self.bits:
+            roles = [
+                role for role, names in (("warn", self.warn), ("bad", self.bad)) if bit.name in names
+            ]
+            rows.append(
+                (
+                    str(bit.number),
+                    str(1 << bit.number),
+                    bit.name,
+                    "+".join(roles),
+                    bit.condition,
+                    bit.description,
+                )
+            )
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([f"result_flags, table {self.name} ({self.source})", *lines])
+
+
+PAGE = FlagTable(
+    name="page",
+    source="DR19 ApogeeNet page; recipe dr19",
+    bits=(
+        Bit(
+            0,
+            "TEFF_UNRELIABLE",
+            "Effective temperature is unreliable",
+            "teff NaN, log10(teff) < 3.1 or > 4.7",
+        ),
+        Bit(1, "LOGG_UNRELIABLE", "Surface gravity is unreliable", "logg NaN, < -1.5 or > 6"),
+        Bit(
+            2,
+            "FE_H_UNRELIABLE",
+            "Metallicity is unreliable",
+            "fe_h NaN, < -2 or > 0.5, or log10(teff) > 3.82",
+        ),
+        Bit(
+            3,
+            "E_TEFF_UNRELIABLE",
+            "Error on effective temperature is unreliable",
+            "raw_e_teff NaN, or median of draws: log10(teff) < 3.1 or > 4.7",
+        ),
+        Bit(
+            4,
+            "E_LOGG_UNRELIABLE",
+            "Error on surface gravity is unreliable",
+            "raw_e_logg NaN, or median of draws: logg < -1.5 or > 6",
+        ),
+        Bit(
+            5,
+            "E_FE_H_UNRELIABLE",
+            "Error on metallicity is unreliable",
+            "raw_e_fe_h NaN, or median of draws: fe_h < -2 or > 0.5, or log10(teff) > 3.82",
+        ),
+        Bit(6, "E_TEFF_LARGE", "Error on effective temperature is large", "log10(raw_e_teff) > 2.7"),
+        Bit(7, "E_LOGG_LARGE", "Error on surface gravity is large", "raw_e_logg > 0.3"),
+        Bit(8, "E_FE_H_LARGE", "Error on metallicity is large", "raw_e_fe_h > 0.5"),
+        Bit(
+            9,
+            "MISSING_PHOTOMETRY",
+            "Missing photometry",
+            "the network uses photometry and a magnitude or the parallax is missing",
+        ),
+        Bit(
+            10,
+            "RESULT_UNRELIABLE",
+            "Stellar parameters are knowingly unreliable",
+            "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6, where photometry is known",
+        ),
+        Bit(11, "NO_RESULT", "Spectrum could not be read or used", "no labels: see quarantine.parquet"),
+    ),
+    warn=("E_TEFF_LARGE", "E_LOGG_LARGE", "E_FE_H_LARGE", "MISSING_PHOTOMETRY"),
+    bad=(
+        "TEFF_UNRELIABLE",
+        "LOGG_UNRELIABLE",
+        "FE_H_UNRELIABLE",
+        "E_TEFF_UNRELIABLE",
+        "E_LOGG_UNRELIABLE",
+        "E_FE_H_UNRELIABLE",
+        "RESULT_UNRELIABLE",
+        "NO_RESULT",
+    ),
+)
+
+ASTRA_06 = FlagTable(
+    name="astra-0.6",
+    source="Astra 0.6.0 apply_result_flags, as PostgreSQL orders NaN; recipe astra-0.6",
+    bits=(
+        Bit(0, "RUNTIME_EXCEPTION", "Exception raised during runtime", "no labels: see quarantine.parquet"),
+        Bit(
+            1,
+            "UNRELIABLE_TEFF",
+            "teff is outside the range 1700 K to 100,000 K",
+            "teff < 1700 or > 100000 or NaN",
+        ),
+        Bit(2, "UNRELIABLE_LOGG", "logg is outside the range -1 to 10", "logg < -1 or > 10 or NaN"),
+        Bit(
+            3,
+            "UNRELIABLE_FE_H",
+            "teff < 3200 K or logg > 5 or fe_h is outside the range -4 to 2",
+            "teff < 3200, logg > 5, fe_h < -4 or > 2, or NaN",
+        ),
+    ),
+    warn=("UNRELIABLE_FE_H",),
+    bad=("RUNTIME_EXCEPTION", "UNRELIABLE_TEFF", "UNRELIABLE_LOGG", "UNRELIABLE_FE_H"),
+)
+
+NO_RESULT_ONLY = FlagTable(
+    name="no-result",
+    source="upstream package sets no flags; recipe bossnet-2",
+    bits=PAGE.bits[11:],
+    warn=(),
+    bad=("NO_RESULT",),
+)
+
+_PAGE_WARN = PAGE.mask(*PAGE.warn)
+_PAGE_BAD = PAGE.mask(*PAGE.bad)
+_ASTRA_WARN = ASTRA_06.mask(*ASTRA_06.warn)
+_ASTRA_BAD = ASTRA_06.mask(*ASTRA_06.bad)
+_NO_RESULT = PAGE.mask("NO_RESULT")
+_RUNTIME_EXCEPTION = ASTRA_06.mask("RUNTIME_EXCEPTION")
+
+Flags = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]
+
+
+@njit(cache=True)
+def _label_bits(teff, logg, fe_h):  # type: ignore[no-untyped-def]
+    """Bits 0-2 of the page from one set of labels; written so that NaN fails every range."""
+    log_teff = math.log10(teff) if teff > 0 else -math.inf
+    if math.isnan(teff):
+        log_teff = math.nan
+    bits = 0
+    if not (3.1 <= log_teff <= 4.7):
+        bits |= 1
+    if not (-1.5 <= logg <= 6.0):
+        bits |= 2
+    if not (-2.0 <= fe_h <= 0.5) or not (log_teff <= 3.82):
+        bits |= 4
+    return bits
+
+
+@njit(cache=True)
+def _pack_page(labels, medians, raw_errors, missing_photometry, knowingly_unreliable, no_result):  # type: ignore[no-untyped-def]
+    n = labels.shape[0]
+    flags = np.zeros(n, dtype=np.int64)
+    warn = np.zeros(n, dtype=np.bool_)
+    bad = np.zeros(n, dtype=np.bool_)
+    for i in range(n):
+        if no_result[i]:
+            value = _NO_RESULT
+        else:
+            value = _label_bits(labels[i, 0], labels[i, 1], labels[i, 2])
+            value |= _label_bits(medians[i, 0], medians[i, 1], medians[i, 2]) << 3
+            for j in range(3):
+                if math.isnan(raw_errors[i, j]):
+                    value |= 1 << (3 + j)
+            if raw_errors[i, 0] > 0 and math.log10(raw_errors[i, 0]) > 2.7:
+                value |= 1 << 6
+            if raw_errors[i, 1] > 0.3:
+                value |= 1 << 7
+            if raw_errors[i, 2] > 0.5:
+                value |= 1 << 8
+            if missing_photometry[i]:
+                value |= 1 << 9
+            if knowingly_unreliable[i]:
+                value |= 1 << 10
+        flags[i] = value
+        warn[i] = (value & _PAGE_WARN) != 0
+        bad[i] = (value & _PAGE_BAD) != 0
+    return flags, warn, bad
+
+
+@njit(cache=True)
+def _pack_astra_06(labels, no_result):  # type: ignore[no-untyped-def]
+    n = labels.shape[0]
+    flags = np.zeros(n, dtype=np.int64)
+    warn = np.zeros(n, dtype=np.bool_)
+    bad = np.zeros(n, dtype=np.bool_)
+    for i in range(n):
+        teff, logg, fe_h = labels[i, 0], labels[i, 1], labels[i, 2]
+        if no_result[i]:
+            value = _RUNTIME_EXCEPTION
+        else:
+            value = 0
+            # PostgreSQL orders NaN above every number, so NaN exceeds each upper limit.
+            if teff < 1700.0 or not (teff <= 100000.0):
+                value |= 2
+            if logg < -1.0 or not (logg <= 10.0):
+                value |= 4
+            if teff < 3200.0 or not (logg <= 5.0) or fe_h < -4.0 or not (fe_h <= 2.0):
+                value |= 8
+        flags[i] = value
+        warn[i] = (value & _ASTRA_WARN) != 0
+        bad[i] = (value & _ASTRA_BAD) != 0
+    return flags, warn, bad
+
+
+def _stored(values: NDArray) -> NDArray[np.float64]:
+    """Values as the catalogue's float32 columns give them back, in float64 for exact comparisons."""
+    return np.ascontiguousarray(np.asarray(values, dtype=np.float32), dtype=np.float64)
+
+
+def pack_page(
+    labels: NDArray,
+    medians: NDArray,
+    raw_errors: NDArray,
+    no_result: NDArray[np.bool_],
+    missing_photometry: NDArray[np.bool_] | None = None,
+    knowingly_unreliable: NDArray[np.bool_] | None = None,
+) -> Flags:
+    """`result_flags`, `flag_warn`, `flag_bad` by the page's 12 bits.
+
+    Parameters
+    ----------
+    labels: (n, 3) reported teff [K], logg [log10(cm/s^2)], fe_h [dex].
+    medians: (n, 3) medians of the draws, same columns.
+    raw_errors: (n, 3) raw errors, same columns and units.
+    no_result: bool (n,), spectra without labels; they carry NO_RESULT and nothing else.
+    missing_photometry: bool (n,), only for networks that use photometry; default none missing.
+    knowingly_unreliable: bool (n,) from `knowingly_unreliable_photometry`; default none.
+
+    Returns
+    -------
+    int64 (n,), bool (n,), bool (n,).
+
+    Definition: DR19 ApogeeNet page, section Flags; numbers from Astra 0.6.0 ApogeeNetV2.apply_flags.
+    """
+    none = np.zeros(len(labels), dtype=bool)
+    return _pack_page(
+        _stored(labels),
+        _stored(medians),
+        _stored(raw_errors),
+        none if missing_photometry is None else missing_photometry,
+        none if knowingly_unreliable is None else knowingly_unreliable,
+        no_result,
+    )
+
+
+def pack_astra_06(labels: NDArray, no_result: NDArray[np.bool_]) -> Flags:
+    """`result_flags`, `flag_warn`, `flag_bad` by the 4 bits of the released DR19 file.
+
+    labels: (n, 3) teff [K], logg, fe_h; no_result: bool (n,). Returns int64, bool and bool (n,).
+    Definition: Astra 0.6.0, `ApogeeNet.result_flags` and `apply_result_flags`.
+    """
+    return _pack_astra_06(_stored(labels), no_result)
+
+
+def pack_no_result(no_result: NDArray[np.bool_]) -> Flags:
+    """Only NO_RESULT (bit 11 of the page), which is bad; for recipes that define no flags."""
+    return np.where(no_result, _NO_RESULT, 0).astype(np.int64), np.zeros_like(no_result), no_result.copy()
+
+
+def knowingly_unreliable_photometry(
+    rp_mag: NDArray, h_mag: NDArray, k_mag: NDArray, plx: NDArray
+) -> NDArray[np.bool_]:
+    """Where colour and absolute magnitude say that the stellar parameters are not to be trusted.
+
+    Gaia RP, 2MASS H and K [mag] and parallax [mas], each (n,). Condition of RESULT_UNRELIABLE:
+    RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6 (Astra 0.6.0 ApogeeNetV2, on magnitudes instead of
+    the normalised values that its code passes by mistake). False where a value is missing or plx <= 0.
+    """
+    rp, h, k, parallax = (np.asarray(values, dtype=np.float64) for values in (rp_mag, h_mag, k_mag, plx))
+    known = np.isfinite(rp) & np.isfinite(h) & np.isfinite(k) & (parallax > 0)
+    distance_modulus = 5 * np.log10(1000 / np.where(known, parallax, 1.0)) - 5
+    return known & (rp - k > 2.3) & (h - distance_modulus > 6)
+
+
+if __name__ == "__main__":
+    print("\n\n".join(table.text() for table in (PAGE, ASTRA_06, NO_RESULT_ONLY)))

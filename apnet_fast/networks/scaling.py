@@ -1,0 +1,33 @@
+"""How normalised network outputs become physical labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelScaling:
+    """label = output * std + mean, one value a label, in the order of `names`."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def unscale(self, outputs: Tensor) -> Tensor:
+        """Network outputs (..., 3) to labels, same dtype; two roundings, as upstream: no fused multiply-add."""
+        std = torch.tensor(self.std, dtype=outputs.dtype, device=outputs.device)
+        mean = torch.tensor(self.mean, dtype=outputs.dtype, device=outputs.device)
+        scaled = outputs * std
+        return scaled + mean
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {key: list(value) for key, value in asdict(self).items()}
+
+
+# Astra 0.6.0 `apogeenet/model.py` and BOSSNet `stats/apogee.yaml` (identical).
+V3_SCALING = LabelScaling(names=("logg", "log_teff", "fe_h"), mean=(3.2, 3.7, -0.2), std=(1.2, 0.1, 0.3))

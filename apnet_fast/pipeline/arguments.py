@@ -1,0 +1,66 @@
+"""What a run was asked to do, validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from apnet_fast.errors import UsageError
+from apnet_fast.spectra.batch import Product
+
+Spectra = Literal["star", "visit", "both"]
+
+# Files of one shard, by engine: a shard is what a killed run may lose, and minutes of a slow engine are enough.
+_DEFAULT_SHARD_SIZE = {"reference": 16, "cpu": 32}
+_FALLBACK_SHARD_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """Arguments of `reprocess`, as given; see its --help. Raises UsageError where a value makes no sense.
+
+    engine: a name of `engines.ENGINES`, never "auto". shard_size counts files.
+    """
+
+    inputs: tuple[str, ...]
+    weights: Path
+    output: Path
+    engine: str
+    device: str
+    recipe: str
+    draws: int
+    seed: int
+    precision: str
+    spectra: Spectra
+    readers: int
+    batch_size: int
+    shard_size: int
+    max_failures: int | None
+    restart: bool
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UsageError(
+                "no input", expected="apStar files, folders or @list.txt", remedy="name at least one"
+            )
+        for name, value, least in (
+            ("--readers", self.readers, 0),
+            ("--batch-size", self.batch_size, 1),
+            ("--shard-size", self.shard_size, 1),
+            ("--max-failures", self.max_failures or 0, 0),
+        ):
+            if value < least:
+                raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
+        if self.spectra not in ("star", "visit", "both"):
+            raise UsageError("unknown --spectra", got=repr(self.spectra), expected="star | visit | both")
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """The products this run writes."""
+        return ("star", "visit") if self.spectra == "both" else (self.spectra,)
+
+
+def default_shard_size(engine: str) -> int:
+    """Files a shard, so that a shard of any engine takes minutes at the most."""
+    return _DEFAULT_SHARD_SIZE.get(engine, _FALLBACK_SHARD_SIZE)

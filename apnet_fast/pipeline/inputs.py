@@ -1,0 +1,110 @@
+"""From the user's INPUT words to the list of files of a run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apnet_fast.errors import UsageError
+from apnet_fast.spectra.identity import parse_file_name
+
+# FITS files that SDSS keeps beside apStar files and that hold no star's spectra: apVisit, apField, apStarC,
+# allStar, aspcapStar and their like.
+_OTHER_PRODUCT = re.compile(r"(?!(?:ap|as)Star-)(?:ap|as|all|aspcap|mwm|astra)[A-Z]\w*-")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files of a run, sorted by path, each once.
+
+    other_products: FITS files below given folders that are not apStar. superseded: older versions (STARVER) of a
+    star whose newest is in `files`.
+    """
+
+    files: tuple[str, ...]
+    other_products: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
+
+
+def resolve_inputs(words: Sequence[str]) -> Inputs:
+    """Files named by INPUT words: paths, folders (walked) and @list.txt (one path a line, # for comments).
+
+    A path that ends in .fits need not exist, nor need those of a list: they get their row in the catalogue and a reason.
+    Order and repetition of the words do not matter. Raises UsageError for a list or folder that is not there, and where
+    nothing is found.
+    """
+    named: list[str] = []
+    walked: list[str] = []
+    for word in words:
+        if word.startswith("@"):
+            named.extend(_read_list(word[1:]))
+        elif os.path.isdir(word):
+            walked.extend(_walk(word))
+        elif word.endswith(".fits") or os.path.lexists(word):
+            named.append(word)
+        else:
+            raise UsageError(
+                "no such input",
+                got=word,
+                expected="an apStar file, a folder, or @ and a list of paths",
+                remedy="check the path",
+            )
+    other = [path for path in walked if _OTHER_PRODUCT.match(os.path.basename(path))]
+    candidates = set(walked) - set(other)
+    superseded = set(_superseded(candidates)) - {os.path.normpath(path) for path in named}
+    files = {os.path.normpath(path) for path in named} | (candidates - superseded)
+    if not files:
+        raise UsageError(
+            "no apStar files found",
+            got=" ".join(words),
+            expected="files named apStar-*.fits or asStar-*.fits",
+            remedy="give the folder that holds them, or a list",
+        )
+    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(superseded)))
+
+
+def _read_list(path: str) -> list[str]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the list: {error.strerror}", got=path, expected="a text file, one path a line"
+        ) from error
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _walk(folder: str) -> Iterable[str]:
+    def refuse(error: OSError) -> None:
+        raise UsageError(
+            f"cannot list a folder: {error.strerror}",
+            got=error.filename,
+            remedy="make it readable, or leave it out",
+        ) from error
+
+    for where, _, names in os.walk(folder, onerror=refuse):
+        for name in names:
+            if name.endswith(".fits"):
+                yield os.path.normpath(os.path.join(where, name))
+
+
+def _superseded(paths: Iterable[str]) -> Iterable[str]:
+    """Versions of a star's file that are not its newest, where several lie in one folder.
+
+    The newest is the one with the plain name, a symlink to it, or else the one with the highest STARVER.
+    """
+    newest: dict[tuple[str, ...], tuple[str, str]] = {}
+    for path in sorted(paths):
+        name = parse_file_name(path)
+        if not name.standard or not name.telescope:
+            continue
+        star = (os.path.dirname(path), name.prefix, name.apred, name.telescope, name.obj)
+        version = name.starver or "~"  # sorts behind every number
+        if star not in newest:
+            newest[star] = (version, path)
+            continue
+        older, newer = sorted((newest[star], (version, path)))
+        newest[star] = newer
+        yield older[1]

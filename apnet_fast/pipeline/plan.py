@@ -1,0 +1,86 @@
+"""The plan of a run: its files in shards, and the fingerprint that a resumed run must match."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from apnet_fast._version import __version__
+from apnet_fast.errors import UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.pipeline.arguments import RunArguments
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Everything the rows of a run depend on. Two runs may share shards only if all of it is equal."""
+
+    version: str
+    inputs: str
+    weights: str
+    network: str
+    recipe: str
+    draws: int
+    seed: int
+    engine: str
+    precision: str
+    spectra: str
+    shard_size: int
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    def check_same(self, stored: Mapping[str, object], output: str) -> None:
+        """Raise UsageError naming what differs from the run that the output folder belongs to."""
+        changed = [
+            f"{name} was {stored.get(name)!r} and is {value!r}"
+            for name, value in self.as_dict().items()
+            if stored.get(name) != value
+        ]
+        if changed:
+            raise UsageError(
+                "the output folder belongs to another run",
+                got="; ".join(changed),
+                expected="the command that began it",
+                remedy="give another --output, or --restart to discard what is there",
+                where=output,
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Files of a run in the order of its rows, cut into shards of equal size (the last may be shorter)."""
+
+    files: tuple[str, ...]
+    shard_size: int
+    fingerprint: Fingerprint
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-len(self.files) // self.shard_size)
+
+    def files_of(self, shard: int) -> tuple[str, ...]:
+        """Files of shard 0 .. shards - 1."""
+        return self.files[shard * self.shard_size : (shard + 1) * self.shard_size]
+
+
+def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Checkpoint) -> Plan:
+    """The plan of a run over `files`."""
+    listing = "\n".join(files).encode("utf-8", "surrogateescape")
+    fingerprint = Fingerprint(
+        version=__version__,
+        inputs=f"{len(files)} files, sha256 {hashlib.sha256(listing).hexdigest()}",
+        weights=f"sha256 {checkpoint.sha256}",
+        network=checkpoint.network,
+        recipe=arguments.recipe,
+        draws=arguments.draws,
+        seed=arguments.seed,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        spectra=arguments.spectra,
+        shard_size=arguments.shard_size,
+    )
+    return Plan(files, arguments.shard_size, fingerprint)

@@ -1,0 +1,77 @@
+"""What a run says on stderr while it goes: a bar on a terminal, a quiet line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+class RunProgress:
+    """Counts files, spectra and failures of a run, and shows rate and remaining time."""
+
+    def __init__(self, files: int, files_done: int) -> None:
+        self._files, self._done = files, files_done
+        self._begun_with = files_done
+        self._spectra = self._failures = 0
+        self._start = self._last_line = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("reprocess"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("files  {task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task("", total=files, completed=files_done, rate="")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def advance(self, files: int, spectra: int, failures: int) -> None:
+        """Count what has been computed since the last call."""
+        self._done += files
+        self._spectra += spectra
+        self._failures += failures
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, rate=self._rate_text())
+        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            say(f"{self._done}/{self._files} files, {self._rate_text()}, {self._remaining_text()} left")
+
+    def _rate_text(self) -> str:
+        text = f"{self._spectra / max(self.seconds, 1e-9):.1f} spectra/s"
+        return f"{text}, {self._failures} without result" if self._failures else text
+
+    def _remaining_text(self) -> str:
+        done_now = self._done - self._begun_with
+        if done_now == 0:
+            return "unknown time"
+        seconds = self.seconds / done_now * (self._files - self._done)
+        return f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.1f} min"
+
+    def __enter__(self) -> RunProgress:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,128 @@
+"""What is written down about a run: run.json, and the cards of the catalogues."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from apnet_fast._version import __version__
+from apnet_fast.catalog.fits import Card, fits_time
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.pipeline.plan import Plan
+from apnet_fast.recipes import Recipe
+from apnet_fast.spectra.batch import Product
+
+_LIBRARIES = ("torch", "numpy", "numba", "fitsio", "pyarrow")
+_FITS_TEXT = 68  # characters of a card's text value
+
+
+@dataclass
+class StageTimes:
+    """Wall seconds of each stage of a run, and the spectra that went through the engine in that time."""
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    spectra: int = 0
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add to a stage."""
+        self.seconds[stage] += seconds
+
+
+def run_record(
+    *,
+    plan: Plan,
+    checkpoint: Checkpoint,
+    device: str,
+    readers: int,
+    batch_size: int,
+    rows: Mapping[Product, int],
+    reasons: Mapping[str, int],
+    skipped: Mapping[str, int],
+    resumed_shards: int,
+    times: StageTimes,
+    started: datetime,
+    finished: datetime,
+) -> dict[str, Any]:
+    """The content of run.json."""
+    wall = sum(times.seconds.values())
+    return {
+        "software": f"apnet_fast {__version__}",
+        "fingerprint": plan.fingerprint.as_dict(),
+        "weights": {
+            "network": checkpoint.network,
+            "origin": checkpoint.origin,
+            "sha256": checkpoint.sha256,
+            "source_sha256": checkpoint.source_sha256,
+            "left_out": list(checkpoint.left_out),
+        },
+        "device": device,
+        "readers": readers,
+        "batch_size": batch_size,
+        "files": len(plan.files),
+        "skipped_files": dict(skipped),
+        "rows": dict(rows),
+        "without_result": dict(sorted(reasons.items())),
+        "shards": plan.shards,
+        "resumed_shards": resumed_shards,
+        "started": started.isoformat(),
+        "finished": finished.isoformat(),
+        "stage_seconds": {stage: round(seconds, 3) for stage, seconds in times.seconds.items()},
+        "spectra_this_run": times.spectra,
+        "spectra_per_second": round(times.spectra / wall, 3) if wall else None,
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the run ran on: processor, cores, Python and the libraries that shape the numbers."""
+    import torch
+
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{library: version(library) for library in _LIBRARIES},
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+def provenance_cards(
+    plan: Plan, recipe: Recipe, checkpoint: Checkpoint, product: Product, created: datetime
+) -> list[Card]:
+    """Cards of HDU 0 that say what the labels of a product depend on."""
+    fingerprint = plan.fingerprint
+    return [
+        ("PIPELINE", "ApogeeNet", "Pipeline name"),
+        ("SOFTWARE", "apnet_fast", "Software that made this file"),
+        ("SOFTVERS", __version__, "Its version"),
+        ("CREATED", fits_time(created), "File creation time (UTC %y-%m-%d %H:%M:%S)"),
+        ("PRODUCT", product, "star: coadds; visit: visits"),
+        ("NETWORK", checkpoint.network, "ApogeeNet version"),
+        ("RECIPE", recipe.name, "What exactly was computed"),
+        ("FLAGTAB", recipe.flag_table.name, "Table of the bits of result_flags"),
+        ("DRAWS", fingerprint.draws, "Noise realisations of each spectrum"),
+        ("SEED", fingerprint.seed, "Seed of the noise"),
+        ("ENGINE", fingerprint.engine, "Engine that computed the labels"),
+        ("PRECISIO", fingerprint.precision, "Its arithmetic"),
+        ("WSHA256", checkpoint.sha256, "SHA-256 of the weights"),
+        ("WORIGIN", checkpoint.origin[:_FITS_TEXT], "Where the weights come from"),
+        ("NFILES", len(plan.files), "apStar files of the run"),
+    ]

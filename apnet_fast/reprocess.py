@@ -1,0 +1,83 @@
+"""`python -m apnet_fast.reprocess`: apStar files in, the two ApogeeNet catalogues out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apnet_fast.console import EXIT_QUARANTINED, run_app
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def reprocess(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="apStar/asStar files, folders (walked), @list.txt (one path a line)."
+        ),
+    ],
+    weights: Annotated[Path, typer.Option(help="Weights file (.safetensors).")],
+    output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],
+    device: Annotated[str, typer.Option(help="cpu")] = "cpu",
+    engine: Annotated[str, typer.Option(help="auto | cpu | reference | null")] = "auto",
+    recipe: Annotated[str, typer.Option(help="dr19 | astra-0.6 | bossnet-2")] = "dr19",
+    draws: Annotated[int, typer.Option(help="Noise realisations of each spectrum.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    precision: Annotated[str, typer.Option(help="fp32, or fp64 with the reference engine.")] = "fp32",
+    spectra: Annotated[str, typer.Option(help="star | visit | both")] = "both",
+    readers: Annotated[int, typer.Option(help="Processes that read ahead; 0 reads in this one.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Spectra given to the engine at once.")] = 64,
+    shard_size: Annotated[
+        int | None, typer.Option(help="Files of one restartable piece.", show_default="by engine")
+    ] = None,
+    max_failures: Annotated[
+        int | None, typer.Option(help="Stop (exit 4) when more spectra than this have no result.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Discard what the output folder holds.")] = False,
+) -> None:
+    """Run ApogeeNet over apStar files and write the star and visit catalogues.
+
+    Give the same command again after any interruption and it goes on. Exit codes: 0 done, 2 usage, 3 done with
+    spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
+    """
+    # Imported here: --help, and the reader processes that import this module, need neither torch nor numba.
+    from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
+    from apnet_fast.pipeline.progress import say
+    from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
+
+    name = "cpu" if engine == "auto" else engine
+    arguments = RunArguments(
+        inputs=tuple(inputs),
+        weights=weights,
+        output=output,
+        engine=name,
+        device=device,
+        recipe=recipe,
+        draws=draws,
+        seed=seed,
+        precision=precision,
+        spectra=spectra,  # type: ignore[arg-type]
+        readers=readers,
+        batch_size=batch_size,
+        shard_size=default_shard_size(name) if shard_size is None else shard_size,
+        max_failures=max_failures,
+        restart=restart,
+    )
+    summary = run(arguments)
+    rate = json.loads((output / RUN_FILE).read_text())["spectra_per_second"]
+    for product, rows in summary.rows.items():
+        say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows")
+    say(f"{rate} spectra/s, everything counted; details in {output / RUN_FILE}")
+    if summary.failures:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
+        say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")
+        raise SystemExit(EXIT_QUARANTINED)
+
+
+if __name__ == "__main__":
+    run_app(app)

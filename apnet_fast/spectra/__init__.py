@@ -1,0 +1,9 @@
+"""Reading spectra: FITS layouts, what counts as missing, and who a spectrum is."""
+
+from __future__ import annotations
+
+from apnet_fast.spectra.apstar import read_apstar
+from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.spectra.failures import Reason
+
+__all__ = ["PIXELS", "Product", "Reason", "SpectrumBatch", "SpectrumRecord", "concatenate", "read_apstar"]

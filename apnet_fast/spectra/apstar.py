@@ -1,0 +1,180 @@
+"""Reading apStar files of every generation: coadd and visits from one opening of the file.
+
+Row 0 of HDU 1 (flux) and 2 (error) is the coadd. With more than two rows, row i + 1 is visit
+i = 1, 2, ...; with one or two, row 0 is also the only visit (a DR17 single-visit file has a
+second row of zeros). Layouts: SDSS data model, apStar, DR10 to DR19.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import fitsio
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra.failures import ReadFailure, Reason
+from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
+from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
+from apnet_fast.spectra.missing import usable_spectra
+
+_FLUX_HDU, _ERROR_HDU = 1, 2
+BOTH: tuple[Product, ...] = ("star", "visit")
+
+
+def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
+    """All spectra of one apStar file: the coadd, then its visits in the file's order.
+
+    Parameters
+    ----------
+    path: of an apStar or asStar file.
+    products: which of "star" (the coadd) and "visit" to return.
+
+    Returns
+    -------
+    SpectrumBatch with flux and error in the units of the file, float32. Never raises for what is wrong with a file: a
+    file that cannot be read gives one row a product with row -1, a spectrum without data its own row, each with a reason.
+    """
+    try:
+        header = _header(path)
+        flux, error = _images(path, header, products)
+    except ReadFailure as failure:
+        return _failed(path, products, failure)
+    records = _records(path, header, len(flux), products)
+    rows = [record.row for record in records]
+    flux, error = flux[rows], error[rows]
+    for i in np.flatnonzero(~usable_spectra(flux)):
+        records[i] = replace(
+            records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero"
+        )
+    return SpectrumBatch(flux, error, records)
+
+
+def _header(path: str) -> PrimaryHeader:
+    try:
+        with Path(path).open("rb") as file:
+            return read_primary_header(file)
+    except FileNotFoundError as error:
+        dangling = Path(path).is_symlink()
+        text = f"symlink to {Path(path).readlink()}, which does not exist" if dangling else "no such file"
+        raise ReadFailure(Reason.MISSING_FILE, text, hdu=0) from error
+    except OSError as error:
+        raise ReadFailure(Reason.UNREADABLE, error.strerror or str(error), hdu=0) from error
+
+
+def _images(
+    path: str, header: PrimaryHeader, products: Sequence[Product]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Flux and error, float32 (rows, 8575), of all rows or, if no visit is wanted, of row 0 alone."""
+    hdu = 0
+    try:
+        with fitsio.FITS(path) as fits:
+            images = []
+            for hdu in (_FLUX_HDU, _ERROR_HDU):
+                shape = _checked_shape(fits[hdu], hdu)
+                only_coadd = "visit" not in products and len(shape) == 2
+                image = fits[hdu][0:1, :] if only_coadd else fits[hdu].read()
+                images.append(_as_float32(image))
+            hdu = len(fits) - 1
+            _check_complete(path, fits[hdu].get_offsets()["data_end"], hdu)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _library_failure(path, str(error), hdu) from error
+    flux, error_image = images
+    if flux.shape != error_image.shape:
+        raise ReadFailure(
+            Reason.BAD_LAYOUT,
+            f"flux has shape {flux.shape} and error {error_image.shape}; they should be equal",
+            hdu=_ERROR_HDU,
+        )
+    return flux, error_image
+
+
+def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]:
+    if not isinstance(hdu, fitsio.hdu.ImageHDU):
+        raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {number} is a table, not an image", hdu=number)
+    shape = tuple(int(size) for size in hdu.get_dims())
+    if len(shape) not in (1, 2) or shape[-1] != PIXELS or shape[0] == 0:
+        raise ReadFailure(
+            Reason.BAD_LAYOUT,
+            f"HDU {number} has shape {shape}, expected ({PIXELS},) or (rows, {PIXELS})",
+            hdu=number,
+        )
+    return shape
+
+
+def _check_complete(path: str, data_end: int, last_hdu: int) -> None:
+    """Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted."""
+    size = Path(path).stat().st_size
+    if size < data_end:
+        raise ReadFailure(
+            Reason.TRUNCATED,
+            f"the file has {size} bytes, but HDU {last_hdu} ends at byte {data_end}",
+            hdu=last_hdu,
+        )
+
+
+def _as_float32(image: NDArray) -> NDArray[np.float32]:
+    # Errors of 1e10 x continuum fit float32; what does not becomes infinite, which every recipe takes as missing.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.atleast_2d(image).astype(np.float32)
+
+
+def _library_failure(path: str, text: str, hdu: int) -> ReadFailure:
+    """What an error of the FITS library means: it does not say so itself."""
+    message = " ".join(text.split())
+    if message.startswith("extension not found"):
+        return ReadFailure(Reason.BAD_LAYOUT, f"the file has no HDU {hdu}", hdu=hdu)
+    if "end of file" in message:
+        return ReadFailure(Reason.TRUNCATED, f"the file ends early: {message}", hdu=hdu)
+    return ReadFailure(Reason.UNREADABLE, message, hdu=hdu)
+
+
+def _records(
+    path: str, header: PrimaryHeader, rows: int, products: Sequence[Product]
+) -> list[SpectrumRecord]:
+    star = identify(path, header)
+    visit_rows = range(2, rows) if rows > 2 else range(1)
+    n_visits = header.integer("NVISITS")
+    coadd = SpectrumRecord(
+        product="star",
+        path=path,
+        row=0,
+        star=star,
+        visit=VisitName(),
+        snr=header.number("SNR"),
+        ra=header.number("RA"),
+        dec=header.number("DEC"),
+        n_visits=n_visits if n_visits >= 0 else len(visit_rows),
+    )
+    records = [coadd] if "star" in products else []
+    if "visit" in products:
+        for number, row in enumerate(visit_rows, start=1):
+            visit = parse_visit_name(header.text(f"SFILE{number}"))
+            if visit.fiber < 0:
+                visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
+            snr = header.number(f"SNRVIS{number}")
+            records.append(replace(coadd, product="visit", row=row, visit=visit, snr=snr))
+    return records
+
+
+def _failed(path: str, products: Sequence[Product], failure: ReadFailure) -> SpectrumBatch:
+    record = SpectrumRecord(
+        product="star",
+        path=path,
+        row=-1,
+        star=identify(path),
+        visit=VisitName(),
+        snr=math.nan,
+        ra=math.nan,
+        dec=math.nan,
+        n_visits=-1,
+        reason=failure.reason,
+        text=failure.text,
+        hdu=failure.hdu,
+    )
+    nothing = np.full((len(products), PIXELS), np.nan, dtype=np.float32)
+    return SpectrumBatch(nothing, nothing, [replace(record, product=product) for product in products])

@@ -1,0 +1,79 @@
+"""The plain value that readers hand to engines: spectra, and who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.spectra.failures import Reason
+from apnet_fast.spectra.identity import StarIdentity, VisitName
+
+PIXELS = 8575
+
+Product = Literal["star", "visit"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumRecord:
+    """One spectrum: where it came from, who it is, and why it has no data if it has none.
+
+    path: as given by the user or found below a given folder. row: row of HDU 1 and 2, -1 where the file could not be
+    read. snr: from the header (per pixel; NaN where it is missing). ra, dec [deg]. reason: None where there are data.
+    hdu: the HDU a failure is about.
+    """
+
+    product: Product
+    path: str
+    row: int
+    star: StarIdentity
+    visit: VisitName
+    snr: float
+    ra: float
+    dec: float
+    n_visits: int
+    reason: Reason | None = None
+    text: str = ""
+    hdu: int = 1
+
+    @property
+    def identity(self) -> str:
+        """The string this spectrum's noise is keyed on."""
+        if self.product == "star":
+            return self.star.spectrum()
+        # A visit whose SFILEn card is missing is known by its place in the file alone.
+        return self.star.spectrum(self.visit.file or f"visit-row-{self.row}")
+
+
+@dataclass(frozen=True)
+class SpectrumBatch:
+    """n spectra: flux and error float32 (n, 8575), as on disk but for the type, and their records.
+
+    Rows whose record has a reason hold NaN or no usable data; they are never given to an engine.
+    """
+
+    flux: NDArray[np.float32]
+    error: NDArray[np.float32]
+    records: Sequence[SpectrumRecord]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """bool (n,): rows with data."""
+        return np.fromiter((record.reason is None for record in self.records), bool, len(self.records))
+
+
+def concatenate(batches: Sequence[SpectrumBatch]) -> SpectrumBatch:
+    """One batch of all rows of several, in order; at least one batch."""
+    if len(batches) == 1:
+        return batches[0]
+    return SpectrumBatch(
+        flux=np.concatenate([batch.flux for batch in batches]),
+        error=np.concatenate([batch.error for batch in batches]),
+        records=[record for batch in batches for record in batch.records],
+    )

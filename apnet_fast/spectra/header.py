@@ -1,0 +1,90 @@
+"""The primary header of an apStar file, read in one go and parsed only where asked.
+
+`fitsio.read_header` builds a Python object for every one of hundreds of cards; a run needs
+about ten of them. Values are parsed defensively: SDSS-V headers hold the string 'NaN' where a
+number belongs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from apnet_fast.spectra.failures import ReadFailure, Reason
+
+_BLOCK = 2880
+_CARD = 80
+# A star with 500 visits has about 6,100 cards; anything longer than this is no apStar header.
+_MOST_BLOCKS = 400
+
+
+class PrimaryHeader:
+    """Cards of a primary header by keyword; the last of repeated keywords wins."""
+
+    def __init__(self, cards: Mapping[str, str]) -> None:
+        self._cards = cards
+
+    def text(self, key: str) -> str:
+        """Value as text without quotes and outer blanks; "" where the card is missing or empty."""
+        field = self._cards.get(key, "").strip()
+        if not field.startswith("'"):
+            return field.split("/", 1)[0].strip()
+        # A doubled quote stands for one quote inside the string.
+        end = 1
+        while end < len(field):
+            if field[end] == "'":
+                if field[end + 1 : end + 2] != "'":
+                    break
+                end += 1
+            end += 1
+        return field[1:end].replace("''", "'").strip()
+
+    def number(self, key: str) -> float:
+        """Value as a float; NaN where it is missing, 'NaN' or no number."""
+        try:
+            return float(self.text(key).replace("D", "E").replace("d", "e"))
+        except ValueError:
+            return math.nan
+
+    def integer(self, key: str) -> int:
+        """Value as an integer; -1, the catalogue's null, where it is missing or no whole number."""
+        value = self.number(key)
+        return int(value) if math.isfinite(value) and value == int(value) else -1
+
+
+def read_primary_header(file: BinaryIO) -> PrimaryHeader:
+    """Parse the primary header at the start of an open file.
+
+    Raises ReadFailure: EMPTY_FILE, NOT_FITS, TRUNCATED (no END card before the file ends).
+    """
+    cards: dict[str, str] = {}
+    for number in range(_MOST_BLOCKS):
+        block = file.read(_BLOCK)
+        if number == 0:
+            _check_start(block)
+        if len(block) < _BLOCK:
+            raise ReadFailure(
+                Reason.TRUNCATED,
+                f"the file ends inside its primary header, after {number * _BLOCK + len(block)} bytes",
+                hdu=0,
+            )
+        text = block.decode("ascii", errors="replace")
+        for start in range(0, _BLOCK, _CARD):
+            key = text[start : start + 8].rstrip()
+            if text[start + 8 : start + 10] == "= ":
+                cards[key] = text[start + 10 : start + _CARD]
+            elif key == "END":
+                return PrimaryHeader(cards)
+    raise ReadFailure(
+        Reason.NOT_FITS, f"no END card in the first {_MOST_BLOCKS * _BLOCK} bytes of the header", hdu=0
+    )
+
+
+def _check_start(block: bytes) -> None:
+    if not block:
+        raise ReadFailure(Reason.EMPTY_FILE, "the file has no bytes", hdu=0)
+    if not block.startswith(b"SIMPLE  ="):
+        raise ReadFailure(
+            Reason.NOT_FITS, f"a FITS file starts with 'SIMPLE  =', this one with {block[:9]!r}", hdu=0
+        )

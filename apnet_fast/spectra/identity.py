@@ -1,0 +1,151 @@
+"""Who a spectrum is: parsed once from a file's name and header, never from the folder it lies in.
+
+Naming rules: SDSS data model, apStar/asStar and apVisit/asVisit, DR10 to DR19.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from apnet_fast.spectra.header import PrimaryHeader
+
+_TELESCOPES = "apo25m|lco25m|apo1m"
+_STAR_NAME = re.compile(
+    rf"(?P<prefix>ap|as)Star-(?P<apred>[^-]+)-"
+    rf"(?:(?P<telescope>{_TELESCOPES})-(?P<obj5>.+?)(?:-(?P<starver>\d{{5}}))?|(?P<obj>.+))\.fits"
+)
+_VISIT_NAME = re.compile(
+    rf"(?P<prefix>ap|as)Visit-(?P<apred>[^-]+)-(?:(?P<telescope>{_TELESCOPES})-)?"
+    r"(?P<plate>[^-]+)-(?P<mjd>\d{5})-(?P<fiber>\d{3})\.fits"
+)
+# The 1-m telescope has no plates and no fibres; its MJD sometimes carries decimals.
+_VISIT_NAME_1M = re.compile(
+    r"(?P<prefix>ap)Visit-(?P<apred>[^-]+)-(?P<mjd>\d{5})(?:\.\d+)?-(?P<reduction>.+)\.fits"
+)
+
+# Data releases of the reductions that wrote apStar files; later numeric ones are SDSS-V.
+_RELEASES = {
+    "r3": "dr10",
+    "r5": "dr12",
+    "r6": "dr13",
+    "r8": "dr14",
+    "r12": "dr16",
+    "dr17": "dr17",
+}
+
+
+@dataclass(frozen=True)
+class FileName:
+    """What the name of an apStar file says; empty strings where it says nothing."""
+
+    prefix: str = ""
+    apred: str = ""
+    telescope: str = ""
+    obj: str = ""
+    starver: str = ""
+    standard: bool = False
+
+
+def parse_file_name(path: str) -> FileName:
+    """Parts of an apStar/asStar file name; `standard` is False where it follows no known rule."""
+    name = PurePath(path).name
+    match = _STAR_NAME.fullmatch(name)
+    if match is None:
+        return FileName(obj=PurePath(name).stem)
+    return FileName(
+        prefix=match["prefix"],
+        apred=match["apred"],
+        telescope=match["telescope"] or "",
+        obj=match["obj5"] or match["obj"],
+        starver=match["starver"] or "",
+        standard=True,
+    )
+
+
+@dataclass(frozen=True)
+class VisitName:
+    """What the name of a visit's file (card SFILEn) says; nulls of the catalogue where it says nothing."""
+
+    file: str = ""
+    plate: str = ""
+    mjd: int = -1
+    fiber: int = -1
+    reduction: str = ""
+
+
+def parse_visit_name(file: str) -> VisitName:
+    """Parts of an apVisit/asVisit file name."""
+    name = PurePath(file).name
+    match = _VISIT_NAME.fullmatch(name)
+    if match is not None:
+        return VisitName(name, match["plate"], int(match["mjd"]), int(match["fiber"]))
+    match = _VISIT_NAME_1M.fullmatch(name)
+    if match is not None:
+        return VisitName(name, mjd=int(match["mjd"]), reduction=match["reduction"])
+    return VisitName(name)
+
+
+@dataclass(frozen=True)
+class StarIdentity:
+    """Identity of an apStar file: the catalogue's data product keywords.
+
+    healpix is -1 and the strings are empty where neither name nor header give them.
+    """
+
+    release: str
+    apred: str
+    telescope: str
+    field: str
+    healpix: int
+    prefix: str
+    obj: str
+    starver: str
+
+    def spectrum(self, visit: str = "") -> str:
+        """The string a spectrum's noise is keyed on: of the coadd, or of the visit of that file name.
+
+        Release, apred, telescope, field or HEALPix, object, visit. Not the folder, not STARVER: the same visit in a
+        later version of the star's file is the same spectrum.
+        """
+        place = self.field or (str(self.healpix) if self.healpix >= 0 else "")
+        return "/".join((self.release, self.apred, self.telescope, place, self.obj, visit or "coadd"))
+
+
+def identify(path: str, header: PrimaryHeader | None = None) -> StarIdentity:
+    """Identity from the file's name, completed from its header where there is one.
+
+    The name wins for reduction, telescope and object, because it is what catalogues and paths use. A DR17 name does
+    not tell the 2.5-m from the 1-m telescope at APO, and the DR17 header has no TELESCOP: the form of the visits'
+    names does.
+    """
+    name = parse_file_name(path)
+    card = header.text if header is not None else lambda key: ""
+    apred = name.apred or card("APRED")
+    healpix = header.integer("HEALPIX") if header is not None else -1
+    return StarIdentity(
+        release=_release(apred, sdss5=bool(card("APRED") or card("V_APRED") or name.telescope)),
+        apred=apred,
+        telescope=name.telescope or card("TELESCOP") or _telescope(name.prefix, card("SFILE1")),
+        field=card("FIELD"),
+        healpix=healpix,
+        prefix=name.prefix,
+        obj=name.obj if name.standard else card("OBJID") or name.obj,
+        starver=card("STARVER") or name.starver,
+    )
+
+
+def _release(apred: str, sdss5: bool) -> str:
+    if apred in _RELEASES:
+        return _RELEASES[apred]
+    return "sdss5" if sdss5 else ""
+
+
+def _telescope(prefix: str, first_visit: str) -> str:
+    if prefix == "as":
+        return "lco25m"
+    visit = parse_visit_name(first_visit)
+    if visit.reduction:
+        return "apo1m"
+    return "apo25m" if prefix == "ap" else ""
