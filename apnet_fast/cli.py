@@ -4,4 +4,24 @@ from __future__ import annotations
 
 import typer
 
-from apnet_fast import flags, reprocess, simulate, weights
+from apnet_fast import reprocess, weights
+from apnet_fast.console import run_app
+from apnet_fast.simulate.__main__ import simulate_command
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet over the whole APOGEE survey.")
+app.command("reprocess")(reprocess.reprocess)
+app.add_typer(weights.app, name="weights")
+app.command("simulate")(simulate_command)
+
+
+@app.command("flags")
+def flags() -> None:
+    """Print the tables of result flags."""
+    from apnet_fast.flags import print_tables
+
+    print_tables()
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_app(app)

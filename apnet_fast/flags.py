@@ -51,9 +51,7 @@ class FlagTable:
         """The table as printed by `python -m apnet_fast.flags`."""
         rows = [("bit", "value", "name", "in", "condition", "description")]
         for bit in self.bits:
-            roles = [
-                role for role, names in (("warn", self.warn), ("bad", self.bad)) if bit.name in names
-            ]
+            roles = [role for role, names in (("warn", self.warn), ("bad", self.bad)) if bit.name in names]
             rows.append(
                 (
                     str(bit.number),
@@ -65,10 +63,7 @@ class FlagTable:
                 )
             )
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([f"result_flags, table {self.name} ({self.source})", *lines])
 
 
@@ -305,9 +300,7 @@ def pack_no_result(no_result: NDArray[np.bool_]) -> Flags:
     return np.where(no_result, _NO_RESULT, 0).astype(np.int64), np.zeros_like(no_result), no_result.copy()
 
 
-def knowingly_unreliable_photometry(
-    rp_mag: NDArray, h_mag: NDArray, k_mag: NDArray, plx: NDArray
-) -> NDArray[np.bool_]:
+def knowingly_unreliable_photometry(rp_mag: NDArray, h_mag: NDArray, k_mag: NDArray, plx: NDArray) -> NDArray[np.bool_]:
     """Where colour and absolute magnitude say that the stellar parameters are not to be trusted.
 
     Gaia RP, 2MASS H and K [mag] and parallax [mas], each (n,). Condition of RESULT_UNRELIABLE:
@@ -320,5 +313,10 @@ def knowingly_unreliable_photometry(
     return known & (rp - k > 2.3) & (h - distance_modulus > 6)
 
 
-if __name__ == "__main__":
+def print_tables() -> None:
+    """Print every table of bits."""
     print("\n\n".join(table.text() for table in (PAGE, ASTRA_06, NO_RESULT_ONLY)))
+
+
+if __name__ == "__main__":
+    print_tables()

@@ -42,9 +42,7 @@ def noise_keys(seed: int, ids: Iterable[str]) -> NDArray[np.uint64]:
     -------
     uint64 (n,): BLAKE2b-64 of "seed <unit separator> id", read little-endian.
     """
-    digests = (
-        hashlib.blake2b(f"{int(seed)}\x1f{identity}".encode(), digest_size=8).digest() for identity in ids
-    )
+    digests = (hashlib.blake2b(f"{int(seed)}\x1f{identity}".encode(), digest_size=8).digest() for identity in ids)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 

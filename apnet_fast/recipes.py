@@ -164,9 +164,9 @@ class Recipe:
         has_result: bool (n,); False rows get NaN labels and only the recipe's "no result" bit.
         """
         log_teff_draws = predictions.draws[..., 1].astype(np.float64)
-        draws = np.stack(
-            [10.0**log_teff_draws, predictions.draws[..., 0], predictions.draws[..., 2]], axis=-1
-        ).astype(np.float64)
+        draws = np.stack([10.0**log_teff_draws, predictions.draws[..., 0], predictions.draws[..., 2]], axis=-1).astype(
+            np.float64
+        )
         clean = predictions.clean.astype(np.float64)
         clean = np.stack([10.0 ** clean[:, 1], clean[:, 0], clean[:, 2]], axis=-1)
 
@@ -221,9 +221,7 @@ def _scatter(values: NDArray, has_result: NDArray[np.bool_]) -> NDArray[np.float
     return out
 
 
-def _cap_errors_at_five_medians(
-    flux: NDArray[np.float32], error: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _cap_errors_at_five_medians(flux: NDArray[np.float32], error: NDArray[np.float32]) -> NDArray[np.float32]:
     """Errors capped at 5 x the median of the known ones; missing errors get that value.
 
     Where no error is known, 0.1 x the median flux stands for all of them. Missing is what has no
@@ -282,7 +280,5 @@ RECIPES: dict[str, Recipe] = {
 def get_recipe(name: str) -> Recipe:
     """The recipe of that name. UsageError for an unknown one."""
     if name not in RECIPES:
-        raise UsageError(
-            "unknown recipe", got=repr(name), expected=" | ".join(RECIPES), remedy="--recipe dr19"
-        )
+        raise UsageError("unknown recipe", got=repr(name), expected=" | ".join(RECIPES), remedy="--recipe dr19")
     return RECIPES[name]

@@ -17,9 +17,7 @@ app = typer.Typer(add_completion=False)
 def reprocess(
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="INPUT...", help="apStar/asStar files, folders (walked), @list.txt (one path a line)."
-        ),
+        typer.Argument(metavar="INPUT...", help="apStar/asStar files, folders (walked), @list.txt (one path a line)."),
     ],
     weights: Annotated[Path, typer.Option(help="Weights file (.safetensors).")],
     output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],

@@ -17,9 +17,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
 @app.command("import")
 def import_(
-    path: Annotated[
-        Path, typer.Argument(help="Upstream folder (model_chunk_0..9, model_args.yaml) or model.pt.")
-    ],
+    path: Annotated[Path, typer.Argument(help="Upstream folder (model_chunk_0..9, model_args.yaml) or model.pt.")],
     output: Output,
     network: Network = "v3",
 ) -> None:

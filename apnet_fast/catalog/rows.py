@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from apnet_fast.catalog.columns import COLUMNS, Column, arrow_schema
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
+from apnet_fast.spectra.identity import printable
 
 _LABEL_NAMES = frozenset(field.name for field in fields(Labels))
 
@@ -62,14 +63,7 @@ class RowTimes:
     t_elapsed: NDArray[np.float32]
 
 
-def printable(path: str) -> str:
-    """A path as text; bytes of a file name that are no UTF-8 are shown as escapes."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def catalog_rows(
-    product: Product, records: Sequence[SpectrumRecord], labels: Labels, times: RowTimes
-) -> pa.Table:
+def catalog_rows(product: Product, records: Sequence[SpectrumRecord], labels: Labels, times: RowTimes) -> pa.Table:
     """Rows of one product for those of the records that belong to it, in their order.
 
     records, the arrays of `labels` and `times.t_elapsed` have equal length n and may mix products.
@@ -103,7 +97,7 @@ def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
         [record.hdu for record in failed],
         [record.row for record in failed],
         [str(record.reason) for record in failed],
-        [record.text for record in failed],
+        [printable(record.text) for record in failed],
     ]
     return pa.Table.from_arrays(
         [pa.array(values, type=field.type) for values, field in zip(columns, QUARANTINE_SCHEMA, strict=True)],

@@ -12,9 +12,7 @@ from apnet_fast.recipes import Recipe
 
 __all__ = ["ENGINES", "CpuEngine", "Engine", "NullEngine", "ReferenceEngine", "create_engine"]
 
-ENGINES: dict[str, type[Engine]] = {
-    engine.name: engine for engine in (CpuEngine, ReferenceEngine, NullEngine)
-}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, ReferenceEngine, NullEngine)}
 
 
 def create_engine(

@@ -68,9 +68,7 @@ class Engine(ABC):
                 expected="flux and error (n, pixels) and n keys",
             )
         if flux.shape[1] < _FEWEST_PIXELS:
-            raise UsageError(
-                "spectra are too short", got=f"{flux.shape[1]} pixels", expected="8575 for apStar"
-            )
+            raise UsageError("spectra are too short", got=f"{flux.shape[1]} pixels", expected="8575 for apStar")
         flux, error = self.recipe.clean_up(flux, error)
         return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws)
 

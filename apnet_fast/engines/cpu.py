@@ -31,9 +31,7 @@ class CpuEngine(Engine):
 
     name: ClassVar[str] = "cpu"
 
-    def __init__(
-        self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
         super().__init__(checkpoint, recipe, device=device, precision=precision)
         self._folded: dict[int, FoldedV3] = {}
 
@@ -48,14 +46,15 @@ class CpuEngine(Engine):
         n, pixels = flux.shape
         rows = 1 + draws
         network = self._network(pixels)
-        outputs = torch.empty(n * rows, len(self.checkpoint.scaling.names))
+        targets = len(self.checkpoint.scaling.names)
+        outputs = torch.empty(n * rows, targets)
         tile = _LinearTile(network, outputs)
         for i in range(n):
             noise = torch.from_numpy(normals(keys[i : i + 1], draws, pixels)[0])
             spectrum = realisations(torch.from_numpy(flux[i]), torch.from_numpy(error[i]), noise)
             tile.add(convolve(process(spectrum, self.recipe), network))
         tile.flush()
-        labels = self.checkpoint.scaling.unscale(outputs).numpy().reshape(n, rows, -1)
+        labels = self.checkpoint.scaling.unscale(outputs).numpy().reshape(n, rows, targets)
         return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
 
     def _network(self, pixels: int) -> FoldedV3:

@@ -46,7 +46,7 @@ def process(flux: Tensor, recipe: Recipe) -> Tensor:
 
 
 def realisations(flux: Tensor, error: Tensor, noise: Tensor) -> Tensor:
-    """Row 0 the spectrum itself, then flux + error * noise: (pixels,), (pixels,), (draws, pixels) to (1+draws, pixels)."""
+    """Row 0 the spectrum, then flux + error * noise: (pixels,), (pixels,), (draws, pixels) to (1 + draws, pixels)."""
     return torch.cat([flux[None], flux + error * noise])
 
 
@@ -56,9 +56,7 @@ class ReferenceEngine(Engine):
     name: ClassVar[str] = "reference"
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp64")
 
-    def __init__(
-        self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
         super().__init__(checkpoint, recipe, device=device, precision=precision)
         self.dtype = torch.float64 if precision == "fp64" else torch.float32
         self.network = checkpoint.module(self.dtype).to(device)

@@ -104,9 +104,7 @@ def check_state(state: Mapping[str, Tensor], architecture: ArchitectureV3, where
                 where=where,
             )
         if not torch.isfinite(value).all():
-            raise WeightsError(
-                f"{key} holds values that are not finite", remedy="get a sound copy", where=where
-            )
+            raise WeightsError(f"{key} holds values that are not finite", remedy="get a sound copy", where=where)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -164,9 +162,7 @@ def architecture_from_args(args: Mapping[str, object], where: str) -> Architectu
     for key, required in (("in_channels", 1), ("pos_enc", True), ("num_targets", 3)):
         got = values.get(key, required)
         if got != required:
-            raise WeightsError(
-                f"not an ApogeeNet v3 architecture: {key}", got=got, expected=required, where=where
-            )
+            raise WeightsError(f"not an ApogeeNet v3 architecture: {key}", got=got, expected=required, where=where)
     values.pop("in_channels", None)
     values.pop("pos_enc", None)
     unknown = sorted(set(values) - set(ArchitectureV3.__dataclass_fields__))

@@ -2,7 +2,9 @@
 
 Plain He initialisation would saturate or ignore the spectrum. Here every BatchNorm is
 calibrated on synthetic spectra, and the last layer is scaled so that labels lie in the range
-of stars and change with the spectrum.
+of stars and change with the spectrum. Chip gaps, where noise draws jump between the floor and
+the noise, get no weight in the first linear layer, as a trained network learns; without that, they alone
+would make labels scatter by as much as stars differ.
 """
 
 from __future__ import annotations
@@ -11,15 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.scaling import V3_SCALING
-from apnet_fast.networks.v3 import ApogeeNetV3, ArchitectureV3, position_channel
+from apnet_fast.networks.v3 import ApogeeNetV3, ArchitectureV3
 
 _CALIBRATION_SPECTRA = 32
 _OUTPUT_STD = 0.7
 _SIGNIFICANT_DIGITS = 3
+
+# apStar pixels that no chip covers, for a star at rest (0-based, half-open).
+_PIXELS = 8575
+_CHIP_GAPS = ((0, 220), (3317, 3558), (6125, 6315), (8378, _PIXELS))
+_GAP_MARGIN = 150
 
 
 def random_checkpoint(seed: int = 0, architecture: ArchitectureV3 | None = None) -> Checkpoint:
@@ -36,6 +42,7 @@ def random_checkpoint(seed: int = 0, architecture: ArchitectureV3 | None = None)
             module.weight.copy_(_normal(generator, module.weight.shape, (2.0 / fan_in) ** 0.5))
             if module.bias is not None:
                 module.bias.copy_(_normal(generator, module.bias.shape, 0.1))
+    _ignore_chip_gaps(network)
     _calibrate(network, torch.from_numpy(_calibration_spectra(generator)))
     return Checkpoint(
         network="v3",
@@ -50,13 +57,24 @@ def _normal(generator: np.random.Generator, shape: torch.Size, scale: float) -> 
     return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32) * np.float32(scale))
 
 
-def _calibration_spectra(generator: np.random.Generator, pixels: int = 8575) -> NDArray[np.float32]:
-    """Log flux (n, 1, pixels) with the levels, lines, noise and gaps of apStar spectra, roughly."""
-    n = _CALIBRATION_SPECTRA
+def _ignore_chip_gaps(network: ApogeeNetV3) -> None:
+    """Zero the first linear layer's weights on pooled positions in and near the chip gaps."""
+    pool = network.architecture.adapt_pool_output_dim
+    centre = (torch.arange(pool) + 0.5) * _PIXELS / pool
+    covered = torch.ones(pool, dtype=torch.bool)
+    for start, stop in _CHIP_GAPS:
+        covered &= (centre < start - _GAP_MARGIN) | (centre > stop + _GAP_MARGIN)
+    weight = network.state_dict()["linear_sequential.0.linear_layer.weight"]  # shares memory with the module
+    weight.view(len(weight), -1, pool).mul_(covered * covered.float().mean() ** -0.5)
+
+
+def _calibration_spectra(generator: np.random.Generator) -> NDArray[np.float32]:
+    """Log flux (n, 1, 8575) with the levels, lines, noise and gaps of apStar spectra, roughly."""
+    n, pixels = _CALIBRATION_SPECTRA, _PIXELS
     depth = 0.3 * generator.random((n, pixels)) ** 8 * generator.random((n, 1))
     noise = generator.standard_normal((n, pixels)) * 10 ** generator.uniform(-2.5, -0.7, (n, 1))
     log_flux = np.log(10 ** generator.uniform(1.0, 4.3, (n, 1)) * np.maximum(1 - depth + noise, 1e-3))
-    for start, stop in ((0, 220), (3317, 3558), (6125, 6315), (8378, pixels)):
+    for start, stop in _CHIP_GAPS:
         # Half of a gap's pixels are at the floor in a noise draw, the other half far above it.
         at_floor = generator.random((n, stop - start)) < 0.5
         log_flux[:, start:stop][at_floor] = np.log(1e-6)
@@ -65,25 +83,24 @@ def _calibration_spectra(generator: np.random.Generator, pixels: int = 8575) -> 
 
 def _calibrate(network: ApogeeNetV3, log_flux: Tensor) -> None:
     """Set BatchNorm statistics from the spectra, and the last layer so that outputs have the wanted spread."""
-    first = network.first_conv
-    x = torch.cat([log_flux, position_channel(log_flux)], dim=1)
-    x = functional.max_pool1d(functional.elu(_set_batch_norm(first.bn, first.conv_layer(x))), 2)
-    for block in network.res_blocks:
-        y = functional.elu(_set_batch_norm(block.bn1, block.conv1(x)))
-        y = _set_batch_norm(block.bn2, block.conv2(y))
-        x = functional.elu(y + functional.pad(x, block.channel_padding))
-    hidden = network.linear_sequential[:-1](network.pool(x).flatten(1))
-    last = network.linear_sequential[-1]
-    outputs = functional.linear(hidden, last.weight)
+
+    def take_statistics(bn: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        statistics = bn.state_dict()  # shares memory with the module
+        statistics["running_mean"].copy_(_rounded(inputs[0].mean(dim=(0, 2))))
+        statistics["running_var"].copy_(_rounded(inputs[0].var(dim=(0, 2))))
+
+    # Each statistic is taken just before its layer is used, so later layers see calibrated earlier ones.
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+    hooks = [norm.register_forward_pre_hook(take_statistics) for norm in norms]
+    outputs = network(log_flux)
+    for hook in hooks:
+        hook.remove()
+
+    last = network.linear_sequential[-1].state_dict()
     gain = _rounded(_OUTPUT_STD / outputs.std(dim=0))
-    last.weight.mul_(gain[:, None])
-    last.bias.copy_(-_rounded(outputs.mean(dim=0) * gain))
-
-
-def _set_batch_norm(bn: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    bn.running_mean.copy_(_rounded(x.mean(dim=(0, 2))))
-    bn.running_var.copy_(_rounded(x.var(dim=(0, 2))))
-    return bn(x)
+    centre = _rounded((outputs - last["bias"]).mean(dim=0) * gain)
+    last["weight"].mul_(gain[:, None])
+    last["bias"].copy_(-centre)
 
 
 def _rounded(values: Tensor) -> Tensor:

@@ -104,9 +104,7 @@ def _read_bytes(path: Path) -> tuple[bytes, dict[str, object]]:
                 where=str(path),
             )
     else:
-        raise WeightsError(
-            "no such checkpoint", got=str(path), expected="a folder of model_chunk_0..9, or a model.pt"
-        )
+        raise WeightsError("no such checkpoint", got=str(path), expected="a folder of model_chunk_0..9, or a model.pt")
     args = yaml.safe_load(args_file.read_text()) if args_file.is_file() else {}
     return b"".join(chunk.read_bytes() for chunk in chunks), args
 

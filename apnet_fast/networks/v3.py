@@ -7,6 +7,7 @@ Module names are those of the upstream checkpoint, so a state_dict loads as it i
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -62,13 +63,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(
-            in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
-        )
+        self.conv1 = nn.Conv1d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
         self.bn1 = nn.BatchNorm1d(out_channels)
-        self.conv2 = nn.Conv1d(
-            out_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, bias=False
-        )
+        self.conv2 = nn.Conv1d(out_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, bias=False)
         self.bn2 = nn.BatchNorm1d(out_channels)
         before = (out_channels - in_channels) // 2
         self.channel_padding = (0, 0, before, out_channels - in_channels - before)
@@ -105,13 +102,12 @@ class ApogeeNetV3(nn.Module):
         channels = arch.channels
         self.first_conv = FirstConv(2, channels[0], arch.kernel_size)
         self.res_blocks = nn.ModuleList(
-            ResidualBlock(c_in, c_out, arch.kernel_size)
-            for c_in, c_out in zip(channels, channels[1:], strict=False)
+            ResidualBlock(c_in, c_out, arch.kernel_size) for c_in, c_out in pairwise(channels)
         )
         self.pool = nn.AdaptiveAvgPool1d(arch.adapt_pool_output_dim)
         widths = [channels[-1] * arch.adapt_pool_output_dim, *[arch.linear_dim] * arch.num_linear]
         self.linear_sequential = nn.Sequential(
-            *(LinearBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)),
+            *(LinearBlock(a, b) for a, b in pairwise(widths)),
             nn.Linear(arch.linear_dim, arch.num_targets),
         )
 

@@ -41,9 +41,7 @@ class RunArguments:
 
     def __post_init__(self) -> None:
         if not self.inputs:
-            raise UsageError(
-                "no input", expected="apStar files, folders or @list.txt", remedy="name at least one"
-            )
+            raise UsageError("no input", expected="apStar files, folders or @list.txt", remedy="name at least one")
         for name, value, least in (
             ("--readers", self.readers, 0),
             ("--batch-size", self.batch_size, 1),

@@ -32,9 +32,9 @@ class Inputs:
 def resolve_inputs(words: Sequence[str]) -> Inputs:
     """Files named by INPUT words: paths, folders (walked) and @list.txt (one path a line, # for comments).
 
-    A path that ends in .fits need not exist, nor need those of a list: they get their row in the catalogue and a reason.
-    Order and repetition of the words do not matter. Raises UsageError for a list or folder that is not there, and where
-    nothing is found.
+    A path that ends in .fits need not exist, nor need those of a list: they get their row in the catalogue and
+    a reason. Relative paths of a list start at the current folder. Order and repetition of the words do not matter.
+    Raises UsageError for a list or folder that is not there, and where nothing is found.
     """
     named: list[str] = []
     walked: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ _FITS_TEXT = 68  # characters of a card's text value
 class StageTimes:
     """Wall seconds of each stage of a run, and the spectra that went through the engine in that time."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     spectra: int = 0
 
     def add(self, stage: str, seconds: float) -> None:
@@ -122,7 +122,8 @@ def provenance_cards(
         ("SEED", fingerprint.seed, "Seed of the noise"),
         ("ENGINE", fingerprint.engine, "Engine that computed the labels"),
         ("PRECISIO", fingerprint.precision, "Its arithmetic"),
-        ("WSHA256", checkpoint.sha256, "SHA-256 of the weights"),
-        ("WORIGIN", checkpoint.origin[:_FITS_TEXT], "Where the weights come from"),
+        # No comments: these values fill their cards.
+        ("WSHA256", checkpoint.sha256, ""),
+        ("WORIGIN", checkpoint.origin[:_FITS_TEXT], ""),
         ("NFILES", len(plan.files), "apStar files of the run"),
     ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -12,6 +15,23 @@ from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
 
 # Files a reader may be ahead of the engine; a file of 20 visits takes 1.4 MB.
 _AHEAD_PER_READER = 16
+
+
+def _follow_parent() -> None:
+    """In a reader: end when the run ends, however it ends, and leave signals to it.
+
+    Ctrl-C and batch systems signal every process of a job; the run wants to finish its shard first.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 class Readers:
@@ -25,7 +45,7 @@ class Readers:
         self._ahead = readers * _AHEAD_PER_READER
         # Not fork: this process runs threads of torch and numba, which a forked child would inherit broken.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(readers, mp_context=context) if readers else None
+        self._pool = ProcessPoolExecutor(readers, mp_context=context, initializer=_follow_parent) if readers else None
 
     def read(self, files: Iterable[str]) -> Iterator[SpectrumBatch]:
         """Batches of the files, one a file, in order."""

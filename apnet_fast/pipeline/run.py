@@ -186,10 +186,10 @@ class _Run:
         with self._timed("writing"):
             times = RowTimes(datetime.now(UTC), np.concatenate(elapsed))
             joined = _joined(labels)
-            tables = {
-                product: catalog_rows(product, records, joined, times) for product in self.arguments.products
-            }
-            return {**tables, QUARANTINE: quarantine_rows(records)}
+            tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(records)}
+            for product in self.arguments.products:
+                tables[product] = catalog_rows(product, records, joined, times)
+            return tables
 
     def _batches(self, files: Iterator[SpectrumBatch]) -> Iterator[tuple[int, SpectrumBatch]]:
         """Batches of at least `batch_size` spectra (the last may be smaller) and the files each is of."""
@@ -268,10 +268,7 @@ class _Timer:
 
 def _joined(parts: Sequence[Labels]) -> Labels:
     return Labels(
-        **{
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(Labels)
-        }
+        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Labels)}
     )
 
 

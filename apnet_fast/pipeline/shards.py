@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.catalog.fits import text_widths
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import sha256_of
 from apnet_fast.pipeline.files import PARTIAL, write_json, written_whole
 from apnet_fast.pipeline.plan import Plan
@@ -76,7 +76,7 @@ class ShardStore:
             path = self._part(shard, name)
             with written_whole(path) as partial:
                 pq.write_table(table, partial, compression="zstd")
-            widths = {} if name == QUARANTINE else text_widths(table, COLUMNS[_product(name)])
+            widths = {} if name == QUARANTINE else text_widths(table, COLUMNS[cast(Product, name)])
             parts[name] = Part(sha256_of(path), table.num_rows, widths)
         counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
         marker = Marker(parts, {entry["values"]: entry["counts"] for entry in counts})
@@ -88,9 +88,7 @@ class ShardStore:
         path = self._marker(shard)
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            marker = Marker(
-                {name: Part(**part) for name, part in stored["parts"].items()}, stored["reasons"]
-            )
+            marker = Marker({name: Part(**part) for name, part in stored["parts"].items()}, stored["reasons"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         if set(marker.parts) != {*self.products, QUARANTINE}:
@@ -111,9 +109,3 @@ class ShardStore:
 
     def _marker(self, shard: int) -> Path:
         return self.folder / f"{shard:06d}.json"
-
-
-def _product(name: str) -> Product:
-    if name == "star" or name == "visit":
-        return name
-    raise UsageError("unknown product", got=repr(name), expected="star | visit")

@@ -23,6 +23,8 @@ from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
 from apnet_fast.spectra.missing import usable_spectra
 
 _FLUX_HDU, _ERROR_HDU = 1, 2
+# HDU 9, the RV table, is in every generation; DR17 has one more.
+_LAST_HDU = 9
 BOTH: tuple[Product, ...] = ("star", "visit")
 
 
@@ -36,8 +38,9 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
 
     Returns
     -------
-    SpectrumBatch with flux and error in the units of the file, float32. Never raises for what is wrong with a file: a
-    file that cannot be read gives one row a product with row -1, a spectrum without data its own row, each with a reason.
+    SpectrumBatch with flux and error in the units of the file, float32. Never raises for what is wrong with a file:
+    a file that cannot be read gives one row a product with row -1, a spectrum without data its own row, each with
+    a reason.
     """
     try:
         header = _header(path)
@@ -48,9 +51,7 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
     rows = [record.row for record in records]
     flux, error = flux[rows], error[rows]
     for i in np.flatnonzero(~usable_spectra(flux)):
-        records[i] = replace(
-            records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero"
-        )
+        records[i] = replace(records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero")
     return SpectrumBatch(flux, error, records)
 
 
@@ -64,6 +65,8 @@ def _header(path: str) -> PrimaryHeader:
         raise ReadFailure(Reason.MISSING_FILE, text, hdu=0) from error
     except OSError as error:
         raise ReadFailure(Reason.UNREADABLE, error.strerror or str(error), hdu=0) from error
+    except ValueError as error:  # a path no system knows, with a zero byte in it
+        raise ReadFailure(Reason.UNREADABLE, str(error), hdu=0) from error
 
 
 def _images(
@@ -73,24 +76,23 @@ def _images(
     hdu = 0
     try:
         with fitsio.FITS(path) as fits:
+            # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
+            _check_complete(path, fits)
+            shapes = [_checked_shape(fits[hdu], hdu) for hdu in (_FLUX_HDU, _ERROR_HDU)]
+            # (8575,) and (1, 8575) are the same; nor does it matter which rows are wanted.
+            if math.prod(shapes[0]) != math.prod(shapes[1]):
+                raise ReadFailure(
+                    Reason.BAD_LAYOUT,
+                    f"flux has shape {shapes[0]} and error {shapes[1]}; they should be equal",
+                    hdu=_ERROR_HDU,
+                )
             images = []
-            for hdu in (_FLUX_HDU, _ERROR_HDU):
-                shape = _checked_shape(fits[hdu], hdu)
+            for hdu, shape in zip((_FLUX_HDU, _ERROR_HDU), shapes, strict=True):
                 only_coadd = "visit" not in products and len(shape) == 2
-                image = fits[hdu][0:1, :] if only_coadd else fits[hdu].read()
-                images.append(_as_float32(image))
-            hdu = len(fits) - 1
-            _check_complete(path, fits[hdu].get_offsets()["data_end"], hdu)
+                images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
     except (OSError, ValueError, RuntimeError) as error:
-        raise _library_failure(path, str(error), hdu) from error
-    flux, error_image = images
-    if flux.shape != error_image.shape:
-        raise ReadFailure(
-            Reason.BAD_LAYOUT,
-            f"flux has shape {flux.shape} and error {error_image.shape}; they should be equal",
-            hdu=_ERROR_HDU,
-        )
-    return flux, error_image
+        raise _library_failure(error, hdu) from error
+    return images[0], images[1]
 
 
 def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]:
@@ -103,17 +105,33 @@ def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]
             f"HDU {number} has shape {shape}, expected ({PIXELS},) or (rows, {PIXELS})",
             hdu=number,
         )
+    if hdu.get_info()["img_equiv_type"] > 0:
+        raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {number} holds integers, expected floats", hdu=number)
     return shape
 
 
-def _check_complete(path: str, data_end: int, last_hdu: int) -> None:
-    """Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted."""
+def _check_complete(path: str, fits: fitsio.FITS) -> None:
+    """Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted.
+
+    A cut inside a header makes that HDU and all behind it invisible to the FITS library: what is left of it then
+    follows the last HDU. A cut between two HDUs leaves fewer of them than any generation writes.
+    """
     size = Path(path).stat().st_size
-    if size < data_end:
+    last = len(fits) - 1
+    end = int(fits[last].get_offsets()["data_end"])
+    if size < end:
+        raise ReadFailure(Reason.TRUNCATED, f"the file has {size} bytes, but HDU {last} ends at byte {end}", hdu=last)
+    if size > end:
         raise ReadFailure(
             Reason.TRUNCATED,
-            f"the file has {size} bytes, but HDU {last_hdu} ends at byte {data_end}",
-            hdu=last_hdu,
+            f"HDU {last} ends at byte {end}, and the {size - end} bytes behind it hold no whole HDU",
+            hdu=last + 1,
+        )
+    if last < _LAST_HDU:
+        raise ReadFailure(
+            Reason.BAD_LAYOUT,
+            f"the last HDU is number {last}, that of an apStar file at least {_LAST_HDU}",
+            hdu=last + 1,
         )
 
 
@@ -123,19 +141,18 @@ def _as_float32(image: NDArray) -> NDArray[np.float32]:
         return np.atleast_2d(image).astype(np.float32)
 
 
-def _library_failure(path: str, text: str, hdu: int) -> ReadFailure:
+def _library_failure(error: Exception, hdu: int) -> ReadFailure:
     """What an error of the FITS library means: it does not say so itself."""
-    message = " ".join(text.split())
-    if message.startswith("extension not found"):
-        return ReadFailure(Reason.BAD_LAYOUT, f"the file has no HDU {hdu}", hdu=hdu)
+    if isinstance(error, UnicodeDecodeError):
+        # The library quotes the header it cannot parse, and fitsio fails to decode the quotation.
+        return ReadFailure(Reason.BAD_LAYOUT, "a header is damaged, or not where it should be", hdu=hdu)
+    message = " ".join(str(error).split())
     if "end of file" in message:
         return ReadFailure(Reason.TRUNCATED, f"the file ends early: {message}", hdu=hdu)
     return ReadFailure(Reason.UNREADABLE, message, hdu=hdu)
 
 
-def _records(
-    path: str, header: PrimaryHeader, rows: int, products: Sequence[Product]
-) -> list[SpectrumRecord]:
+def _records(path: str, header: PrimaryHeader, rows: int, products: Sequence[Product]) -> list[SpectrumRecord]:
     star = identify(path, header)
     visit_rows = range(2, rows) if rows > 2 else range(1)
     n_visits = header.integer("NVISITS")

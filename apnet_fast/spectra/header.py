@@ -48,9 +48,9 @@ class PrimaryHeader:
             return math.nan
 
     def integer(self, key: str) -> int:
-        """Value as an integer; -1, the catalogue's null, where it is missing or no whole number."""
+        """Value as an integer; -1, the catalogue's null, where it is missing or no whole number of 32 bits."""
         value = self.number(key)
-        return int(value) if math.isfinite(value) and value == int(value) else -1
+        return int(value) if abs(value) < 2**31 and value == int(value) else -1
 
 
 def read_primary_header(file: BinaryIO) -> PrimaryHeader:
@@ -76,15 +76,11 @@ def read_primary_header(file: BinaryIO) -> PrimaryHeader:
                 cards[key] = text[start + 10 : start + _CARD]
             elif key == "END":
                 return PrimaryHeader(cards)
-    raise ReadFailure(
-        Reason.NOT_FITS, f"no END card in the first {_MOST_BLOCKS * _BLOCK} bytes of the header", hdu=0
-    )
+    raise ReadFailure(Reason.NOT_FITS, f"no END card in the first {_MOST_BLOCKS * _BLOCK} bytes of the header", hdu=0)
 
 
 def _check_start(block: bytes) -> None:
     if not block:
         raise ReadFailure(Reason.EMPTY_FILE, "the file has no bytes", hdu=0)
     if not block.startswith(b"SIMPLE  ="):
-        raise ReadFailure(
-            Reason.NOT_FITS, f"a FITS file starts with 'SIMPLE  =', this one with {block[:9]!r}", hdu=0
-        )
+        raise ReadFailure(Reason.NOT_FITS, f"a FITS file starts with 'SIMPLE  =', this one with {block[:9]!r}", hdu=0)

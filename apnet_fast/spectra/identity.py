@@ -21,9 +21,7 @@ _VISIT_NAME = re.compile(
     r"(?P<plate>[^-]+)-(?P<mjd>\d{5})-(?P<fiber>\d{3})\.fits"
 )
 # The 1-m telescope has no plates and no fibres; its MJD sometimes carries decimals.
-_VISIT_NAME_1M = re.compile(
-    r"(?P<prefix>ap)Visit-(?P<apred>[^-]+)-(?P<mjd>\d{5})(?:\.\d+)?-(?P<reduction>.+)\.fits"
-)
+_VISIT_NAME_1M = re.compile(r"(?P<prefix>ap)Visit-(?P<apred>[^-]+)-(?P<mjd>\d{5})(?:\.\d+)?-(?P<reduction>.+)\.fits")
 
 # Data releases of the reductions that wrote apStar files; later numeric ones are SDSS-V.
 _RELEASES = {
@@ -48,9 +46,14 @@ class FileName:
     standard: bool = False
 
 
+def printable(path: str) -> str:
+    """A path as text; bytes of a file name that are no UTF-8 are shown as escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def parse_file_name(path: str) -> FileName:
     """Parts of an apStar/asStar file name; `standard` is False where it follows no known rule."""
-    name = PurePath(path).name
+    name = PurePath(printable(path)).name
     match = _STAR_NAME.fullmatch(name)
     if match is None:
         return FileName(obj=PurePath(name).stem)

@@ -1,0 +1,39 @@
+"""`python -m apnet_fast.simulate`: write a tree of simulated apStar files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apnet_fast.console import run_app
+from apnet_fast.simulate.tree import TRUTH_FILE, simulate_tree
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Write a tree of simulated apStar files and its truth table.",
+)
+
+
+@app.command()
+def simulate_command(
+    stars: Annotated[int, typer.Option(help="Number of stars.")],
+    layout: Annotated[str, typer.Option(metavar="legacy|dr17|sdss5", help="Generation of the pipeline to write like.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    visits: Annotated[int | None, typer.Option(help="Visits of every star; default: as in the survey.")] = None,
+    snr: Annotated[float | None, typer.Option(help="S/N per pixel of every coadd; default: as in the survey.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed; the same one gives the same bytes.")] = 0,
+    edge_cases: Annotated[
+        bool, typer.Option("--edge-cases", help="Add one file for each thing that can be wrong with a file.")
+    ] = False,
+) -> None:
+    """Write N simulated apStar files below DIR, in the layout's tree, and truth.parquet."""
+    tree = simulate_tree(output, stars=stars, layout=layout, visits=visits, snr=snr, seed=seed, edge_cases=edge_cases)
+    extra = " and the edge cases" if edge_cases else ""
+    typer.echo(f"{tree}: {stars} stars{extra}, layout {layout}; labels in {tree / TRUTH_FILE}")
+
+
+if __name__ == "__main__":
+    run_app(app)

@@ -1,0 +1,162 @@
+"""Who is observed: labels, magnitudes, places on the sky and names."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from apnet_fast.simulate.healpix import APOGEE_NSIDE, ang2pix_ring
+
+N_FIELDS = 60
+FIELD_RADIUS_DEG = 1.5
+SOUTHERN_LIMIT_DEG = -30.0
+"""Fields south of it are observed from Las Campanas: a quarter of the sphere."""
+
+POPULATION_SHARES = {
+    "dwarf": 0.33,
+    "giant": 0.35,
+    "clump": 0.17,
+    "cool_dwarf": 0.05,
+    "young": 0.06,
+    "hot": 0.04,
+}
+
+# J2000 equatorial to Galactic rotation (ESA, The Hipparcos Catalogue, 1997, vol. 1, section 1.5.3).
+EQUATORIAL_TO_GALACTIC = np.array(
+    [
+        [-0.0548755604, -0.8734370902, -0.4838350155],
+        [0.4941094279, -0.4448296300, 0.7469822445],
+        [-0.8676661490, -0.1980763734, 0.4559837762],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One pointing: centre in degrees, name after its Galactic coordinates, telescope."""
+
+    ra: float
+    dec: float
+    name: str
+    telescope: str
+
+
+@dataclass(frozen=True)
+class Star:
+    """A star to observe.
+
+    obj: 2MASS-style name; ra, dec in degrees; healpix: nside 128, RING; teff in K,
+    logg in log10(cm/s^2), fe_h in dex; magnitudes in the 2MASS system; v_rad:
+    barycentric velocity in km/s; v_amplitude: half-amplitude of its orbit in km/s.
+    """
+
+    obj: str
+    ra: float
+    dec: float
+    field: str
+    telescope: str
+    healpix: int
+    teff: float
+    logg: float
+    fe_h: float
+    j_mag: float
+    h_mag: float
+    k_mag: float
+    v_rad: float
+    v_amplitude: float
+
+
+def galactic(ra: float, dec: float) -> tuple[float, float]:
+    """Galactic longitude (0 to 360) and latitude of J2000 coordinates, all in degrees."""
+    a, d = math.radians(ra), math.radians(dec)
+    x, y, z = EQUATORIAL_TO_GALACTIC @ (math.cos(d) * math.cos(a), math.cos(d) * math.sin(a), math.sin(d))
+    return math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.asin(max(-1.0, min(1.0, z))))
+
+
+def make_field(ra: float, dec: float) -> Field:
+    """The field around (ra, dec) in degrees, named like '082+17'."""
+    longitude, latitude = galactic(ra, dec)
+    telescope = "lco25m" if dec < SOUTHERN_LIMIT_DEG else "apo25m"
+    return Field(ra, dec, f"{round(longitude) % 360:03d}{round(latitude):+03d}", telescope)
+
+
+def draw_fields(rng: np.random.Generator, southernmost_dec: float) -> list[Field]:
+    """Fields spread evenly over the sphere north of `southernmost_dec` degrees."""
+    lowest = math.sin(math.radians(southernmost_dec))
+    ra = rng.uniform(0.0, 360.0, N_FIELDS)
+    dec = np.degrees(np.arcsin(rng.uniform(lowest, 1.0, N_FIELDS)))
+    return [make_field(float(a), float(d)) for a, d in zip(ra, dec, strict=True)]
+
+
+def draw_star(rng: np.random.Generator, field: Field) -> Star:
+    """One star of the survey's mix of populations in `field`."""
+    teff, logg, fe_h = draw_labels(rng)
+    h_mag = float(np.clip(rng.normal(11.3, 1.2), 5.9, 15.3))
+    j_minus_h = float(np.clip(0.95 - 1.3 * math.log10(teff / 3500.0) / math.log10(2.0), -0.15, 1.0))
+    h_minus_k = 0.05 + 0.15 * j_minus_h
+    ra, dec = _place(rng, field)
+    is_binary = rng.random() < 0.15
+    return Star(
+        obj=two_mass_name(ra, dec),
+        ra=ra,
+        dec=dec,
+        field=field.name,
+        telescope=field.telescope,
+        healpix=ang2pix_ring(APOGEE_NSIDE, ra, dec),
+        teff=teff,
+        logg=logg,
+        fe_h=fe_h,
+        j_mag=h_mag + j_minus_h,
+        h_mag=h_mag,
+        k_mag=h_mag - h_minus_k,
+        v_rad=float(rng.normal(0.0, 40.0 if fe_h > -1 else 130.0)),
+        v_amplitude=float(10.0 ** rng.uniform(0.0, 1.7)) if is_binary else 0.1,
+    )
+
+
+def draw_labels(rng: np.random.Generator) -> tuple[float, float, float]:
+    """teff in K, logg in dex, fe_h in dex of one star of the mix `POPULATION_SHARES`."""
+    population = rng.choice(list(POPULATION_SHARES), p=list(POPULATION_SHARES.values()))
+    if population == "dwarf":
+        teff = rng.uniform(4000.0, 7200.0)
+        logg = 4.65 - 0.55 * (teff - 4000.0) / 3200.0 - abs(rng.normal(0.0, 0.08))
+        fe_h = rng.normal(-0.1, 0.22)
+    elif population == "giant":
+        teff = rng.uniform(3600.0, 5200.0)
+        fe_h = rng.normal(-0.25, 0.35)
+        logg = 0.5 + 2.9 * (teff - 3600.0) / 1600.0 + 0.6 * fe_h + rng.normal(0.0, 0.1)
+    elif population == "clump":
+        teff, logg, fe_h = rng.normal(4850.0, 120.0), rng.normal(2.45, 0.08), rng.normal(-0.1, 0.2)
+    elif population == "cool_dwarf":
+        teff = rng.uniform(2900.0, 4000.0)
+        logg = 5.15 - 0.45 * (teff - 2900.0) / 1100.0 + rng.normal(0.0, 0.03)
+        fe_h = rng.normal(-0.1, 0.2)
+    elif population == "young":
+        teff, logg, fe_h = rng.uniform(3000.0, 5000.0), rng.uniform(3.4, 4.4), rng.normal(-0.02, 0.08)
+    else:
+        teff = 10.0 ** rng.uniform(math.log10(7500.0), math.log10(30_000.0))
+        logg, fe_h = rng.uniform(3.4, 4.4), rng.normal(0.0, 0.15)
+    return float(teff), float(np.clip(logg, 0.0, 5.5)), float(np.clip(fe_h, -2.2, 0.5))
+
+
+def two_mass_name(ra: float, dec: float) -> str:
+    """'2MHHMMSSss+DDMMSSs' of coordinates in degrees; truncated, as 2MASS does."""
+    centiseconds = int(ra * 240.0 * 100.0)
+    hours, rest = divmod(centiseconds, 360_000)
+    minutes, centiseconds = divmod(rest, 6_000)
+    tenths = int(abs(dec) * 36_000.0)
+    degrees, rest = divmod(tenths, 36_000)
+    arcminutes, tenths = divmod(rest, 600)
+    sign = "-" if dec < 0 else "+"
+    return f"2M{hours:02d}{minutes:02d}{centiseconds:04d}{sign}{degrees:02d}{arcminutes:02d}{tenths:03d}"
+
+
+def _place(rng: np.random.Generator, field: Field) -> tuple[float, float]:
+    """A point within the field, kept off the poles so that right ascension stays defined."""
+    radius = FIELD_RADIUS_DEG * math.sqrt(rng.random())
+    angle = rng.uniform(0.0, 2.0 * math.pi)
+    dec = float(np.clip(field.dec + radius * math.sin(angle), -89.9, 89.9))
+    ra = (field.ra + radius * math.cos(angle) / math.cos(math.radians(dec))) % 360.0
+    return ra, dec

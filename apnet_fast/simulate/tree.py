@@ -1,0 +1,234 @@
+"""Write a tree of simulated apStar files and the table of what is true of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apnet_fast.errors import UsageError
+from apnet_fast.simulate.edge_cases import ORDINARY, EdgeCase, cases_of
+from apnet_fast.simulate.headers import primary_cards
+from apnet_fast.simulate.layouts import Layout, find_layout
+from apnet_fast.simulate.observe import ObservedVisit, observe_visit
+from apnet_fast.simulate.population import Field, Star, draw_fields, draw_star
+from apnet_fast.simulate.rows import lay_out
+from apnet_fast.simulate.template import template
+from apnet_fast.simulate.visits import Visit, draw_n_visits, draw_snr, plan_visits
+from apnet_fast.simulate.writer import write_apstar
+
+TRUTH_FILE = "truth.parquet"
+TRUTH_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("obj", pa.string()),
+        ("layout", pa.string()),
+        ("telescope", pa.string()),
+        ("field", pa.string()),
+        ("healpix", pa.int32()),
+        ("case", pa.string()),
+        ("teff", pa.float64()),
+        ("logg", pa.float64()),
+        ("fe_h", pa.float64()),
+        ("h_mag", pa.float64()),
+        ("snr", pa.float64()),
+        ("n_visits", pa.int32()),
+        ("readable", pa.bool_()),
+    ]
+)
+
+MOST_VISITS_ASKED = 500
+
+# First word of every random stream; what follows is the star's number and the stage of its making.
+_STARS, _EDGE_CASES, _FIELDS = 0, 1, 2
+_WHO, _HOW_OFTEN, _WHEN, _SEEN = 0, 1, 2, 3
+
+_FLUX_AT_H_ZERO = 1.15e7
+"""Median flux of a star of H = 0 in real files, 1e-17 erg/s/cm^2/Angstrom."""
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """The random streams of one star: they depend on the seed and on its number, not on its neighbours."""
+
+    seed: int
+    family: int
+    number: int
+
+    def stream(self, *stage: int) -> np.random.Generator:
+        key = (self.family, self.number, *stage)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+
+def simulate_tree(
+    output: Path,
+    *,
+    stars: int,
+    layout: str,
+    visits: int | None = None,
+    snr: float | None = None,
+    seed: int = 0,
+    edge_cases: bool = False,
+) -> Path:
+    """Write `stars` apStar files in the tree of `layout` below `output`, and `truth.parquet`.
+
+    layout: 'legacy' (DR10-DR16 as r8), 'dr17' or 'sdss5' (apred 1.3). visits, snr: number
+    of visits and coadd S/N per pixel of every ordinary star, drawn from the survey's
+    distributions where None. edge_cases: add one file for each edge case of the layout.
+
+    Equal arguments give equal bytes, and star i does not depend on `stars`. The table has
+    one row a star, in order, edge cases last: path is relative to `output` (in sdss5 the
+    name without STARVER), snr is that of row 0 of the file (NaN where it holds none),
+    teff in K, logg and fe_h in dex. It is written last, so it marks a complete tree.
+
+    Returns `output`. Raises UsageError for arguments out of range and for an `output` that
+    already holds a tree.
+    """
+    chosen = find_layout(layout)
+    _check_arguments(stars, visits, snr, seed, edge_cases)
+    if (output / TRUTH_FILE).exists():
+        raise UsageError(
+            "The output folder already holds a simulated tree",
+            got=str(output),
+            expected=f"a folder without {TRUTH_FILE}",
+            remedy="give another folder or delete this one",
+        )
+    output.mkdir(parents=True, exist_ok=True)
+
+    field_stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_FIELDS,)))
+    fields = draw_fields(field_stream, chosen.southernmost_dec)
+    rows = [
+        _ordinary_star(output, chosen, fields, _Streams(seed, _STARS, number), visits, snr) for number in range(stars)
+    ]
+    if edge_cases:
+        rows += _edge_case_stars(output, chosen, fields, seed)
+    _write_truth(output / TRUTH_FILE, rows)
+    return output
+
+
+def _check_arguments(stars: int, visits: int | None, snr: float | None, seed: int, edge_cases: bool) -> None:
+    fewest = 0 if edge_cases else 1
+    if stars < fewest:
+        raise UsageError("There is nothing to simulate", got=f"{stars} stars", expected=f"{fewest} or more")
+    if visits is not None and not 1 <= visits <= MOST_VISITS_ASKED:
+        raise UsageError("The number of visits is out of range", got=visits, expected=f"1 to {MOST_VISITS_ASKED}")
+    if snr is not None and not (math.isfinite(snr) and snr > 0):
+        raise UsageError("The S/N is out of range", got=snr, expected="a positive number")
+    if seed < 0:
+        raise UsageError("The seed is out of range", got=seed, expected="0 or more")
+
+
+def _ordinary_star(
+    output: Path,
+    layout: Layout,
+    fields: list[Field],
+    streams: _Streams,
+    visits: int | None,
+    snr: float | None,
+) -> dict[str, object]:
+    who, how_often = streams.stream(_WHO), streams.stream(_HOW_OFTEN)
+    star = draw_star(who, fields[who.integers(len(fields))])
+    n_visits = draw_n_visits(how_often, layout.name) if visits is None else visits
+    coadd_snr = draw_snr(how_often, layout.name) if snr is None else snr
+    return _write_star(output, layout, star, n_visits, coadd_snr, streams, ORDINARY)
+
+
+def _edge_case_stars(output: Path, layout: Layout, fields: list[Field], seed: int) -> list[dict[str, object]]:
+    northern = [field for field in fields if field.telescope == "apo25m"]
+    rows = []
+    for number, case in enumerate(cases_of(layout)):
+        streams = _Streams(seed, _EDGE_CASES, number)
+        who = streams.stream(_WHO)
+        star = draw_star(who, case.field or northern[who.integers(len(northern))])
+        if case.star is not None:
+            star = case.star(star)
+        rows.append(_write_star(output, layout, star, case.n_visits, case.snr, streams, case))
+    return rows
+
+
+def _write_star(
+    output: Path,
+    layout: Layout,
+    star: Star,
+    n_visits: int,
+    snr: float,
+    streams: _Streams,
+    case: EdgeCase,
+) -> dict[str, object]:
+    """Observe a star, write its file or files, and return its row of the truth table."""
+    visits = plan_visits(
+        streams.stream(_WHEN),
+        star,
+        n_visits=n_visits,
+        snr=snr,
+        first_mjd=layout.first_mjd,
+        last_mjd=layout.last_mjd,
+    )
+    if case.visits is not None:
+        visits = case.visits(visits)
+    spectrum = template(star.teff, star.logg, star.fe_h)
+    level = _FLUX_AT_H_ZERO * 10.0 ** (-0.4 * star.h_mag)
+    observed = [
+        observe_visit(spectrum, level, visit, streams.stream(_SEEN, number)) for number, visit in enumerate(visits)
+    ]
+    path, header_snr = output, math.nan
+    for left_out in reversed(range(case.versions)):
+        used = len(visits) - left_out
+        path, header_snr = _write_file(output, layout, star, visits[:used], observed[:used], case)
+    link = layout.link_path(star)
+    if link is not None:
+        named = output / link
+        named.unlink(missing_ok=True)
+        named.symlink_to(path.name)
+        path = named
+    return {
+        "path": path.relative_to(output).as_posix(),
+        "obj": star.obj,
+        "layout": layout.name,
+        "telescope": star.telescope,
+        "field": "" if layout.name == "sdss5" else star.field,
+        "healpix": star.healpix,
+        "case": case.name,
+        "teff": star.teff,
+        "logg": star.logg,
+        "fe_h": star.fe_h,
+        "h_mag": star.h_mag,
+        "snr": header_snr if case.readable else math.nan,
+        "n_visits": len(visits),
+        "readable": case.readable,
+    }
+
+
+def _write_file(
+    output: Path,
+    layout: Layout,
+    star: Star,
+    visits: list[Visit],
+    observed: list[ObservedVisit],
+    case: EdgeCase,
+) -> tuple[Path, float]:
+    """Write one apStar file; return its path and the S/N of its row 0."""
+    planes = lay_out(observed, layout)
+    if case.planes is not None:
+        case.planes(planes, layout)
+    snr = planes.snr()
+    cards = primary_cards(star, visits, layout, snr)
+    if case.cards is not None:
+        cards = case.cards(cards)
+    path = output / layout.star_path(star, visits)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_apstar(path, layout, star, visits, planes, cards)
+    if case.file is not None:
+        case.file(path, layout)
+    return path, snr
+
+
+def _write_truth(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write the truth table under another name and rename it, so that it is whole or not there."""
+    partial = path.with_suffix(".partial")
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRUTH_SCHEMA), partial)
+    partial.replace(path)

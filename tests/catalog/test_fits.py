@@ -1,0 +1,257 @@
+"""The FITS form of a product, as astropy reads it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from apnet_fast.catalog.columns import COLUMNS
+from apnet_fast.catalog.fits import Card, fits_time, text_widths, write_fits
+from apnet_fast.spectra.batch import Product, SpectrumRecord
+from tests.catalog.samples import CREATED, mixed_records, star_record, table
+
+CARDS: list[Card] = [
+    ("RECIPE", "dr19", "What was computed"),
+    ("DRAWS", 20, "Noise draws"),
+    ("PREC", 1.5, "A number"),
+    ("DONE", True, "A logical"),
+    ("COMMAND", "apnet-fast " + "a/long/path/of/a/star.fits " * 10 + "end", "Longer than a card"),
+]
+
+
+def write(path: Path, product: Product, tables: Iterable[pa.Table], cards: list[Card] | None = None) -> Path:
+    """Write tables as a run does: widths over all of them first, then row by row."""
+    tables = list(tables)
+    columns = COLUMNS[product]
+    widths: dict[str, int] = {}
+    for rows in tables:
+        for name, width in text_widths(rows, columns).items():
+            widths[name] = max(width, widths.get(name, 0))
+    write_fits(path, columns, iter(tables), widths, CARDS if cards is None else cards, CREATED)
+    return path
+
+
+def checked(path: Path) -> fits.HDUList:
+    """The file as astropy reads it, checksums verified; every warning is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with fits.open(path, checksum=True, memmap=False) as hdus:
+            hdus.verify("exception")
+            for hdu in hdus:
+                _ = hdu.data
+            return hdus
+
+
+@pytest.fixture(params=["star", "visit"])
+def product(request: pytest.FixtureRequest) -> Product:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def star_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("fits") / "star.fits", "star", [table("star", mixed_records(9))])
+
+
+@pytest.fixture(scope="module")
+def star_hdus(star_file: Path) -> Iterator[fits.HDUList]:
+    with checked(star_file) as hdus:
+        yield hdus
+
+
+def assert_equal_tables(data: np.ndarray, rows: pa.Table) -> None:
+    assert len(data) == rows.num_rows
+    for name in rows.column_names:
+        np.testing.assert_array_equal(np.asarray(data[name]), np.asarray(rows[name].to_pylist()), err_msg=name)
+
+
+def test_file_has_cards_boss_and_apogee(product: Product, tmp_path: Path) -> None:
+    hdus = checked(write(tmp_path / "p.fits", product, [table(product, mixed_records(9))]))
+    assert [type(hdu) for hdu in hdus] == [fits.PrimaryHDU, fits.BinTableHDU, fits.BinTableHDU]
+    assert [hdu.header["INSTRMNT"] for hdu in hdus[1:]] == ["BOSS", "APOGEE"]
+    assert [hdu.header["PIPELINE"] for hdu in hdus[1:]] == ["ApogeeNet", "ApogeeNet"]
+    assert hdus[0].data is None
+
+
+def test_every_hdu_has_its_checksums(star_hdus: fits.HDUList) -> None:
+    for hdu in star_hdus:
+        assert {"CHECKSUM", "DATASUM"} <= set(hdu.header)
+
+
+@pytest.mark.parametrize("place", [100, -4000])
+def test_check_notices_a_changed_byte(star_file: Path, tmp_path: Path, place: int) -> None:
+    data = bytearray(star_file.read_bytes())
+    data[place] ^= 1
+    path = tmp_path / "changed.fits"
+    path.write_bytes(data)
+    with pytest.raises(AstropyUserWarning):
+        checked(path)
+
+
+def test_rows_come_back(product: Product, tmp_path: Path) -> None:
+    rows = table(product, mixed_records(9))
+    hdus = checked(write(tmp_path / "p.fits", product, [rows]))
+    assert_equal_tables(hdus[2].data, rows)
+
+
+def test_comparison_of_rows_notices_rows_shifted_by_one(star_hdus: fits.HDUList) -> None:
+    rows = table("star", mixed_records(9))
+    shifted = pa.concat_tables([rows.slice(1), rows.slice(0, 1)])
+    with pytest.raises(AssertionError):
+        assert_equal_tables(star_hdus[2].data, shifted)
+
+
+def test_boss_table_has_no_rows_and_the_same_columns(star_hdus: fits.HDUList) -> None:
+    boss, apogee = star_hdus[1].columns, star_hdus[2].columns
+    assert len(star_hdus[1].data) == 0
+    assert boss.names == apogee.names
+    assert [form.lstrip("0123456789") for form in boss.formats] == [c.form for c in COLUMNS["star"]]
+
+
+def test_columns_have_their_names_and_forms(product: Product, tmp_path: Path) -> None:
+    columns = checked(write(tmp_path / "p.fits", product, [table(product, mixed_records(9))]))[2].columns
+    assert columns.names == [column.name for column in COLUMNS[product]]
+    assert [form.lstrip("0123456789") for form in columns.formats] == [c.form for c in COLUMNS[product]]
+
+
+@pytest.mark.parametrize("hdu", [1, 2])
+def test_ttype_cards_carry_comment_and_unit(star_hdus: fits.HDUList, hdu: int) -> None:
+    header = star_hdus[hdu].header
+    comments = {header[f"TTYPE{i}"]: header.comments[f"TTYPE{i}"] for i in range(1, header["TFIELDS"] + 1)}
+    assert comments == {column.name: column.fits_comment for column in COLUMNS["star"]}
+    assert comments["e_logg"] == "Error on surface gravity [log10(cm/s^2)]"
+
+
+def test_primary_header_holds_the_cards_with_their_comments(star_hdus: fits.HDUList) -> None:
+    header = star_hdus[0].header
+    assert [(keyword, header[keyword]) for keyword, _, _ in CARDS] == [(keyword, value) for keyword, value, _ in CARDS]
+    short = [card for card in CARDS if len(str(card[1])) < 60]
+    assert [header.comments[keyword] for keyword, _, _ in short] == [comment for _, _, comment in short]
+
+
+def test_primary_header_describes_the_hdus(star_hdus: fits.HDUList) -> None:
+    comments = [line for line in star_hdus[0].header["COMMENT"] if line.startswith("HDU ")]
+    assert comments == ["HDU 0: Summary information only", "HDU 1: BOSS spectra", "HDU 2: APOGEE spectra"]
+
+
+def test_created_card_has_astras_form(star_hdus: fits.HDUList) -> None:
+    assert fits_time(datetime(2026, 11, 22, 19, 47, 42, 999, tzinfo=UTC)) == "26-11-22 19:47:42"
+    assert [hdu.header["CREATED"] for hdu in star_hdus[1:]] == ["26-03-04 05:06:07"] * 2
+
+
+def test_header_values_have_no_units_in_tunit_nor_nulls_in_tnull(star_hdus: fits.HDUList) -> None:
+    assert not [key for key in star_hdus[2].header if key.startswith(("TUNIT", "TNULL", "TSCAL", "TZERO"))]
+
+
+def test_text_widths_are_the_longest_values_in_bytes() -> None:
+    records = [replace(star_record(i), path="x" * i + "\N{LATIN SMALL LETTER E WITH ACUTE}") for i in (3, 17, 5)]
+    widths = text_widths(table("star", records), COLUMNS["star"])
+    assert widths["path"] == 19
+    assert widths["tag"] == 0
+    assert set(widths) == {column.name for column in COLUMNS["star"] if column.form == "A"}
+
+
+def test_text_widths_of_no_rows_are_zero() -> None:
+    assert set(text_widths(table("star", []), COLUMNS["star"]).values()) == {0}
+
+
+def with_paths(*lengths: int) -> list[SpectrumRecord]:
+    return [replace(star_record(i), path="p" * length) for i, length in enumerate(lengths)]
+
+
+@pytest.mark.parametrize("order", [[[3, 1], [40, 2], [7]], [[40], [3], [3]], [[3], [40]]])
+def test_text_column_is_as_wide_as_the_longest_text_of_all_tables(tmp_path: Path, order: list[list[int]]) -> None:
+    tables = [table("star", with_paths(*lengths)) for lengths in order]
+    hdu = checked(write(tmp_path / "p.fits", "star", tables))[2]
+    assert hdu.columns["path"].format == "40A"
+    assert hdu.data["path"].tolist() == ["p" * length for lengths in order for length in lengths]
+
+
+@pytest.mark.parametrize("sizes", [[9], [1] * 9, [4, 5], [0, 4, 0, 5, 0]], ids=str)
+def test_many_tables_make_the_same_bytes_as_one(star_file: Path, tmp_path: Path, sizes: list[int]) -> None:
+    whole = table("star", mixed_records(18)).slice(0, 9)
+    starts = np.cumsum([0, *sizes])
+    parts = [whole.slice(start, size) for start, size in zip(starts, sizes, strict=False)]
+    one = checked(write(tmp_path / "one.fits", "star", [whole]))
+    many = checked(write(tmp_path / "many.fits", "star", parts))
+    assert many[2].header["DATASUM"] == one[2].header["DATASUM"]
+    assert (many[2].data == one[2].data).shape == (9,)
+    assert many[2].data.tobytes() == one[2].data.tobytes()
+
+
+def test_table_of_several_chunks_is_one_table(tmp_path: Path) -> None:
+    whole = table("star", mixed_records(9))
+    chunks = pa.concat_tables([whole.slice(0, 2), whole.slice(2)])
+    assert_equal_tables(checked(write(tmp_path / "p.fits", "star", [chunks]))[2].data, whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "ascii_text"),
+    [
+        ("na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve", "na?ve"),
+        ("\N{GREEK SMALL LETTER ALPHA} Cen", "? Cen"),
+        ("plain", "plain"),
+        ("\N{STAR OF DAVID}" * 9, "?" * 9),
+    ],
+)
+def test_characters_beyond_ascii_become_question_marks(tmp_path: Path, text: str, ascii_text: str) -> None:
+    records = [star_record(1), replace(star_record(2), path=text)]
+    paths = checked(write(tmp_path / "p.fits", "star", [table("star", records)]))[2].data["path"]
+    assert paths.tolist() == [records[0].path, ascii_text]
+
+
+def test_nulls_come_back(tmp_path: Path) -> None:
+    nothing = replace(star_record(1), snr=np.nan, n_visits=-1, star=replace(star_record(1).star, field=""))
+    rows = table("star", [nothing])
+    rows = rows.set_column(rows.schema.get_field_index("flag_bad"), rows.schema.field("flag_bad"), pa.array([False]))
+    row = checked(write(tmp_path / "p.fits", "star", [rows]))[2].data[0]
+    assert np.isnan(row["snr"])
+    assert np.isnan(row["t_overhead"])
+    assert (row["n_visits"], row["task_pk"], row["spectrum_pk"]) == (-1, -1, -1)
+    assert (row["field"], row["tag"]) == ("", "")
+    assert row["flag_bad"] is np.False_
+
+
+@pytest.mark.parametrize("tables", [0, 1, 2])
+def test_product_without_rows_is_a_valid_file(product: Product, tmp_path: Path, tables: int) -> None:
+    hdus = checked(write(tmp_path / "p.fits", product, [table(product, [])] * tables))
+    assert [len(hdu.data) for hdu in hdus[1:]] == [0, 0]
+    assert hdus[2].columns.names == [column.name for column in COLUMNS[product]]
+
+
+def test_same_rows_make_the_same_bytes_but_for_the_time_of_the_checksums(tmp_path: Path) -> None:
+    def cards(path: Path) -> list[tuple[str, object]]:
+        header = checked(path)[2].header
+        return [(card.keyword, card.value) for card in header.cards if card.keyword != "CHECKSUM"]
+
+    rows = table("star", mixed_records(9))
+    first, second = (write(tmp_path / name, "star", [rows]) for name in ("1.fits", "2.fits"))
+    assert cards(first) == cards(second)
+
+
+def test_tables_are_read_one_at_a_time(tmp_path: Path) -> None:
+    alive = 0
+
+    class Counted:
+        """Tables of a stream that refuses to hand out the next before the one in hand is written."""
+
+        def __iter__(self) -> Iterator[pa.Table]:
+            nonlocal alive
+            for start in (0, 3, 6):
+                alive += 1
+                yield table("star", [star_record(start + i) for i in range(3)])
+                on_disk.append(path.stat().st_size)
+
+    path = tmp_path / "p.fits"
+    on_disk: list[int] = []
+    widths = text_widths(table("star", [star_record(i) for i in range(9)]), COLUMNS["star"])
+    write_fits(path, COLUMNS["star"], Counted(), widths, [], CREATED)
+    assert len(checked(path)[2].data) == 9

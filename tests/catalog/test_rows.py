@@ -1,0 +1,212 @@
+"""From records, labels and times to the rows of a product and of the quarantine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from apnet_fast.catalog.columns import COLUMNS, arrow_schema
+from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
+from apnet_fast.recipes import Labels
+from apnet_fast.spectra.batch import Product, SpectrumRecord
+from apnet_fast.spectra.failures import Reason
+from tests.catalog.samples import failed, labels, mixed_records, star_record, table, times, visit_record
+
+NOBODY_FILLS = {"spectrum_pk": -1, "task_pk": -1, "source_pk": -1, "v_astra": "", "tag": ""}
+
+
+@pytest.fixture(params=["star", "visit"])
+def product(request: pytest.FixtureRequest) -> Product:
+    return request.param
+
+
+@pytest.fixture
+def record(product: Product) -> SpectrumRecord:
+    return {"star": star_record, "visit": visit_record}[product](4)
+
+
+def assert_rows_are_of(rows: pa.Table, records: list[SpectrumRecord], positions: list[int], values: Labels) -> None:
+    """Each row's identity and labels are those of records[position], values[position]."""
+    mine = [records[i] for i in positions]
+    assert rows["identity"].to_pylist() == [record.identity for record in mine]
+    assert rows["snr"].to_pylist() == [record.snr for record in mine]
+    assert rows["path"].to_pylist() == [record.path for record in mine]
+    for field in fields(Labels):
+        np.testing.assert_array_equal(rows[field.name].to_numpy(), getattr(values, field.name)[positions])
+
+
+@pytest.mark.parametrize(("product", "positions"), [("star", [0, 2, 4, 6]), ("visit", [1, 3, 5])])
+def test_product_gets_its_own_records_in_order(product: Product, positions: list[int]) -> None:
+    records = mixed_records(7)
+    rows = catalog_rows(product, records, labels(7), times(7))
+    assert_rows_are_of(rows, records, positions, labels(7))
+    assert rows["t_elapsed"].to_pylist() == [i / 8 for i in positions]
+
+
+def test_check_of_rows_notices_labels_of_the_next_record() -> None:
+    records = mixed_records(7)
+    rolled = Labels(**{field.name: np.roll(getattr(labels(7), field.name), 1) for field in fields(Labels)})
+    rows = catalog_rows("star", records, rolled, times(7))
+    with pytest.raises(AssertionError):
+        assert_rows_are_of(rows, records, [0, 2, 4, 6], labels(7))
+
+
+def test_check_of_rows_notices_the_records_of_the_other_product() -> None:
+    records = mixed_records(8)
+    rows = catalog_rows("star", records, labels(8), times(8))
+    with pytest.raises(AssertionError):
+        assert_rows_are_of(rows, records, [1, 3, 5, 7], labels(8))
+
+
+def test_rows_have_the_schema_of_the_product(product: Product) -> None:
+    assert table(product, mixed_records(4)).schema.equals(arrow_schema(product), check_metadata=True)
+
+
+@pytest.mark.parametrize("records", [[], [star_record(1)]], ids=["no records", "records of the other product"])
+def test_no_records_of_the_product_give_no_rows(records: list[SpectrumRecord]) -> None:
+    rows = table("visit", records)
+    assert rows.num_rows == 0
+    assert rows.schema.equals(arrow_schema("visit"))
+
+
+def test_star_row_holds_the_values_of_its_record() -> None:
+    (row,) = table("star", [star_record(4)]).to_pylist()
+    expected = {
+        "healpix": 1004,
+        "ra": 14.0,
+        "dec": -1.0,
+        "release": "dr17",
+        "filetype": "apStar",
+        "apred": "dr4",
+        "apstar": "stars",
+        "obj": "2M00000004+4714573",
+        "telescope": "apo25m",
+        "field": "K04_080+14",
+        "prefix": "ap",
+        "n_visits": 4,
+        "snr": 104.5,
+        "path": "stars/apStar-4.fits",
+        "file_row": 0,
+        "starver": "59004",
+        "identity": "dr17/dr4/apo25m/K04_080+14/2M00000004+4714573/coadd",
+        "reason": "",
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_visit_row_holds_the_values_of_its_record() -> None:
+    (row,) = table("visit", [visit_record(4)]).to_pylist()
+    expected = {
+        "filetype": "apVisit",
+        "plate": "9004",
+        "mjd": 58004,
+        "fiber": 204,
+        "reduction": "",
+        "snr": 34.25,
+        "file_row": 6,
+        "obj": "2M00000004+4714573",
+        "identity": "dr17/dr4/apo25m/K04_080+14/2M00000004+4714573/apVisit-dr17-9004-58004-204.fits",
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_columns_nobody_fills_hold_their_nulls(product: Product, record: SpectrumRecord) -> None:
+    (row,) = table(product, [record]).to_pylist()
+    assert {name: row[name] for name in NOBODY_FILLS} == NOBODY_FILLS
+    assert math.isnan(row["t_overhead"])
+
+
+def test_every_other_column_is_filled(product: Product, record: SpectrumRecord) -> None:
+    record = replace(record, reason=Reason.NO_DATA, visit=replace(record.visit, reduction="VESTA"))
+    (row,) = table(product, [record]).to_pylist()
+    empty = {c.name for c in COLUMNS[product] if c.form != "L" and row[c.name] in (c.null, None)}
+    empty |= {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
+    assert empty == {*NOBODY_FILLS, "t_overhead"}
+
+
+def test_missing_values_of_a_record_become_nulls(product: Product, record: SpectrumRecord) -> None:
+    star = replace(record.star, healpix=-1, field="", telescope="")
+    nothing = replace(record, star=star, snr=math.nan, ra=math.nan, dec=math.nan, n_visits=-1)
+    (row,) = table(product, [nothing]).to_pylist()
+    assert (row["healpix"], row["field"], row["telescope"]) == (-1, "", "")
+    assert all(math.isnan(row[name]) for name in ("snr", "ra", "dec"))
+
+
+def test_number_beyond_float32_becomes_infinite(product: Product, record: SpectrumRecord) -> None:
+    (row,) = table(product, [replace(record, snr=1e300)]).to_pylist()
+    assert row["snr"] == math.inf
+
+
+@pytest.mark.parametrize(
+    ("created", "text"),
+    [
+        (datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC), "2026-03-04T05:06:07.000890"),
+        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "2026-12-31T23:59:59.000000"),
+    ],
+)
+def test_created_is_the_time_in_26_characters(created: datetime, text: str) -> None:
+    rows = catalog_rows("star", [star_record(1)], labels(1), RowTimes(created, np.zeros(1, np.float32)))
+    assert rows["created"].to_pylist() == [text]
+    assert len(text) == 26
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_reason_of_a_failed_record_is_its_code(product: Product, record: SpectrumRecord, reason: Reason) -> None:
+    rows = table(product, [record, failed(record, reason)])
+    assert rows["reason"].to_pylist() == ["", reason.value]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (b"stars/\xff\xe9.fits", r"stars/\xff\xe9.fits"),
+        ("stars/\N{LATIN SMALL LETTER E WITH ACUTE}.fits".encode(), "stars/\N{LATIN SMALL LETTER E WITH ACUTE}.fits"),
+        (b"stars/plain.fits", "stars/plain.fits"),
+    ],
+)
+def test_bytes_of_a_path_that_are_not_utf8_become_escapes(product: Product, path: bytes, text: str) -> None:
+    record = replace(visit_record(1), path=path.decode("utf-8", "surrogateescape"), product=product)
+    assert table(product, [record])["path"].to_pylist() == [text]
+    assert quarantine_rows([failed(record)])["path"].to_pylist() == [text]
+
+
+def test_bytes_of_a_text_that_are_not_utf8_become_escapes_in_the_quarantine() -> None:
+    text = b"symlink to \xff.fits".decode("utf-8", "surrogateescape")
+    rows = quarantine_rows([replace(failed(star_record(1)), text=text)])
+    assert rows["text"].to_pylist() == [r"symlink to \xff.fits"]
+
+
+def test_quarantine_has_one_row_for_each_failed_record_in_order() -> None:
+    records = mixed_records(6)
+    records[1] = failed(records[1], Reason.NO_DATA)
+    records[4] = failed(replace(records[4], row=-1), Reason.TRUNCATED)
+    assert quarantine_rows(records).to_pylist() == [
+        {
+            "product": "visit",
+            "path": "stars/apStar-1.fits",
+            "hdu": 2,
+            "row": 3,
+            "reason": "no_data",
+            "text": "stars/apStar-1.fits is no_data",
+        },
+        {
+            "product": "star",
+            "path": "stars/apStar-4.fits",
+            "hdu": 2,
+            "row": -1,
+            "reason": "truncated",
+            "text": "stars/apStar-4.fits is truncated",
+        },
+    ]
+
+
+@pytest.mark.parametrize("records", [[], mixed_records(3)], ids=["no records", "no failures"])
+def test_quarantine_without_failures_is_empty(records: list[SpectrumRecord]) -> None:
+    rows = quarantine_rows(records)
+    assert rows.num_rows == 0
+    assert rows.schema.equals(QUARANTINE_SCHEMA)

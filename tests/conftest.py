@@ -1,0 +1,50 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.networks.v3 import ArchitectureV3
+
+SMALL = ArchitectureV3(dim_mults=(1, 2, 4), adapt_pool_output_dim=64, num_linear=2, linear_dim=32)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real apStar files; tests that use them skip where it is not given."""
+    folder = os.environ.get("APNET_FAST_TEST_DATA")
+    if not folder:
+        pytest.skip("APNET_FAST_TEST_DATA is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint() -> Checkpoint:
+    """A v3 network of small size: same trunk, quick."""
+    return random_checkpoint(seed=1, architecture=SMALL)
+
+
+@pytest.fixture(scope="session")
+def full_checkpoint() -> Checkpoint:
+    """A v3 network of the real size."""
+    return random_checkpoint(seed=1)
+
+
+@pytest.fixture(scope="session")
+def small_weights(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network as a weights file."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    small_checkpoint.save(path)
+    return path
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(12345)

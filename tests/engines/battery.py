@@ -1,0 +1,210 @@
+"""The battery that every engine passes, present and to come: inherit it and name the engine.
+
+Strict tier: labels of fp32 engines lie within 1e-5 of the float64 truth, relative to the label or, where that is near
+zero, to the scatter of that label in the training set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from apnet_fast.engines import Engine, ReferenceEngine
+from apnet_fast.errors import UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.philox import noise_keys
+from apnet_fast.recipes import RECIPES, Predictions
+
+PIXELS = 8575
+GAPS = np.r_[0:220, 3317:3558, 6125:6315, 8378:PIXELS]
+TIERS = {"strict": 1e-5}
+
+
+def ordinary_spectra(rng: np.random.Generator, n: int, snr: float = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Flux and error float32 (n, 8575) with lines, gaps and bad pixels, as apStar files have them."""
+    level = 10 ** rng.uniform(1.5, 4, (n, 1))
+    truth = level * (1 - 0.4 * rng.random((n, PIXELS)) ** 6)
+    error = np.broadcast_to(level / snr, truth.shape) * rng.uniform(0.8, 1.3, truth.shape)
+    flux = rng.normal(truth, error)
+    flux[:, GAPS], error[:, GAPS] = np.nan, 0
+    bad = rng.integers(300, 3000, 40)
+    error[:, bad] = 1e10 * level
+    return flux.astype(np.float32), error.astype(np.float32)
+
+
+def strange_spectra() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Spectra at the edges of what the recipes define: flux and error float32 (8575,) each."""
+    index = np.arange(PIXELS)
+    constant = np.full(PIXELS, 100, np.float32)
+    ties = np.where(index % 10, 100, 200).astype(np.float32)
+    some_infinite = constant.copy()
+    some_infinite[:50] = np.inf
+    return {
+        "all equal": (constant, np.ones(PIXELS, np.float32)),
+        "all at the floor": (-constant, np.full(PIXELS, 1e-3, np.float32)),
+        "ties at the percentile": (ties, np.zeros(PIXELS, np.float32)),
+        "no errors known": (constant, np.full(PIXELS, np.nan, np.float32)),
+        "a few infinite pixels": (some_infinite, np.ones(PIXELS, np.float32)),
+        "half negative": (np.where(index % 2, 50, -50).astype(np.float32), np.ones(PIXELS, np.float32)),
+    }
+
+
+def assert_close(got: Predictions, truth: Predictions, checkpoint: Checkpoint, tier: str = "strict") -> None:
+    """Clean and drawn labels agree with the truth to the tier."""
+    tolerance = TIERS[tier]
+    for name in ("clean", "draws"):
+        values, expected = getattr(got, name), getattr(truth, name)
+        assert values.shape == expected.shape
+        allowed = tolerance * (np.abs(expected) + np.asarray(checkpoint.scaling.std))
+        worst = np.nanmax(np.abs(values - expected) / allowed, initial=0)
+        assert np.array_equal(np.isnan(values), np.isnan(expected)), f"{name}: NaN in other places"
+        assert worst <= 1, f"{name}: {worst:.3g} times the {tier} tolerance"
+
+
+class EngineBattery:
+    """Tests of one engine; subclasses set `engine`."""
+
+    engine: ClassVar[type[Engine]]
+
+    def make(self, checkpoint: Checkpoint, recipe: str) -> Engine:
+        return self.engine(checkpoint, RECIPES[recipe], device="cpu", precision="fp32")
+
+    def truth(self, checkpoint: Checkpoint, recipe: str) -> Engine:
+        return ReferenceEngine(checkpoint, RECIPES[recipe], precision="fp64")
+
+    @pytest.mark.parametrize("recipe", RECIPES)
+    def test_ordinary_spectra_against_float64(
+        self, recipe: str, small_checkpoint: Checkpoint, rng: np.random.Generator
+    ) -> None:
+        flux, error = ordinary_spectra(rng, 3)
+        keys = noise_keys(0, "abc")
+        got = self.make(small_checkpoint, recipe).predict(flux, error, keys, 20)
+        truth = self.truth(small_checkpoint, recipe).predict(flux, error, keys, 20)
+        assert_close(got, truth, small_checkpoint)
+
+    @pytest.mark.parametrize("recipe", RECIPES)
+    @pytest.mark.parametrize("name", strange_spectra())
+    def test_strange_spectra_against_float64(self, name: str, recipe: str, small_checkpoint: Checkpoint) -> None:
+        flux, error = (values[None] for values in strange_spectra()[name])
+        keys = noise_keys(0, [name])
+        got = self.make(small_checkpoint, recipe).predict(flux, error, keys, 6)
+        truth = self.truth(small_checkpoint, recipe).predict(flux, error, keys, 6)
+        assert_close(got, truth, small_checkpoint)
+
+    def test_the_tolerance_catches_a_single_wrong_tap(
+        self, small_checkpoint: Checkpoint, rng: np.random.Generator
+    ) -> None:
+        state = dict(small_checkpoint.state)
+        weight = state["res_blocks.1.conv2.weight"].clone()
+        weight[3, 5, 29] += 0.02
+        broken = replace(small_checkpoint, state=state | {"res_blocks.1.conv2.weight": weight})
+        flux, error = ordinary_spectra(rng, 1)
+        keys = noise_keys(0, "a")
+        truth = self.truth(small_checkpoint, "dr19").predict(flux, error, keys, 4)
+        got = self.make(broken, "dr19").predict(flux, error, keys, 4)
+        with pytest.raises(AssertionError, match="times the strict tolerance"):
+            assert_close(got, truth, small_checkpoint)
+
+    @pytest.mark.parametrize("recipe", ["dr19", "astra-0.6"])
+    def test_batch_and_order_change_no_byte(
+        self, recipe: str, small_checkpoint: Checkpoint, rng: np.random.Generator
+    ) -> None:
+        flux, error = ordinary_spectra(rng, 9)
+        keys = noise_keys(0, "abcdefghi")
+        engine = self.make(small_checkpoint, recipe)
+        together = engine.predict(flux, error, keys, 20)
+        order = rng.permutation(9)
+        shuffled = engine.predict(flux[order], error[order], keys[order], 20)
+        assert shuffled.draws.tobytes() == together.draws[order].tobytes()
+        assert shuffled.clean.tobytes() == together.clean[order].tobytes()
+        for part in (slice(0, 1), slice(1, 3), slice(3, 9)):
+            alone = engine.predict(flux[part], error[part], keys[part], 20)
+            assert alone.draws.tobytes() == together.draws[part].tobytes()
+            assert alone.clean.tobytes() == together.clean[part].tobytes()
+
+    def test_a_bad_neighbour_changes_no_byte(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+        flux, error = ordinary_spectra(rng, 2)
+        keys = noise_keys(0, "ab")
+        engine = self.make(small_checkpoint, "dr19")
+        before = engine.predict(flux, error, keys, 4)
+        flux[1] = np.inf
+        after = engine.predict(flux, error, keys, 4)
+        assert after.draws[0].tobytes() == before.draws[0].tobytes()
+        assert np.isnan(after.clean[1]).all()
+
+    def test_keys_choose_the_noise_and_leave_the_clean_spectrum(
+        self, small_checkpoint: Checkpoint, rng: np.random.Generator
+    ) -> None:
+        flux, error = ordinary_spectra(rng, 1)
+        engine = self.make(small_checkpoint, "dr19")
+        one, other = (engine.predict(flux, error, noise_keys(seed, "a"), 4) for seed in (0, 1))
+        assert np.array_equal(one.clean, other.clean)
+        assert not np.isclose(one.draws, other.draws, rtol=1e-4).any(axis=(0, 2)).all()
+
+    def test_without_noise_every_draw_is_the_clean_spectrum(self, small_checkpoint: Checkpoint) -> None:
+        # Known errors of zero count as missing, so a spectrum without noise is one whose median is zero.
+        flux = np.zeros((1, PIXELS), np.float32)
+        flux[0, :4000] = 7
+        engine = self.make(small_checkpoint, "dr19")
+        got = engine.predict(flux, np.full_like(flux, np.nan), noise_keys(0, "a"), 3)
+        np.testing.assert_allclose(got.draws[0], np.repeat(got.clean, 3, axis=0), rtol=1e-6)
+
+    def test_no_draws(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+        flux, error = ordinary_spectra(rng, 2)
+        keys = noise_keys(0, "ab")
+        got = self.make(small_checkpoint, "bossnet-2").predict(flux, error, keys, 0)
+        truth = self.truth(small_checkpoint, "bossnet-2").predict(flux, error, keys, 0)
+        assert got.draws.shape == (2, 0, 3)
+        assert_close(got, truth, small_checkpoint)
+
+    def test_no_spectra(self, small_checkpoint: Checkpoint) -> None:
+        nothing = np.empty((0, PIXELS), np.float32)
+        got = self.make(small_checkpoint, "dr19").predict(nothing, nothing, noise_keys(0, []), 20)
+        assert (got.clean.shape, got.draws.shape) == ((0, 3), (0, 20, 3))
+
+    def test_arguments_are_left_alone(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+        flux, error = ordinary_spectra(rng, 1)
+        before = flux.tobytes(), error.tobytes()
+        self.make(small_checkpoint, "dr19").predict(flux, error, noise_keys(0, "a"), 2)
+        assert (flux.tobytes(), error.tobytes()) == before
+
+    def test_any_memory_layout_and_float_type(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+        flux, error = ordinary_spectra(rng, 2)
+        keys = noise_keys(0, "ab")
+        engine = self.make(small_checkpoint, "dr19")
+        plain = engine.predict(flux, error, keys, 2)
+        big_endian = engine.predict(np.asfortranarray(flux.astype(">f8")), error.astype(">f8"), keys, 2)
+        assert big_endian.draws.tobytes() == plain.draws.tobytes()
+
+    @pytest.mark.parametrize(
+        ("flux", "error", "keys", "words"),
+        [
+            ((2, PIXELS), (1, PIXELS), 2, "do not fit together"),
+            ((2, PIXELS), (2, PIXELS), 1, "do not fit together"),
+            ((PIXELS,), (PIXELS,), 1, "do not fit together"),
+            ((1, 20), (1, 20), 1, "too short"),
+        ],
+    )
+    def test_wrong_shapes_are_refused(
+        self,
+        small_checkpoint: Checkpoint,
+        flux: tuple[int, ...],
+        error: tuple[int, ...],
+        keys: int,
+        words: str,
+    ) -> None:
+        engine = self.make(small_checkpoint, "dr19")
+        with pytest.raises(UsageError, match=words):
+            engine.predict(np.ones(flux), np.ones(error), noise_keys(0, map(str, range(keys))), 20)
+
+    def test_too_few_draws_are_refused(self, small_checkpoint: Checkpoint) -> None:
+        ones = np.ones((1, PIXELS), np.float32)
+        with pytest.raises(UsageError, match="too few noise draws"):
+            self.make(small_checkpoint, "dr19").predict(ones, ones, noise_keys(0, "a"), 1)
+
+    def test_a_precision_it_does_not_have_is_refused(self, small_checkpoint: Checkpoint) -> None:
+        with pytest.raises(UsageError, match="--precision fp32"):
+            self.engine(small_checkpoint, RECIPES["dr19"], device="cpu", precision="fp8")

@@ -1,0 +1,88 @@
+"""Weights are checked, never guessed: what a safetensors file must be, and messages that name keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from apnet_fast.errors import WeightsError
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, sha256_of
+
+
+def changed(checkpoint: Checkpoint, key: str, value: torch.Tensor | None) -> Checkpoint:
+    state = dict(checkpoint.state)
+    if value is None:
+        del state[key]
+    else:
+        state[key] = value
+    return replace(checkpoint, state=state)
+
+
+def test_a_saved_checkpoint_comes_back(small_checkpoint: Checkpoint, small_weights: Path) -> None:
+    loaded = load_checkpoint(small_weights)
+    assert loaded.architecture == small_checkpoint.architecture
+    assert loaded.scaling == small_checkpoint.scaling
+    assert loaded.origin == small_checkpoint.origin
+    assert loaded.sha256 == sha256_of(small_weights)
+    assert loaded.state.keys() == small_checkpoint.state.keys()
+    for key, value in small_checkpoint.state.items():
+        assert torch.equal(loaded.state[key], value)
+
+
+def test_nothing_partial_is_left(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    small_checkpoint.save(tmp_path / "deep" / "w.safetensors")
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("res_blocks.1.conv2.weight", None, "lack the key res_blocks.1.conv2.weight"),
+        ("surplus.weight", torch.zeros(3), "unknown key surplus.weight"),
+        ("first_conv.bn.bias", torch.zeros(5), r"first_conv.bn.bias; got \(5,\)"),
+        ("first_conv.bn.bias", torch.zeros(4).double(), "first_conv.bn.bias.*float64"),
+        ("first_conv.bn.bias", torch.full((4,), float("nan")), "first_conv.bn.bias holds values"),
+    ],
+)
+def test_a_wrong_state_is_refused_by_the_name_of_the_key(
+    small_checkpoint: Checkpoint, tmp_path: Path, key: str, value: torch.Tensor | None, words: str
+) -> None:
+    path = tmp_path / "w.safetensors"
+    changed(small_checkpoint, key, value).save(path)
+    with pytest.raises(WeightsError, match=words):
+        load_checkpoint(path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such weights file"):
+        load_checkpoint(tmp_path / "absent.safetensors")
+    text = tmp_path / "text.safetensors"
+    text.write_text("not weights")
+    with pytest.raises(WeightsError, match="cannot read weights"):
+        load_checkpoint(text)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    with pytest.raises(WeightsError, match="weights import"):
+        load_checkpoint(foreign)
+
+
+def test_the_module_computes_in_the_wanted_precision(small_checkpoint: Checkpoint) -> None:
+    x = torch.rand(2, 1, 8575) + 5
+    single = small_checkpoint.module()(x)
+    double = small_checkpoint.module(torch.float64)(x.double())
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    assert torch.allclose(single.double(), double, rtol=1e-5, atol=1e-5)
+    assert not small_checkpoint.module().training
+
+
+def test_scaling_rounds_twice(small_checkpoint: Checkpoint) -> None:
+    outputs = torch.linspace(-3, 3, 999).reshape(-1, 3)
+    labels = small_checkpoint.scaling.unscale(outputs)
+    expected = (outputs * torch.tensor([1.2, 0.1, 0.3])) + torch.tensor([3.2, 3.7, -0.2])
+    assert torch.equal(labels, expected)
+    once = (outputs.double() * small_checkpoint.scaling.std[0] + 3.2).float()
+    assert not torch.equal(labels, once)

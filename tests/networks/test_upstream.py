@@ -1,0 +1,147 @@
+"""Import and export of the upstream form: chunks, single files, prototypes' extra keys, clear refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from apnet_fast.errors import UsageError, WeightsError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.upstream import export_upstream, import_upstream
+
+
+@pytest.fixture
+def folder(small_checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """The small network in the upstream form."""
+    export_upstream(small_checkpoint, tmp_path / "upstream")
+    return tmp_path / "upstream"
+
+
+def state_of(folder: Path) -> dict[str, torch.Tensor]:
+    whole = folder / "whole.pt"
+    whole.write_bytes(b"".join((folder / f"model_chunk_{i}").read_bytes() for i in range(10)))
+    state = torch.load(whole, weights_only=True)
+    whole.unlink()
+    return state
+
+
+def save_single(folder: Path, state: dict[str, torch.Tensor]) -> Path:
+    path = folder / "model.pt"
+    torch.save(state, path)
+    return path
+
+
+def test_export_then_import_gives_the_same_weights(small_checkpoint: Checkpoint, folder: Path) -> None:
+    imported = import_upstream(folder)
+    assert imported.architecture == small_checkpoint.architecture
+    assert imported.left_out == ("pos_enc.inv_freq",)
+    assert imported.state.keys() == small_checkpoint.state.keys()
+    for key, value in small_checkpoint.state.items():
+        assert torch.equal(imported.state[key], value)
+    assert len(imported.source_sha256) == 64
+
+
+def test_chunks_have_the_upstream_sizes(folder: Path) -> None:
+    sizes = [(folder / f"model_chunk_{i}").stat().st_size for i in range(10)]
+    assert sizes[:9] == [sum(sizes) // 10] * 9
+    assert sizes[9] == sum(sizes) - 9 * (sum(sizes) // 10)
+
+
+def test_exported_state_loads_strictly_upstream(folder: Path) -> None:
+    # Upstream's class also registers the constant of its positional encoding.
+    assert torch.equal(state_of(folder)["pos_enc.inv_freq"], torch.ones(1))
+
+
+def test_a_single_file_is_the_same_as_its_chunks(folder: Path) -> None:
+    whole = folder / "model.pt"
+    whole.write_bytes(b"".join((folder / f"model_chunk_{i}").read_bytes() for i in range(10)))
+    assert import_upstream(whole).source_sha256 == import_upstream(folder).source_sha256
+
+
+def test_without_model_args_it_is_the_survey_network(folder: Path) -> None:
+    (folder / "model_args.yaml").unlink()
+    with pytest.raises(WeightsError, match=r"res_blocks\.2"):
+        import_upstream(folder)
+
+
+def test_keys_of_old_prototypes_are_left_out_and_named(folder: Path) -> None:
+    extra = {"metadatanet.0.weight": torch.zeros(4), "res_blocks.0.mlp.1.bias": torch.zeros(2)}
+    imported = import_upstream(save_single(folder, state_of(folder) | extra))
+    assert set(imported.left_out) == {*extra, "pos_enc.inv_freq"}
+    assert not set(extra) & set(imported.state)
+
+
+def test_any_other_extra_key_is_an_error(folder: Path) -> None:
+    path = save_single(folder, state_of(folder) | {"res_blocks.0.conv3.weight": torch.zeros(2)})
+    with pytest.raises(WeightsError, match=r"unknown key res_blocks\.0\.conv3\.weight"):
+        import_upstream(path)
+
+
+def test_a_missing_key_is_an_error(folder: Path) -> None:
+    state = state_of(folder)
+    del state["linear_sequential.2.bias"]
+    with pytest.raises(WeightsError, match=r"linear_sequential\.2\.bias"):
+        import_upstream(save_single(folder, state))
+
+
+def test_another_positional_encoding_is_refused(folder: Path) -> None:
+    path = save_single(folder, state_of(folder) | {"pos_enc.inv_freq": torch.tensor([1.0, 0.01])})
+    with pytest.raises(WeightsError, match="positional encoding"):
+        import_upstream(path)
+
+
+def test_a_missing_chunk_is_named(folder: Path) -> None:
+    (folder / "model_chunk_7").unlink()
+    with pytest.raises(WeightsError, match="model_chunk_7"):
+        import_upstream(folder)
+
+
+def test_a_damaged_checkpoint_is_refused(folder: Path) -> None:
+    chunk = folder / "model_chunk_4"
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    with pytest.raises(WeightsError, match="cannot read the checkpoint"):
+        import_upstream(folder)
+
+
+class Payload:
+    """Anything a pickle could smuggle in: loading must refuse it, not run it."""
+
+
+def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({"x": Payload()}, path)
+    with pytest.raises(WeightsError, match="cannot read the checkpoint"):
+        import_upstream(path)
+
+
+def test_a_checkpoint_that_is_no_state_dict_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({"epoch": 3}, path)
+    with pytest.raises(WeightsError, match="no plain state_dict"):
+        import_upstream(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"in_channels": 2}, "in_channels; got 2"),
+        ({"num_targets": 4}, "num_targets; got 4"),
+        ({"pos_enc": False}, "pos_enc"),
+        ({"dropout": 0.1}, "unknown architecture argument dropout"),
+    ],
+)
+def test_architectures_that_v3_cannot_be(folder: Path, change: dict[str, object], words: str) -> None:
+    args = folder / "model_args.yaml"
+    args.write_text(yaml.safe_dump(yaml.safe_load(args.read_text()) | change))
+    with pytest.raises(WeightsError, match=words):
+        import_upstream(folder)
+
+
+def test_unknown_network_and_missing_path(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown network"):
+        import_upstream(folder, network="v9")
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        import_upstream(tmp_path / "nowhere")

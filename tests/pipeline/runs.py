@@ -1,0 +1,60 @@
+"""Helpers for tests that run the pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apnet_fast.catalog.columns import COLUMNS
+from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.run import PRODUCT_NAMES
+from apnet_fast.spectra import Product
+
+# What may differ between two runs of the same command.
+TIMES = ["created", "t_elapsed", "t_overhead"]
+
+
+def arguments(inputs: list[Path | str], weights: Path, output: Path, **changes: object) -> RunArguments:
+    """Arguments of a quick run."""
+    values = {
+        "inputs": tuple(str(path) for path in inputs),
+        "weights": weights,
+        "output": output,
+        "engine": "cpu",
+        "device": "cpu",
+        "recipe": "dr19",
+        "draws": 3,
+        "seed": 0,
+        "precision": "fp32",
+        "spectra": "both",
+        "readers": 0,
+        "batch_size": 8,
+        "shard_size": 2,
+        "max_failures": None,
+        "restart": False,
+    }
+    return RunArguments(**(values | changes))  # type: ignore[arg-type]
+
+
+def catalogue(output: Path, product: Product) -> pa.Table:
+    """Rows of a product without the columns that hold times."""
+    table = pq.read_table(output / f"{PRODUCT_NAMES[product]}.parquet")
+    assert table.column_names == [column.name for column in COLUMNS[product]]
+    return table.drop_columns(TIMES).replace_schema_metadata(None)
+
+
+def catalogue_bytes(output: Path) -> bytes:
+    """Both products, times aside, as bytes to compare: NaN equals NaN, and order counts."""
+    sink = pa.BufferOutputStream()
+    for product in ("star", "visit"):
+        table = catalogue(output, product).combine_chunks()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def quarantine(output: Path) -> list[dict[str, object]]:
+    """Rows of quarantine.parquet."""
+    return pq.read_table(output / "quarantine.parquet").to_pylist()

@@ -1,0 +1,36 @@
+"""Files appear complete or not at all; an output folder has one run at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apnet_fast.errors import UsageError
+from apnet_fast.pipeline.files import locked, write_json, written_whole
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with written_whole(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert path.read_text() == "old"
+
+
+def test_a_finished_write_replaces_it(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_locked_folder_refuses_a_second_run(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(UsageError, match="another run"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass

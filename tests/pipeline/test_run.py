@@ -1,0 +1,390 @@
+"""Whole runs: the promises of the pipeline, on simulated and real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from astropy.io import fits
+from astropy.table import Table
+
+from apnet_fast.api import ApogeeNet
+from apnet_fast.errors import Stopped, UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.philox import noise_keys, normals
+from apnet_fast.pipeline.run import PRODUCT_NAMES, run
+from apnet_fast.pipeline.shards import ShardStore
+from apnet_fast.spectra import Product
+from tests.conftest import SMALL
+from tests.literal import evaluate
+from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tree: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The catalogues of a run that nothing disturbed."""
+    output = tmp_path_factory.mktemp("undisturbed")
+    run(arguments([tree], small_weights, output))
+    return catalogue_bytes(output)
+
+
+def test_real_files_give_a_row_for_every_star_and_visit(data: Path, small_weights: Path, tmp_path: Path) -> None:
+    summary = run(arguments([data / "apstar", data / "apstar_relaid"], small_weights, tmp_path))
+    assert summary.rows == {"star": 8, "visit": 27}
+    assert summary.failures == 0
+    star, visit = (catalogue(tmp_path, product) for product in ("star", "visit"))
+    assert star["teff"].is_valid().to_pylist() == [True] * 8
+    assert np.isfinite(star["teff"].to_numpy()).all()
+    assert np.isfinite(visit["raw_e_fe_h"].to_numpy()).all()
+    assert sorted(set(star["release"].to_pylist())) == ["", "dr12", "dr14", "sdss5"]
+    assert len(set(visit["identity"].to_pylist()) | set(star["identity"].to_pylist())) == 35
+
+
+def test_real_files_equal_a_literal_evaluation(data: Path, full_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    weights = tmp_path / "full.safetensors"
+    full_checkpoint.save(weights)
+    inputs: list[Path | str] = [data / "apstar", data / "apstar_relaid"]
+    run(arguments(inputs, weights, tmp_path / "out", recipe="astra-0.6", draws=2, seed=4))
+    network = full_checkpoint.module()
+    for product in ("star", "visit"):
+        for row in catalogue(tmp_path / "out", product).to_pylist():
+            with fits.open(row["path"]) as file:
+                flux = np.atleast_2d(file[1].data)[row["file_row"]]
+                error = np.atleast_2d(file[2].data)[row["file_row"]]
+            noise = normals(noise_keys(4, [row["identity"]]), 2, 8575)[0]
+            for name, value in evaluate("astra-0.6", network, flux, error, noise).items():
+                # [Fe/H] may be near zero; a standard deviation of two draws is a difference of near values.
+                near_zero = 5e-6 * row["teff"] if name == "raw_e_teff" else 3e-5
+                expected = pytest.approx(value, rel=1e-4, abs=near_zero)
+                assert row[name] == expected, (row["path"], name)
+                assert name != "teff" or row[name] * 1.0002 != expected
+
+
+def test_fits_and_parquet_hold_the_same(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path))
+    for product in ("star", "visit"):
+        path = tmp_path / f"{PRODUCT_NAMES[product]}.fits"
+        with fits.open(path, checksum=True) as file:
+            assert [len(hdu.data) for hdu in file[1:]] == [0, 7 if product == "star" else 14]
+            assert file[0].header["RECIPE"] == "dr19"
+            assert file[0].header["SEED"] == 0
+        table = pq.read_table(path.with_suffix(".parquet"))
+        read = fitsio.read(str(path), ext=2)
+        for name in table.column_names:
+            expected = table[name].to_pylist()
+            got = [value.decode() if isinstance(value, bytes) else value for value in read[name].tolist()]
+            np.testing.assert_array_equal(got, expected, err_msg=name)
+        assert len(Table.read(path, hdu=2)) == len(table)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch_size": 1},
+        {"batch_size": 1000},
+        {"readers": 1},
+        {"readers": 2, "batch_size": 5},
+        {"shard_size": 1},
+        {"shard_size": 100},
+    ],
+    ids=str,
+)
+def test_how_a_run_is_driven_changes_no_byte(
+    changes: dict[str, object], tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    run(arguments([tree], small_weights, tmp_path, **changes))
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+def test_order_of_files_changes_no_byte(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    files: list[Path | str] = sorted(tree.rglob("*.fits"), reverse=True)
+    run(arguments(files, small_weights, tmp_path))
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+def test_another_seed_changes_draws_and_not_identities(
+    tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    run(arguments([tree], small_weights, tmp_path, seed=1))
+    assert catalogue_bytes(tmp_path) != undisturbed
+
+
+def test_a_moved_file_has_the_same_labels(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    source = sorted(tree.rglob("*.fits"))[2]
+    moved = tmp_path / "elsewhere" / source.name
+    moved.parent.mkdir()
+    moved.write_bytes(source.read_bytes())
+    rows = []
+    for number, path in enumerate([source, moved]):
+        run(arguments([path], small_weights, tmp_path / str(number)))
+        rows.append(catalogue(tmp_path / str(number), "visit").drop_columns(["path"]))
+    assert rows[0].equals(rows[1])
+
+
+def test_a_row_can_be_made_again_from_its_identity(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path, seed=9))
+    row = catalogue(tmp_path, "visit").to_pylist()[5]
+    flux, error = (fitsio.read(row["path"], ext=ext)[row["file_row"]] for ext in (1, 2))
+    labels = ApogeeNet.load(small_weights).predict(flux, error, ids=[row["identity"]], draws=3, seed=9)
+    for name in labels.dtype.names:
+        assert labels[name][0] == row[name]
+
+
+def fail_after(shards: int) -> Callable[..., object]:
+    """A ShardStore.write that fails once some shards are written."""
+    original, count = ShardStore.write, 0
+
+    def write(self: ShardStore, *given: object) -> object:
+        nonlocal count
+        count += 1
+        if count > shards:
+            raise KeyboardInterrupt
+        return original(self, *given)  # type: ignore[arg-type]
+
+    return write
+
+
+@pytest.mark.parametrize("finished", [0, 1, 3])
+def test_a_restart_in_the_middle_changes_no_byte(
+    finished: int,
+    tree: Path,
+    small_weights: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardStore, "write", fail_after(finished))
+        with pytest.raises(KeyboardInterrupt):
+            run(arguments([tree], small_weights, tmp_path))
+    assert not list(tmp_path.glob("astra*"))
+    run(arguments([tree], small_weights, tmp_path, readers=1, batch_size=3))
+    assert catalogue_bytes(tmp_path) == undisturbed
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["resumed_shards"] == finished
+    assert record["spectra_this_run"] == 21 - 6 * finished
+
+
+def command(tree: Path, weights: Path, output: Path, *more: str) -> list[str]:
+    words = [str(tree), "--weights", str(weights), "--output", str(output), "--draws", "3", "--shard-size", "2"]
+    return [sys.executable, "-m", "apnet_fast.reprocess", *words, *more]
+
+
+def wait_for_a_shard(output: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not list(output.glob("shards/0*.json")):
+        assert time.monotonic() < deadline, "no shard was finished in a minute"
+        assert process.poll() is None, "the run ended before its first shard"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 4), (signal.SIGINT, 4)])
+def test_a_killed_run_goes_on_where_it_was(how: signal.Signals, code: int, small_weights: Path, tmp_path: Path) -> None:
+    from apnet_fast.simulate import simulate_tree
+
+    tree = simulate_tree(tmp_path / "tree", stars=24, layout="sdss5", visits=1, seed=8)
+    clean, output = tmp_path / "clean", tmp_path / "killed"
+    run(arguments([tree], small_weights, clean))
+    with subprocess.Popen(
+        command(tree, small_weights, output, "--readers", "1"), stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for_a_shard(output, process)
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert not list(output.glob("astra*"))
+    again = subprocess.run(
+        command(tree, small_weights, output), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert again.returncode == 0, again.stderr
+    assert "going on" in again.stderr
+    assert catalogue_bytes(output) == catalogue_bytes(clean)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "000001.star.parquet").write_bytes(b"garbage"),
+        lambda folder: (folder / "000001.visit.parquet").unlink(),
+        lambda folder: (folder / "000001.json").write_text("{"),
+        lambda folder: (folder / "000001.json").write_text('{"parts": {}, "reasons": {}}'),
+        lambda folder: (folder / "000001.json").unlink(),
+    ],
+    ids=["part garbled", "part gone", "marker cut", "marker empty", "marker gone"],
+)
+def test_a_damaged_shard_is_done_again(
+    damage: Callable[[Path], object], tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    run(arguments([tree], small_weights, tmp_path))
+    damage(tmp_path / "shards")
+    run(arguments([tree], small_weights, tmp_path))
+    assert catalogue_bytes(tmp_path) == undisturbed
+    assert json.loads((tmp_path / "run.json").read_text())["spectra_this_run"] == 6
+
+
+def test_a_complete_run_is_left_alone(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    first = run(arguments([tree], small_weights, tmp_path))
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.name != ".lock"}
+    assert run(arguments([tree], small_weights, tmp_path)) == first
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_a_lost_catalogue_is_written_again(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path))
+    (tmp_path / f"{PRODUCT_NAMES['star']}.parquet").unlink()
+    run(arguments([tree], small_weights, tmp_path))
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"recipe": "astra-0.6"}, "recipe was 'dr19'"),
+        ({"seed": 7}, "seed was 0"),
+        ({"draws": 4}, "draws was 3"),
+        ({"engine": "reference"}, "engine was 'cpu'"),
+        ({"spectra": "star"}, "spectra was 'both'"),
+        ({"shard_size": 3}, "shard_size was 2"),
+    ],
+    ids=str,
+)
+def test_a_changed_run_is_refused_by_name(
+    changes: dict[str, object], word: str, tree: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    run(arguments([tree], small_weights, tmp_path))
+    before = catalogue_bytes(tmp_path)
+    with pytest.raises(UsageError, match=word) as caught:
+        run(arguments([tree], small_weights, tmp_path, **changes))
+    assert "--restart" in str(caught.value)
+    assert catalogue_bytes(tmp_path) == before
+
+
+def test_changed_weights_and_inputs_are_refused_by_name(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path / "out"))
+    other = tmp_path / "other.safetensors"
+    random_checkpoint(seed=2, architecture=SMALL).save(other)
+    with pytest.raises(UsageError, match="weights was 'sha256 "):
+        run(arguments([tree], other, tmp_path / "out"))
+    with pytest.raises(UsageError, match="inputs was '7 files"):
+        run(arguments([tree, tree / "apStar-more.fits"], small_weights, tmp_path / "out"))
+
+
+def test_restart_discards_what_was_there(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path, seed=7))
+    run(arguments([tree], small_weights, tmp_path, restart=True))
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("product", ["star", "visit"])
+def test_one_product_alone(
+    product: Product, tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    run(arguments([tree], small_weights, tmp_path, spectra=product))
+    assert [path.suffix for path in sorted(tmp_path.glob("astra*"))] == [".fits", ".parquet"]
+    both = tmp_path / "both"
+    run(arguments([tree], small_weights, both))
+    assert catalogue(tmp_path, product).equals(catalogue(both, product))
+
+
+REASONS = {
+    "truncated": "truncated",
+    "text_file": "not_fits",
+    "empty": "empty_file",
+    "missing": "missing_file",
+    "wrong_length": "bad_layout",
+}
+
+
+@pytest.mark.parametrize("layout", ["legacy", "dr17", "sdss5"])
+def test_every_edge_case_gets_its_row_and_reason(
+    layout: str, broken_trees: dict[str, Path], small_weights: Path, tmp_path: Path
+) -> None:
+    tree = broken_trees[layout]
+    truth = pq.read_table(tree / "truth.parquet").to_pylist()
+    inputs = [tree / row["path"] for row in truth]
+    summary = run(arguments([*inputs], small_weights, tmp_path, engine="null"))
+    stars = {row["path"]: row for row in catalogue(tmp_path, "star").to_pylist()}
+    assert summary.rows["star"] == len(truth)
+    for row in truth:
+        star = stars[str(tree / row["path"])]
+        if not row["readable"]:
+            assert star["reason"] == REASONS[row["case"]]
+            assert star["file_row"] == -1
+        elif row["case"] in ("no_data", "all_nan"):
+            assert star["reason"] == "no_data"
+        elif row["case"] != "dead_visit":
+            assert star["reason"] == "", row["case"]
+        assert np.isnan(star["teff"]) == bool(star["reason"])
+        assert (star["result_flags"] == 2048) == bool(star["reason"])
+
+
+@pytest.mark.parametrize("layout", ["legacy", "dr17", "sdss5"])
+def test_quarantine_and_rows_without_result_are_the_same(
+    layout: str, broken_trees: dict[str, Path], small_weights: Path, tmp_path: Path
+) -> None:
+    summary = run(arguments([broken_trees[layout]], small_weights, tmp_path, engine="null"))
+    listed = sorted((row["product"], row["path"], row["row"], row["reason"]) for row in quarantine(tmp_path))
+    flagged = sorted(
+        (product, row["path"], row["file_row"], row["reason"])
+        for product in ("star", "visit")
+        for row in catalogue(tmp_path, product).to_pylist()
+        if row["result_flags"] & 2048
+    )
+    assert listed == flagged
+    assert len(listed) == summary.failures > 8
+    assert all(row["text"] for row in quarantine(tmp_path))
+
+
+def test_all_layouts_in_one_batch(broken_trees: dict[str, Path], small_weights: Path, tmp_path: Path) -> None:
+    inputs: list[Path | str] = [*broken_trees.values()]
+    summary = run(arguments(inputs, small_weights, tmp_path, batch_size=1000, shard_size=1000, engine="null"))
+    alone = 0
+    for layout, tree in broken_trees.items():
+        alone += sum(run(arguments([tree], small_weights, tmp_path / layout, engine="null")).rows.values())
+    assert sum(summary.rows.values()) == alone
+
+
+def test_too_many_failures_stop_the_run_and_it_can_go_on(
+    broken_trees: dict[str, Path], small_weights: Path, tmp_path: Path
+) -> None:
+    tree = broken_trees["dr17"]
+    with pytest.raises(Stopped, match="--max-failures"):
+        run(arguments([tree], small_weights, tmp_path, max_failures=3, engine="null"))
+    assert not list(tmp_path.glob("astra*"))
+    summary = run(arguments([tree], small_weights, tmp_path, max_failures=1000, engine="null"))
+    assert summary.failures > 3
+
+
+def test_run_json_says_what_was_done(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path))
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["rows"] == {"star": 7, "visit": 14}
+    assert record["spectra_per_second"] > 0
+    assert record["fingerprint"]["recipe"] == "dr19"
+    assert record["weights"]["sha256"] in record["fingerprint"]["weights"]
+    assert {"reading", "engine", "writing", "catalogues"} <= set(record["stage_seconds"])
+    assert record["machine"]["torch"] == torch.__version__
+
+
+def test_file_names_that_are_no_text_get_their_row(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    source = sorted(tree.rglob("*.fits"))[0]
+    (tmp_path / "in").mkdir()
+    for name in (b"apStar-dr17-\xff.fits", "apStar-dr17-é.fits".encode()):
+        (tmp_path / "in" / os.fsdecode(name)).write_bytes(source.read_bytes())
+    run(arguments([tmp_path / "in"], small_weights, tmp_path / "out"))
+    rows = catalogue(tmp_path / "out", "star").to_pylist()
+    assert [Path(row["path"]).name for row in rows] == ["apStar-dr17-é.fits", "apStar-dr17-\\xff.fits"]
+    assert [row["reason"] for row in rows] == ["", "unreadable"]
+    Table.read(tmp_path / "out" / f"{PRODUCT_NAMES['star']}.fits", hdu=2)

@@ -1,0 +1,43 @@
+"""Simulated visits for the tests of this room."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.simulate.grid import BAD_BITS, PIXEL_KMS, PixelBit
+from apnet_fast.simulate.observe import ObservedVisit, observe_visit
+from apnet_fast.simulate.template import template
+from apnet_fast.simulate.visits import Visit
+
+SPECTRUM = template(4700.0, 2.4, -0.1)
+LEVEL = 450.0
+VISIT = Visit(
+    mjd=58_000,
+    day_fraction=0.25,
+    plate="5214",
+    fiber=100,
+    snr=80.0,
+    v_rad=0.0,
+    bc=0.0,
+    bad_fraction=0.009,
+    persistence=0.0,
+)
+
+
+def observe(seed: int = 0, level: float = LEVEL, **changes: float) -> ObservedVisit:
+    """The visit `VISIT` of `SPECTRUM` with some of its fields changed."""
+    return observe_visit(SPECTRUM, level, replace(VISIT, **changes), np.random.default_rng(seed))
+
+
+def ordinary(seen: ObservedVisit) -> NDArray[np.bool_]:
+    """Pixels with nothing but photon noise."""
+    spoilt = BAD_BITS | PixelBit.SIG_SKYLINE | PixelBit.SIG_TELLURIC
+    return seen.covered & ((seen.mask & int(spoilt)) == 0) & (seen.inflation == 1)
+
+
+def observe_many(n: int, dead: int | None = None) -> list[ObservedVisit]:
+    """`n` visits, ten pixels of velocity apart; visit number `dead` holds no data."""
+    return [observe(i, v_rad=10 * i * PIXEL_KMS, dead=i == dead) for i in range(n)]

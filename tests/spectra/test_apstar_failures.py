@@ -1,0 +1,239 @@
+"""Files the apStar reader cannot use: every one gives rows with a reason, never an exception and never a result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apnet_fast.spectra.apstar import BOTH, read_apstar
+from apnet_fast.spectra.batch import PIXELS, Product
+from apnet_fast.spectra.failures import Reason
+from tests.spectra.files import NAME, PRODUCTS, distinct_rows, star_cards, write_apstar
+
+
+def failure(path: Path | str, products: tuple[Product, ...] = BOTH) -> tuple[Reason | None, int]:
+    """Reason and HDU of a file that gives no spectra, after checking that all its rows say so."""
+    batch = read_apstar(str(path), products)
+    assert [record.product for record in batch.records] == list(products)
+    assert {record.row for record in batch.records} == {-1}
+    assert {record.path for record in batch.records} == {str(path)}
+    assert all(record.text for record in batch.records)
+    assert np.isnan(batch.flux).all()
+    assert np.isnan(batch.error).all()
+    assert batch.flux.shape == batch.error.shape == (len(products), PIXELS)
+    (what,) = {(record.reason, record.hdu) for record in batch.records}
+    return what
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert failure(tmp_path / NAME) == (Reason.MISSING_FILE, 0)
+
+
+def test_dangling_symlink_names_its_target(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.symlink_to("gone-59500.fits")
+    assert failure(path) == (Reason.MISSING_FILE, 0)
+    assert "gone-59500.fits" in read_apstar(str(path)).records[0].text
+
+
+def test_symlink_to_itself(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.symlink_to(NAME)
+    assert failure(path) == (Reason.UNREADABLE, 0)
+
+
+def test_directory(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.mkdir()
+    assert failure(path) == (Reason.UNREADABLE, 0)
+
+
+def test_file_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert failure(tmp_path / "file" / NAME) == (Reason.UNREADABLE, 0)
+
+
+def test_path_with_a_zero_byte() -> None:
+    assert failure("a\0b.fits") == (Reason.UNREADABLE, 0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_file_without_read_permission(tmp_path: Path) -> None:
+    path = write_apstar(tmp_path / NAME, *distinct_rows(3))
+    path.chmod(0)
+    assert failure(path) == (Reason.UNREADABLE, 0)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_error_of_the_system_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    def refuse(*arguments: object) -> None:
+        raise error
+
+    path = write_apstar(tmp_path / NAME, *distinct_rows(3))
+    monkeypatch.setattr(Path, "open", refuse)
+    assert failure(path) == (Reason.UNREADABLE, 0)
+    assert read_apstar(str(path)).records[0].text == error.strerror
+
+
+@pytest.mark.parametrize("path_bytes", [b"\xff\xfe.fits", "\N{LATIN SMALL LETTER E WITH ACUTE}.fits".encode("latin-1")])
+def test_name_that_is_not_utf8_gives_a_printable_object(tmp_path: Path, path_bytes: bytes) -> None:
+    path = tmp_path / os.fsdecode(path_bytes)
+    assert failure(path) == (Reason.MISSING_FILE, 0)
+    record = read_apstar(str(path)).records[0]
+    assert record.star.obj.isascii()
+    assert record.identity.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", Reason.EMPTY_FILE),
+        (b"not a FITS file\n" * 1000, Reason.NOT_FITS),
+        (bytes(10_000), Reason.NOT_FITS),
+        (b"SIMPLE  =                    T".ljust(10_000), Reason.TRUNCATED),
+    ],
+    ids=["empty", "text", "zeros", "no END"],
+)
+def test_content_that_is_not_fits(tmp_path: Path, content: bytes, reason: Reason) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    assert failure(path) == (reason, 0)
+
+
+FLUX, ERROR = distinct_rows(5)
+LAYOUTS: dict[str, tuple[np.ndarray | None, np.ndarray | None, int]] = {
+    "too few pixels": (FLUX[:, :8000], ERROR[:, :8000], 1),
+    "too many pixels": (np.tile(FLUX, 2), np.tile(ERROR, 2), 1),
+    "pixels along the wrong axis": (FLUX.T, ERROR.T, 1),
+    "1-D of another length": (FLUX[0, :-1], ERROR[0, :-1], 1),
+    "3-D": (FLUX[None], ERROR[None], 1),
+    "flux is a table": (None, ERROR, 1),
+    "error is a table": (FLUX, None, 2),
+    "error with other pixels": (FLUX, ERROR[:, :-1], 2),
+    "error with fewer rows": (FLUX, ERROR[:-1], 2),
+    "error with one row": (FLUX, ERROR[0], 2),
+    "integers for flux": (FLUX.astype("i4"), ERROR, 1),
+    "integers for error": (FLUX, ERROR.astype("i2"), 2),
+}
+
+
+@pytest.mark.parametrize("products", PRODUCTS, ids="+".join)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layout_of_no_apstar(tmp_path: Path, name: str, products: tuple[Product, ...]) -> None:
+    flux, error, hdu = LAYOUTS[name]
+    assert failure(write_apstar(tmp_path / NAME, flux, error), products) == (Reason.BAD_LAYOUT, hdu)
+
+
+def test_only_a_primary_hdu(tmp_path: Path) -> None:
+    assert failure(write_apstar(tmp_path / NAME, FLUX, ERROR, last_hdu=0)) == (Reason.BAD_LAYOUT, 1)
+
+
+def test_image_without_pixels(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    with fitsio.FITS(str(path), "rw") as file:
+        for _ in range(10):
+            file.create_image_hdu(dims=[], dtype="f4")
+    assert failure(path) == (Reason.BAD_LAYOUT, 1)
+
+
+def test_failed_file_is_known_by_its_name(tmp_path: Path) -> None:
+    star = read_apstar(str(tmp_path / "asStar-dr17-2M03174068-7748459.fits")).records[0].star
+    assert (star.release, star.telescope, star.obj) == ("dr17", "lco25m", "2M03174068-7748459")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with HDUs 0 to 9."""
+    return write_apstar(tmp_path_factory.mktemp("whole") / NAME, *distinct_rows(3), star_cards(1))
+
+
+@pytest.fixture(scope="module")
+def offsets(whole: Path) -> list[dict[str, int]]:
+    with fitsio.FITS(str(whole)) as file:
+        return [hdu.get_offsets() for hdu in file]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged")
+
+
+def test_whole_file_has_results(whole: Path) -> None:
+    assert read_apstar(str(whole)).usable.all()
+
+
+@pytest.mark.parametrize("hdu", range(1, 10))
+def test_cut_between_hdus(whole: Path, offsets: list[dict[str, int]], tmp_path: Path, hdu: int) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(whole.read_bytes()[: offsets[hdu]["header_start"]])
+    assert failure(path) == (Reason.BAD_LAYOUT, hdu)
+
+
+@pytest.mark.parametrize("hdu", range(1, 10))
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [
+        ("header_start", 1),
+        ("header_start", 2000),
+        ("data_start", -1),
+        ("data_start", 0),
+        ("data_start", 100),
+        ("data_end", -1),
+    ],
+)
+def test_cut_inside_an_hdu(
+    whole: Path, offsets: list[dict[str, int]], tmp_path: Path, hdu: int, place: str, step: int
+) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(whole.read_bytes()[: offsets[hdu][place] + step])
+    assert failure(path) == (Reason.TRUNCATED, hdu)
+
+
+@settings(max_examples=150, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_shortened_file_never_has_a_result(whole: Path, folder: Path, share: float) -> None:
+    data = whole.read_bytes()
+    path = folder / NAME
+    path.write_bytes(data[: int(share * len(data))])
+    for products in PRODUCTS:
+        reason, _ = failure(path, products)
+        assert reason in {Reason.EMPTY_FILE, Reason.NOT_FITS, Reason.TRUNCATED, Reason.BAD_LAYOUT}
+
+
+@settings(max_examples=150, deadline=None)
+@given(hdu=st.integers(0, 3), place=st.integers(0, 9 * 80), byte=st.integers(0, 255))
+def test_wrong_byte_in_a_header_never_raises(
+    whole: Path, folder: Path, offsets: list[dict[str, int]], hdu: int, place: int, byte: int
+) -> None:
+    data = bytearray(whole.read_bytes())
+    data[offsets[hdu]["header_start"] + place] = byte
+    path = folder / NAME
+    path.write_bytes(data)
+    batch = read_apstar(str(path))
+    assert {record.product for record in batch.records} == {"star", "visit"}
+    assert batch.flux.shape == batch.error.shape == (len(batch), PIXELS)
+
+
+@pytest.mark.parametrize("products", PRODUCTS, ids="+".join)
+@pytest.mark.parametrize("rows", [-4, 0, 2, 4, 10**9, 10**12, 10**18, 10**25])
+def test_wrong_number_of_rows_in_a_header(
+    whole: Path, offsets: list[dict[str, int]], tmp_path: Path, rows: int, products: tuple[Product, ...]
+) -> None:
+    data = whole.read_bytes()
+    start = data.index(b"NAXIS2  =", offsets[1]["header_start"])
+    path = tmp_path / NAME
+    path.write_bytes(data[:start] + f"NAXIS2  = {rows:>30d}".encode() + data[start + 40 :])
+    reason, _ = failure(path, products)
+    assert reason in {Reason.TRUNCATED, Reason.BAD_LAYOUT}
+
+
+def test_bytes_behind_the_last_hdu(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(whole.read_bytes() + b"XTENSION= 'IMAGE   '")
+    assert failure(path) == (Reason.TRUNCATED, 10)

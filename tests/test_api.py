@@ -1,0 +1,74 @@
+"""The Python API: arrays in, the catalogue's label columns out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import apnet_fast
+from apnet_fast.errors import UsageError, WeightsError
+from tests.engines.battery import ordinary_spectra
+
+
+@pytest.fixture(scope="module")
+def net(small_weights: Path) -> apnet_fast.ApogeeNet:
+    """The small network under the default recipe."""
+    return apnet_fast.ApogeeNet.load(small_weights)
+
+
+def test_a_structured_array_with_the_label_columns(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    labels = net.predict(*ordinary_spectra(rng, 2))
+    assert labels.shape == (2,)
+    assert labels.dtype.names[:6] == ("teff", "e_teff", "logg", "e_logg", "fe_h", "e_fe_h")
+    assert labels.dtype["result_flags"] == np.int64
+    assert np.isfinite(labels["raw_e_teff"]).all()
+    np.testing.assert_allclose(labels["e_teff"], 1.25 * labels["raw_e_teff"] + 10, rtol=1e-6)
+
+
+def test_one_spectrum_may_be_one_dimensional(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 1)
+    assert np.array_equal(net.predict(flux[0], error[0]), net.predict(flux, error))
+
+
+def test_ids_key_the_noise(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 2)
+    forward = net.predict(flux, error, ids=["a", "b"])
+    backward = net.predict(flux[::-1], error[::-1], ids=["b", "a"])
+    assert np.array_equal(forward, backward[::-1])
+    assert not np.array_equal(forward, net.predict(flux, error))
+    assert np.array_equal(net.predict(flux, error), net.predict(flux, error, ids=[0, 1]))
+
+
+def test_a_spectrum_without_data_gets_a_flagged_row(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 3)
+    expected = net.predict(flux, error, ids="abc")
+    flux[1] = np.nan
+    labels = net.predict(flux, error, ids="abc")
+    assert np.array_equal(labels[[0, 2]], expected[[0, 2]])
+    assert np.isnan(labels["teff"][1])
+    assert labels["result_flags"][1] == 2048
+    assert labels["flag_bad"][1]
+
+
+def test_wrong_shapes_and_names_are_refused(net: apnet_fast.ApogeeNet, small_weights: Path) -> None:
+    ones = np.ones((2, 8575))
+    with pytest.raises(UsageError, match="do not fit together"):
+        net.predict(ones, ones[:1])
+    with pytest.raises(UsageError, match="do not fit together"):
+        net.predict(ones, ones, ids=["a"])
+    with pytest.raises(UsageError, match="unknown recipe"):
+        apnet_fast.ApogeeNet.load(small_weights, recipe="dr20")
+    with pytest.raises(WeightsError, match="no such weights file"):
+        apnet_fast.ApogeeNet.load("nowhere.safetensors")
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = apnet_fast.no_such_thing
+
+
+def test_reading_needs_neither_torch_nor_numba() -> None:
+    code = "import sys, apnet_fast.spectra, apnet_fast.reprocess; print({'torch', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,105 @@
+"""`python -m apnet_fast.reprocess`: exit codes and messages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.simulate import simulate_tree
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two ordinary stars."""
+    return simulate_tree(tmp_path_factory.mktemp("cli") / "tree", stars=2, layout="legacy", visits=1)
+
+
+def reprocess(*words: str | Path, module: str = "apnet_fast.reprocess") -> tuple[int, str]:
+    """Exit code and what was said on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", *module.split(), *map(str, words)], capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stderr
+
+
+def test_done(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    code, said = reprocess(tree, "--weights", small_weights, "--output", tmp_path, "--draws", "2")
+    assert code == 0, said
+    assert "2 rows" in said
+    assert "spectra/s" in said
+    assert "Traceback" not in said
+
+
+def test_done_with_quarantined_spectra(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    words = (tree, tmp_path / "gone.fits", "--weights", small_weights, "--output", tmp_path / "out", "--draws", "2")
+    code, said = reprocess(*words)
+    assert code == 3
+    assert "2 missing_file" in said
+    # The same command again finds everything done, and says the same.
+    code, said = reprocess(*words)
+    assert code == 3
+    assert "complete already" in said
+
+
+def test_wrong_weights_name_the_key(tree: Path, small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    state = dict(small_checkpoint.state)
+    del state["res_blocks.0.bn1.running_mean"]
+    weights = tmp_path / "wrong.safetensors"
+    replace(small_checkpoint, state=state).save(weights)
+    code, said = reprocess(tree, "--weights", weights, "--output", tmp_path / "out")
+    assert code == 2
+    assert "res_blocks.0.bn1.running_mean" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--recipe", "dr18"], "unknown recipe"),
+        (["--engine", "warp"], "unknown engine"),
+        (["--draws", "1"], "too few noise draws"),
+        (["--precision", "fp16"], "cannot compute in this precision"),
+        (["--spectra", "all"], "unknown --spectra"),
+        (["--batch-size", "0"], "--batch-size is too small"),
+        (["nowhere"], "no such input"),
+    ],
+)
+def test_usage_errors(words: list[str], message: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    code, said = reprocess(tree, *words, "--weights", small_weights, "--output", tmp_path)
+    assert code == 2
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_missing_options_are_usage_errors(tree: Path) -> None:
+    assert reprocess(tree)[0] == 2
+
+
+def test_stopped(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    code, said = reprocess(
+        tree, tmp_path / "gone.fits", "--weights", small_weights, "--output", tmp_path / "out",
+        "--draws", "2", "--max-failures", "0",
+    )  # fmt: skip
+    assert code == 4
+    assert "too many spectra without a result" in said
+
+
+def test_the_console_script_is_the_same(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("apnet-fast")
+    if not script.exists():
+        pytest.skip("the package is not installed beside this Python")
+    for words in (["flags"], ["weights", "--help"], ["simulate", "--help"], ["reprocess", "--help"]):
+        done = subprocess.run([script, *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [script, "reprocess", tree, "--weights", small_weights, "--output", tmp_path, "--recipe", "dr18"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "unknown recipe" in done.stderr

@@ -1,0 +1,46 @@
+"""`apnet_fast.weights` on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from apnet_fast.errors import UsageError, WeightsError
+from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.weights import app
+
+
+def invoke(*words: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_export_and_import_round_trip(small_weights: Path, tmp_path: Path) -> None:
+    invoke("export", small_weights, "--output", tmp_path / "folder")
+    said = invoke("import", tmp_path / "folder", "--network", "v3", "--output", tmp_path / "back.safetensors")
+    assert "pos_enc.inv_freq" in said
+    before, after = load_checkpoint(small_weights), load_checkpoint(tmp_path / "back.safetensors")
+    assert all(torch.equal(before.state[key], after.state[key]) for key in before.state)
+    assert len(after.source_sha256) == 64
+
+
+def test_random_weights_say_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    assert "not for science" in invoke("random", "--network", "v3", "--seed", "5", "--output", path)
+    checkpoint = load_checkpoint(path)
+    assert "seed 5" in checkpoint.origin
+    assert sum(value.numel() for key, value in checkpoint.state.items() if "running" not in key) == 72_606_495 + 9
+
+
+def test_errors_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        invoke("import", tmp_path / "nowhere", "--output", tmp_path / "w.safetensors")
+    with pytest.raises(UsageError, match="unknown network"):
+        invoke("random", "--network", "v4", "--output", tmp_path / "w.safetensors")
+    assert not (tmp_path / "w.safetensors").exists()
