@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from apnet_fast import reprocess, weights
+from apnet_fast import demo, reprocess, weights
 from apnet_fast.console import run_app
 from apnet_fast.simulate.__main__ import simulate_command
 
@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet ov
 app.command("reprocess")(reprocess.reprocess)
 app.add_typer(weights.app, name="weights")
 app.command("simulate")(simulate_command)
+app.command("demo")(demo.demo)
 
 
 @app.command("flags")

@@ -65,16 +65,18 @@ def test_wrong_weights_name_the_key(tree: Path, small_checkpoint: Checkpoint, tm
         (["--engine", "warp"], "unknown engine"),
         (["--draws", "1"], "too few noise draws"),
         (["--precision", "fp16"], "cannot compute in this precision"),
+        (["--device", "cuda:0"], "does not run on this device"),
         (["--spectra", "all"], "unknown --spectra"),
         (["--batch-size", "0"], "--batch-size is too small"),
         (["nowhere"], "no such input"),
     ],
 )
 def test_usage_errors(words: list[str], message: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
-    code, said = reprocess(tree, *words, "--weights", small_weights, "--output", tmp_path)
+    code, said = reprocess(tree, *words, "--weights", small_weights, "--output", tmp_path / "out")
     assert code == 2
     assert message in said
     assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()  # so that the right command is not refused for the wrong one's sake
 
 
 def test_missing_options_are_usage_errors(tree: Path) -> None:

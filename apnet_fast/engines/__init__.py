@@ -10,7 +10,7 @@ from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Recipe
 
-__all__ = ["ENGINES", "CpuEngine", "Engine", "NullEngine", "ReferenceEngine", "create_engine"]
+__all__ = ["ENGINES", "CpuEngine", "Engine", "NullEngine", "ReferenceEngine", "create_engine", "find_engine"]
 
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, ReferenceEngine, NullEngine)}
 
@@ -22,10 +22,17 @@ def create_engine(
 
     Raises UsageError for an unknown engine or a precision it does not have.
     """
+    return find_engine(name, precision, device)(checkpoint, recipe, device=device, precision=precision)
+
+
+def find_engine(name: str, precision: str, device: str) -> type[Engine]:
+    """The class of an engine; UsageError for an unknown name, or what that engine cannot do."""
     if name == "auto":
         name = "cpu"
     if name not in ENGINES:
         raise UsageError(
             "unknown engine", got=repr(name), expected=" | ".join(["auto", *ENGINES]), remedy="--engine auto"
         )
-    return ENGINES[name](checkpoint, recipe, device=device, precision=precision)
+    engine = ENGINES[name]
+    engine.check(precision, device)
+    return engine

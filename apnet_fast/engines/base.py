@@ -25,19 +25,32 @@ class Engine(ABC):
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str, precision: str) -> None:
-        if precision not in self.precisions:
-            raise UsageError(
-                f"engine {self.name} cannot compute in this precision",
-                got=precision,
-                expected=" | ".join(self.precisions),
-                remedy=f"--precision {self.precisions[0]}, or another --engine",
-            )
+        self.check(precision, device)
         self.checkpoint = checkpoint
         self.recipe = recipe
         self.device = device
         self.precision = precision
+
+    @classmethod
+    def check(cls, precision: str, device: str) -> None:
+        """Raise UsageError for a precision that this engine does not have, or a device it cannot use."""
+        if device.split(":")[0] not in cls.devices:
+            raise UsageError(
+                f"engine {cls.name} does not run on this device",
+                got=device,
+                expected=" | ".join(cls.devices),
+                remedy=f"--device {cls.devices[0]}, or another --engine",
+            )
+        if precision not in cls.precisions:
+            raise UsageError(
+                f"engine {cls.name} cannot compute in this precision",
+                got=precision,
+                expected=" | ".join(cls.precisions),
+                remedy=f"--precision {cls.precisions[0]}, or another --engine",
+            )
 
     def predict(
         self,

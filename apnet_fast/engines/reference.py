@@ -55,6 +55,7 @@ class ReferenceEngine(Engine):
 
     name: ClassVar[str] = "reference"
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp64")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
         super().__init__(checkpoint, recipe, device=device, precision=precision)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,23 +13,12 @@ from apnet_fast._version import __version__
 from apnet_fast.catalog.fits import Card, fits_time
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.plan import Plan
+from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Recipe
 from apnet_fast.spectra.batch import Product
 
 _LIBRARIES = ("torch", "numpy", "numba", "fitsio", "pyarrow")
 _FITS_TEXT = 68  # characters of a card's text value
-
-
-@dataclass
-class StageTimes:
-    """Wall seconds of each stage of a run, and the spectra that went through the engine in that time."""
-
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    spectra: int = 0
-
-    def add(self, stage: str, seconds: float) -> None:
-        """Add to a stage."""
-        self.seconds[stage] += seconds
 
 
 def run_record(
@@ -50,7 +37,6 @@ def run_record(
     finished: datetime,
 ) -> dict[str, Any]:
     """The content of run.json."""
-    wall = sum(times.seconds.values())
     return {
         "software": f"apnet_fast {__version__}",
         "fingerprint": plan.fingerprint.as_dict(),
@@ -74,7 +60,7 @@ def run_record(
         "finished": finished.isoformat(),
         "stage_seconds": {stage: round(seconds, 3) for stage, seconds in times.seconds.items()},
         "spectra_this_run": times.spectra,
-        "spectra_per_second": round(times.spectra / wall, 3) if wall else None,
+        "spectra_per_second": round(times.rate, 3) if times.rate else None,
         "machine": machine(),
     }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -20,7 +18,7 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.columns import COLUMNS, arrow_schema
 from apnet_fast.catalog.fits import write_fits
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
-from apnet_fast.engines import create_engine
+from apnet_fast.engines import Engine, find_engine
 from apnet_fast.errors import Stopped
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
@@ -28,10 +26,11 @@ from apnet_fast.pipeline.files import locked, write_json, written_whole
 from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.plan import Plan, make_plan
 from apnet_fast.pipeline.progress import RunProgress, say
-from apnet_fast.pipeline.provenance import StageTimes, provenance_cards, run_record
+from apnet_fast.pipeline.provenance import provenance_cards, run_record
 from apnet_fast.pipeline.readers import Readers
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
 from apnet_fast.pipeline.stopping import StopRequest
+from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Labels, Recipe, get_recipe
 from apnet_fast.spectra import Product, SpectrumBatch, SpectrumRecord, concatenate
 
@@ -61,19 +60,24 @@ def run(arguments: RunArguments) -> RunSummary:
 
     Raises UsageError (wrong arguments, weights or output folder) and Stopped (a signal, or more failures than allowed).
     """
-    inputs = resolve_inputs(arguments.inputs)
+    times = StageTimes()
     recipe = get_recipe(arguments.recipe)
     recipe.check_draws(arguments.draws)
-    checkpoint = load_checkpoint(arguments.weights)
+    engine = find_engine(arguments.engine, arguments.precision, arguments.device)
+    with times.measure("planning"):
+        inputs = resolve_inputs(arguments.inputs)
+    with times.measure("loading"):
+        checkpoint = load_checkpoint(arguments.weights)
     plan = make_plan(arguments, inputs.files, checkpoint)
     skipped = {"other_products": len(inputs.other_products), "superseded": len(inputs.superseded)}
-    for what, number in skipped.items():
-        if number:
-            say(f"{number} FITS files below the given folders left out: {what.replace('_', ' ')}")
+    if inputs.other_products:
+        say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
+    if inputs.superseded:
+        say(f"{len(inputs.superseded)} FITS files left out: versions (STARVER) beside the file that is taken")
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     with locked(arguments.output):
-        return _Run(arguments, plan, recipe, checkpoint, skipped).go()
+        return _Run(arguments, plan, recipe, checkpoint, engine, skipped, times).go()
 
 
 class _Run:
@@ -83,12 +87,14 @@ class _Run:
         plan: Plan,
         recipe: Recipe,
         checkpoint: Checkpoint,
+        engine: type[Engine],
         skipped: dict[str, int],
+        times: StageTimes,
     ) -> None:
         self.arguments, self.plan, self.recipe = arguments, plan, recipe
-        self.checkpoint, self.skipped = checkpoint, skipped
+        self.checkpoint, self.engine, self.skipped = checkpoint, engine, skipped
         self.store = ShardStore(arguments.output, plan, arguments.products)
-        self.times = StageTimes()
+        self.times = times
         self.started = datetime.now(UTC)
 
     def go(self) -> RunSummary:
@@ -113,21 +119,15 @@ class _Run:
         if not pending and all(path.is_file() for path in results):
             say("this run is complete already; nothing to do (--restart does it again)")
             return summary
-        with self._timed("catalogues"):
+        with self.times.measure("catalogues"):
             self._write_catalogues(complete)
         self._write_record(summary, resumed)
         return summary
 
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
         arguments, plan = self.arguments, self.plan
-        with self._timed("loading"):
-            engine = create_engine(
-                arguments.engine,
-                self.checkpoint,
-                self.recipe,
-                device=arguments.device,
-                precision=arguments.precision,
-            )
+        with self.times.measure("loading"):
+            engine = self.engine(self.checkpoint, self.recipe, device=arguments.device, precision=arguments.precision)
         net = ApogeeNet(engine)
         failures = sum(marker.failures for marker in done)
         files = chain.from_iterable(plan.files_of(shard) for shard in pending)
@@ -144,7 +144,7 @@ class _Run:
                 tables = self._compute_shard(net, islice(stream, len(plan.files_of(shard))), progress)
                 failures += tables[QUARANTINE].num_rows
                 self._check_failures(failures)
-                with self._timed("writing"):
+                with self.times.measure("writing"):
                     markers[shard] = self.store.write(shard, tables)
                 if shard != pending[-1]:
                     stop.check()
@@ -167,7 +167,7 @@ class _Run:
         labels: list[Labels] = []
         elapsed: list[NDArray[np.float32]] = []
         for number_of_files, batch in self._batches(files):
-            with self._timed("engine") as timer:
+            with self.times.measure("engine") as timer:
                 labels.append(
                     net.labels(
                         batch.flux,
@@ -183,7 +183,7 @@ class _Run:
             records.extend(batch.records)
             self.times.spectra += len(batch)
             progress.advance(number_of_files, len(batch), len(batch) - usable)
-        with self._timed("writing"):
+        with self.times.measure("writing"):
             times = RowTimes(datetime.now(UTC), np.concatenate(elapsed))
             joined = _joined(labels)
             tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(records)}
@@ -195,7 +195,7 @@ class _Run:
         """Batches of at least `batch_size` spectra (the last may be smaller) and the files each is of."""
         gathered: list[SpectrumBatch] = []
         while True:
-            with self._timed("reading"):
+            with self.times.measure("reading"):
                 file = next(files, None)
             if file is not None:
                 gathered.append(file)
@@ -246,24 +246,6 @@ class _Run:
             finished=datetime.now(UTC),
         )
         write_json(self.arguments.output / RUN_FILE, record)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[_Timer]:
-        timer = _Timer()
-        try:
-            yield timer
-        finally:
-            timer.stop()
-            self.times.add(stage, timer.seconds)
-
-
-class _Timer:
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self.seconds = 0.0
-
-    def stop(self) -> None:
-        self.seconds = time.perf_counter() - self._start
 
 
 def _joined(parts: Sequence[Labels]) -> Labels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +54,7 @@ def failed(record: SpectrumRecord, reason: Reason = Reason.NO_DATA) -> SpectrumR
 
 def labels(n: int) -> Labels:
     """Labels that differ from row to row and from column to column."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for k, field in enumerate(fields(Labels)):
         values = 1000 * (k + 1) + np.arange(n)
         kind = np.int64 if field.name == "result_flags" else np.float32

@@ -20,11 +20,6 @@ from tests.catalog.samples import failed, labels, mixed_records, star_record, ta
 NOBODY_FILLS = {"spectrum_pk": -1, "task_pk": -1, "source_pk": -1, "v_astra": "", "tag": ""}
 
 
-@pytest.fixture(params=["star", "visit"])
-def product(request: pytest.FixtureRequest) -> Product:
-    return request.param
-
-
 @pytest.fixture
 def record(product: Product) -> SpectrumRecord:
     return {"star": star_record, "visit": visit_record}[product](4)

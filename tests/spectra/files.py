@@ -62,7 +62,8 @@ def write_apstar(
 def by_astropy(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Flux and error of all rows as astropy reads them: float32 (rows, 8575)."""
     with fits.open(path, memmap=False) as hdus, np.errstate(over="ignore"):
-        return tuple(np.atleast_2d(hdus[hdu].data).astype(np.float32) for hdu in (1, 2))
+        flux, error = (np.atleast_2d(hdus[hdu].data).astype(np.float32) for hdu in (1, 2))
+    return flux, error
 
 
 @dataclass(frozen=True)

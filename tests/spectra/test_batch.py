@@ -19,7 +19,7 @@ NAMELESS = replace(VISIT, visit=VisitName())
 
 def batch(*records: SpectrumRecord, first: float = 0.0) -> SpectrumBatch:
     flux = np.repeat(np.arange(len(records), dtype=np.float32) + first, PIXELS).reshape(len(records), PIXELS)
-    return SpectrumBatch(flux, flux + 0.5, records)
+    return SpectrumBatch(flux, flux + np.float32(0.5), records)
 
 
 def test_coadd_is_known_by_its_star() -> None:

@@ -1,0 +1,26 @@
+"""The demo, with a small network in place of the full one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from apnet_fast.demo import app
+from apnet_fast.networks import random
+from apnet_fast.networks.checkpoint import Checkpoint
+
+
+def test_demo_shows_stars_and_says_where_the_files_are(
+    tmp_path: Path, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "random_checkpoint", lambda seed: small_checkpoint)
+    for _ in range(2):  # the second time finds everything there
+        result = CliRunner().invoke(app, ["--output", str(tmp_path)], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert result.output.count("│ 2M") == 12
+        for release in ("dr14", "dr17", "sdss5"):
+            assert release in result.output
+        for name in ("Star", "Visit"):
+            assert list(tmp_path.glob(f"catalogues/astraAll{name}APOGEENet-*.fits"))
