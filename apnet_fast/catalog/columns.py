@@ -39,7 +39,8 @@ _NUMPY: dict[Form, str] = {"E": "f4", "D": "f8", "J": "i4", "K": "i8", "L": "?"}
 class Column:
     """One catalogue column.
 
-    form: FITS type letter, without the width of a text (that is the longest value of the file).
+    form: FITS type letter, without the width of a text (that is the longest value of the file). bits: the integer
+    is a field of bits.
     """
 
     name: str
@@ -47,11 +48,12 @@ class Column:
     comment: str
     category: str
     unit: str = ""
+    bits: bool = False
 
     @property
     def null(self) -> object:
-        """What stands for "not known": NaN, -1, False or ""."""
-        return _NULLS[self.form]
+        """What stands for "not known": NaN, -1, False, "", or 0 in a field of bits."""
+        return 0 if self.bits else _NULLS[self.form]
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -98,7 +100,7 @@ _RESULTS = (
     Column("e_logg", "E", "Error on surface gravity", _LABELS, _LOGG),
     Column("fe_h", "E", "[Fe/H]", _LABELS, "dex"),
     Column("e_fe_h", "E", "Error on [Fe/H]", _LABELS, "dex"),
-    Column("result_flags", "K", "Flags describing the results", _LABELS),
+    Column("result_flags", "K", "Flags describing the results", _LABELS, bits=True),
     Column("flag_warn", "L", "Warning flag for results", _LABELS),
     Column("flag_bad", "L", "Bad flag for results", _LABELS),
     Column("raw_e_teff", "E", "Raw error on stellar effective temperature", _RAW, "K"),

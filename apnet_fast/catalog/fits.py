@@ -46,7 +46,7 @@ def write_fits(
     widths: longest text of each text column over all tables, from `text_widths`.
     cards: provenance, for HDU 0.
     """
-    with fitsio.FITS(str(path), "rw", clobber=True) as file:
+    with fitsio.FITS(str(path), "rw") as file:
         file.write(None)
         for keyword, value, comment in cards:
             file[0].write_key(keyword, value, comment)
@@ -55,8 +55,7 @@ def write_fits(
         _create_table(file, 1, "BOSS", columns, {}, created)
         _create_table(file, 2, "APOGEE", columns, widths, created)
         for table in tables:
-            if table.num_rows:
-                file[2].append(_as_structured(table, columns, widths))
+            file[2].append(_as_structured(table, columns, widths))
         for hdu in range(3):
             file[hdu].write_checksum()
 

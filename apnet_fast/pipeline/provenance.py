@@ -17,7 +17,7 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Recipe
 from apnet_fast.spectra.batch import Product
 
-_LIBRARIES = ("torch", "numpy", "numba", "fitsio", "pyarrow")
+_LIBRARIES = ("numpy", "numba", "fitsio", "pyarrow")
 _FITS_TEXT = 68  # characters of a card's text value
 
 
@@ -75,6 +75,7 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "torch": torch.__version__,
         **{library: version(library) for library in _LIBRARIES},
     }
 

@@ -8,9 +8,12 @@ second row of zeros). Layouts: SDSS data model, apStar, DR10 to DR19.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import BinaryIO
 
 import fitsio
 import numpy as np
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
+from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name, printable
 from apnet_fast.spectra.missing import usable_spectra
 
 _FLUX_HDU, _ERROR_HDU = 1, 2
@@ -38,16 +41,19 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
 
     Returns
     -------
-    SpectrumBatch with flux and error in the units of the file, float32. Never raises for what is wrong with a file:
-    a file that cannot be read gives one row a product with row -1, a spectrum without data its own row, each with
-    a reason.
+    SpectrumBatch with flux and error in the units of the file, float32. Never raises for what is wrong with a file.
+    A spectrum without data has a reason. So have all spectra of a file that cannot be read: its coadd, and the
+    visits that its header names or, where it names none, one nameless visit; their row is -1.
     """
+    header = PrimaryHeader({})
     try:
-        header = _header(path)
-        flux, error = _images(path, header, products)
+        with _opened(path) as file:
+            header = read_primary_header(file)
+            n_rows, flux, error = _images(file, products)
     except ReadFailure as failure:
-        return _failed(path, products, failure)
-    records = _records(path, header, len(flux), products)
+        return _failed(path, header, products, failure)
+    visit_rows = range(2, n_rows) if n_rows > 2 else range(1)
+    records = _records(path, header, visit_rows, products)
     rows = [record.row for record in records]
     flux, error = flux[rows], error[rows]
     for i in np.flatnonzero(~usable_spectra(flux)):
@@ -55,29 +61,39 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
     return SpectrumBatch(flux, error, records)
 
 
-def _header(path: str) -> PrimaryHeader:
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    """The file, open; ReadFailure where that cannot be."""
     try:
-        with Path(path).open("rb") as file:
-            return read_primary_header(file)
+        # Without O_NONBLOCK, opening a named pipe waits for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError as error:
-        dangling = Path(path).is_symlink()
-        text = f"symlink to {Path(path).readlink()}, which does not exist" if dangling else "no such file"
+        dangling = os.path.islink(path)
+        text = f"symlink to {printable(os.readlink(path))}, which does not exist" if dangling else "no such file"
         raise ReadFailure(Reason.MISSING_FILE, text, hdu=0) from error
     except OSError as error:
         raise ReadFailure(Reason.UNREADABLE, error.strerror or str(error), hdu=0) from error
     except ValueError as error:  # a path no system knows, with a zero byte in it
         raise ReadFailure(Reason.UNREADABLE, str(error), hdu=0) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ReadFailure(Reason.UNREADABLE, "a folder or a device, not a file", hdu=0)
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    except OSError as error:
+        raise ReadFailure(Reason.UNREADABLE, error.strerror or str(error), hdu=0) from error
+    finally:
+        os.close(descriptor)
 
 
-def _images(
-    path: str, header: PrimaryHeader, products: Sequence[Product]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Flux and error, float32 (rows, 8575), of all rows or, if no visit is wanted, of row 0 alone."""
+def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
+    """Number of rows, and flux and error float32 (rows, 8575) of all of them or, if no visit is wanted, of row 0."""
     hdu = 0
     try:
-        with fitsio.FITS(path) as fits:
+        # By descriptor: the library takes brackets and signs of a path for instructions.
+        with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
             # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
-            _check_complete(path, fits)
+            _check_complete(os.fstat(file.fileno()).st_size, fits)
             shapes = [_checked_shape(fits[hdu], hdu) for hdu in (_FLUX_HDU, _ERROR_HDU)]
             # (8575,) and (1, 8575) are the same; nor does it matter which rows are wanted.
             if math.prod(shapes[0]) != math.prod(shapes[1]):
@@ -92,7 +108,7 @@ def _images(
                 images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
     except (OSError, ValueError, RuntimeError) as error:
         raise _library_failure(error, hdu) from error
-    return images[0], images[1]
+    return math.prod(shapes[0]) // PIXELS, images[0], images[1]
 
 
 def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]:
@@ -110,13 +126,12 @@ def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]
     return shape
 
 
-def _check_complete(path: str, fits: fitsio.FITS) -> None:
+def _check_complete(size: int, fits: fitsio.FITS) -> None:
     """Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted.
 
     A cut inside a header makes that HDU and all behind it invisible to the FITS library: what is left of it then
     follows the last HDU. A cut between two HDUs leaves fewer of them than any generation writes.
     """
-    size = Path(path).stat().st_size
     last = len(fits) - 1
     end = int(fits[last].get_offsets()["data_end"])
     if size < end:
@@ -152,20 +167,19 @@ def _library_failure(error: Exception, hdu: int) -> ReadFailure:
     return ReadFailure(Reason.UNREADABLE, message, hdu=hdu)
 
 
-def _records(path: str, header: PrimaryHeader, rows: int, products: Sequence[Product]) -> list[SpectrumRecord]:
-    star = identify(path, header)
-    visit_rows = range(2, rows) if rows > 2 else range(1)
-    n_visits = header.integer("NVISITS")
+def _records(
+    path: str, header: PrimaryHeader, visit_rows: Sequence[int], products: Sequence[Product]
+) -> list[SpectrumRecord]:
     coadd = SpectrumRecord(
         product="star",
         path=path,
         row=0,
-        star=star,
+        star=identify(path, header),
         visit=VisitName(),
         snr=header.number("SNR"),
         ra=header.number("RA"),
         dec=header.number("DEC"),
-        n_visits=n_visits if n_visits >= 0 else len(visit_rows),
+        n_visits=len(visit_rows),
     )
     records = [coadd] if "star" in products else []
     if "visit" in products:
@@ -178,20 +192,20 @@ def _records(path: str, header: PrimaryHeader, rows: int, products: Sequence[Pro
     return records
 
 
-def _failed(path: str, products: Sequence[Product], failure: ReadFailure) -> SpectrumBatch:
-    record = SpectrumRecord(
-        product="star",
-        path=path,
-        row=-1,
-        star=identify(path),
-        visit=VisitName(),
-        snr=math.nan,
-        ra=math.nan,
-        dec=math.nan,
-        n_visits=-1,
-        reason=failure.reason,
-        text=failure.text,
-        hdu=failure.hdu,
-    )
-    nothing = np.full((len(products), PIXELS), np.nan, dtype=np.float32)
-    return SpectrumBatch(nothing, nothing, [replace(record, product=product) for product in products])
+def _failed(path: str, header: PrimaryHeader, products: Sequence[Product], failure: ReadFailure) -> SpectrumBatch:
+    named_visits = 0
+    while header.text(f"SFILE{named_visits + 1}"):
+        named_visits += 1
+    records = [
+        replace(
+            record,
+            row=-1,
+            n_visits=named_visits or -1,
+            reason=failure.reason,
+            text=failure.text,
+            hdu=failure.hdu,
+        )
+        for record in _records(path, header, [-1] * max(named_visits, 1), products)
+    ]
+    nothing = np.full((len(records), PIXELS), np.nan, dtype=np.float32)
+    return SpectrumBatch(nothing, nothing, records)

@@ -21,10 +21,14 @@ _VISIT_NAME = re.compile(
     r"(?P<plate>[^-]+)-(?P<mjd>\d{5})-(?P<fiber>\d{3})\.fits"
 )
 # The 1-m telescope has no plates and no fibres; its MJD sometimes carries decimals.
-_VISIT_NAME_1M = re.compile(r"(?P<prefix>ap)Visit-(?P<apred>[^-]+)-(?P<mjd>\d{5})(?:\.\d+)?-(?P<reduction>.+)\.fits")
+_VISIT_NAME_1M = re.compile(
+    r"(?P<prefix>ap)Visit-(?P<apred>[^-]+)-(?:(?P<telescope>apo1m)-)?"
+    r"(?P<mjd>\d{5})(?:\.\d+)?-(?P<reduction>.+)\.fits"
+)
 
 # Data releases of the reductions that wrote apStar files; later numeric ones are SDSS-V.
 _RELEASES = {
+    "s3": "dr10",  # DR10 names carry the version of the combination instead
     "r3": "dr10",
     "r5": "dr12",
     "r6": "dr13",
@@ -72,6 +76,9 @@ class VisitName:
     """What the name of a visit's file (card SFILEn) says; nulls of the catalogue where it says nothing."""
 
     file: str = ""
+    prefix: str = ""
+    apred: str = ""
+    telescope: str = ""
     plate: str = ""
     mjd: int = -1
     fiber: int = -1
@@ -83,10 +90,13 @@ def parse_visit_name(file: str) -> VisitName:
     name = PurePath(file).name
     match = _VISIT_NAME.fullmatch(name)
     if match is not None:
-        return VisitName(name, match["plate"], int(match["mjd"]), int(match["fiber"]))
+        telescope = match["telescope"] or ("lco25m" if match["prefix"] == "as" else "apo25m")
+        plate, mjd, fiber = match["plate"], int(match["mjd"]), int(match["fiber"])
+        return VisitName(name, match["prefix"], match["apred"], telescope, plate, mjd, fiber)
     match = _VISIT_NAME_1M.fullmatch(name)
     if match is not None:
-        return VisitName(name, mjd=int(match["mjd"]), reduction=match["reduction"])
+        mjd, reduction = int(match["mjd"]), match["reduction"]
+        return VisitName(name, match["prefix"], match["apred"], "apo1m", mjd=mjd, reduction=reduction)
     return VisitName(name)
 
 
@@ -116,26 +126,27 @@ class StarIdentity:
         return "/".join((self.release, self.apred, self.telescope, place, self.obj, visit or "coadd"))
 
 
-def identify(path: str, header: PrimaryHeader | None = None) -> StarIdentity:
-    """Identity from the file's name, completed from its header where there is one.
+def identify(path: str, header: PrimaryHeader) -> StarIdentity:
+    """Identity from the file's name, completed from its header and there from the name of the first visit.
 
     The name wins for reduction, telescope and object, because it is what catalogues and paths use. A DR17 name does
     not tell the 2.5-m from the 1-m telescope at APO, and the DR17 header has no TELESCOP: the form of the visits'
-    names does.
+    names does. An unreadable header counts as an empty one.
     """
     name = parse_file_name(path)
-    card = header.text if header is not None else lambda key: ""
-    apred = name.apred or card("APRED")
-    healpix = header.integer("HEALPIX") if header is not None else -1
+    first_visit = parse_visit_name(header.text("SFILE1"))
+    apred = name.apred or header.text("APRED") or first_visit.apred
+    prefix = name.prefix or first_visit.prefix
+    site = {"ap": "apo25m", "as": "lco25m"}.get(prefix, "")
     return StarIdentity(
-        release=_release(apred, sdss5=bool(card("APRED") or card("V_APRED") or name.telescope)),
+        release=_release(apred, sdss5=bool(header.text("APRED") or header.text("V_APRED") or name.telescope)),
         apred=apred,
-        telescope=name.telescope or card("TELESCOP") or _telescope(name.prefix, card("SFILE1")),
-        field=card("FIELD"),
-        healpix=healpix,
-        prefix=name.prefix,
-        obj=name.obj if name.standard else card("OBJID") or name.obj,
-        starver=card("STARVER") or name.starver,
+        telescope=name.telescope or header.text("TELESCOP") or first_visit.telescope or site,
+        field=header.text("FIELD"),
+        healpix=header.integer("HEALPIX"),
+        prefix=prefix,
+        obj=name.obj if name.standard else header.text("OBJID") or name.obj,
+        starver=header.text("STARVER") or name.starver,
     )
 
 
@@ -143,12 +154,3 @@ def _release(apred: str, sdss5: bool) -> str:
     if apred in _RELEASES:
         return _RELEASES[apred]
     return "sdss5" if sdss5 else ""
-
-
-def _telescope(prefix: str, first_visit: str) -> str:
-    if prefix == "as":
-        return "lco25m"
-    visit = parse_visit_name(first_visit)
-    if visit.reduction:
-        return "apo1m"
-    return "apo25m" if prefix == "ap" else ""

@@ -14,7 +14,7 @@ from apnet_fast.catalog.rows import RowTimes, catalog_rows
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.failures import Reason
-from apnet_fast.spectra.identity import StarIdentity, VisitName
+from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name
 
 CREATED = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def star_record(number: int) -> SpectrumRecord:
 def visit_record(number: int) -> SpectrumRecord:
     """A visit, of star `number`."""
     mjd, fiber = 58000 + number, 200 + number
-    name = VisitName(f"apVisit-dr17-{9000 + number}-{mjd}-{fiber}.fits", str(9000 + number), mjd, fiber)
+    name = parse_visit_name(f"apVisit-dr17-{9000 + number}-{mjd}-{fiber:03d}.fits")
     return replace(star_record(number), product="visit", row=number + 2, visit=name, snr=30.25 + number)
 
 

@@ -122,12 +122,15 @@ def test_missing_numbers_become_nulls(tmp_path: Path, missing: str | None) -> No
     assert batch.usable.all()
 
 
+@pytest.mark.parametrize("said", [None, 17])
 @pytest.mark.parametrize("name", FORMS)
-def test_number_of_visits_is_that_of_the_rows_where_the_header_has_none(tmp_path: Path, name: str) -> None:
+def test_number_of_visits_is_that_of_the_rows_whatever_the_header_says(
+    tmp_path: Path, name: str, said: int | None
+) -> None:
     flux, error = distinct_rows(5)
     shape = FORMS[name].shape
     rows = shape[0] if len(shape) == 2 else 1
-    path = write_apstar(tmp_path / NAME, flux[:rows].reshape(shape), error[:rows].reshape(shape), changed(NVISITS=None))
+    path = write_apstar(tmp_path / NAME, flux[:rows].reshape(shape), error[:rows].reshape(shape), changed(NVISITS=said))
     assert read_apstar(str(path)).records[0].n_visits == len(FORMS[name].visit_rows)
 
 
@@ -291,3 +294,18 @@ def test_real_file_has_its_identities_and_signal_to_noise(data: Path, name: str)
     assert coadd.n_visits == len(visits)
     assert [(int(v.visit.plate), v.visit.mjd, v.visit.fiber, v.snr) for v in others] == visits
     assert [v.identity for v in others] == [f"{identity}/{v.visit.file}" for v in others]
+
+
+@pytest.mark.parametrize("odd", ["a[1].fits", "!x.fits", "~x.fits", "x.fits+1", "x .fits ", "x.fits[1][2:3,*]"])
+def test_signs_in_a_path_are_no_instructions(tmp_path: Path, odd: str) -> None:
+    plain = write_apstar(tmp_path / NAME, *distinct_rows(5))
+    path = tmp_path / odd
+    path.write_bytes(plain.read_bytes())
+    (tmp_path / "x.fits").write_bytes(b"another file")
+    np.testing.assert_array_equal(read_apstar(str(path)).flux, read_apstar(str(plain)).flux)
+
+
+def test_file_below_the_current_folder_of_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_apstar(tmp_path / NAME, *distinct_rows(5)).rename(tmp_path / "!x.fits")
+    monkeypatch.chdir(tmp_path)
+    assert read_apstar("!x.fits").records[0].reason is None

@@ -20,13 +20,13 @@ from tests.spectra.files import NAME, PRODUCTS, distinct_rows, star_cards, write
 def failure(path: Path | str, products: tuple[Product, ...] = BOTH) -> tuple[Reason | None, int]:
     """Reason and HDU of a file that gives no spectra, after checking that all its rows say so."""
     batch = read_apstar(str(path), products)
-    assert [record.product for record in batch.records] == list(products)
+    assert list(dict.fromkeys(record.product for record in batch.records)) == list(products)
     assert {record.row for record in batch.records} == {-1}
     assert {record.path for record in batch.records} == {str(path)}
     assert all(record.text for record in batch.records)
     assert np.isnan(batch.flux).all()
     assert np.isnan(batch.error).all()
-    assert batch.flux.shape == batch.error.shape == (len(products), PIXELS)
+    assert batch.flux.shape == batch.error.shape == (len(batch), PIXELS)
     (what,) = {(record.reason, record.hdu) for record in batch.records}
     return what
 
@@ -76,7 +76,7 @@ def test_error_of_the_system_is_quoted(tmp_path: Path, monkeypatch: pytest.Monke
         raise error
 
     path = write_apstar(tmp_path / NAME, *distinct_rows(3))
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert failure(path) == (Reason.UNREADABLE, 0)
     assert read_apstar(str(path)).records[0].text == error.strerror
 
@@ -140,6 +140,27 @@ def test_image_without_pixels(tmp_path: Path) -> None:
         for _ in range(10):
             file.create_image_hdu(dims=[], dtype="f4")
     assert failure(path) == (Reason.BAD_LAYOUT, 1)
+
+
+def test_failed_file_has_a_row_for_every_visit_of_its_header(tmp_path: Path) -> None:
+    path = write_apstar(tmp_path / NAME, FLUX[:, :8000], ERROR[:, :8000], star_cards(3))
+    batch = read_apstar(str(path))
+    assert failure(path) == (Reason.BAD_LAYOUT, 1)
+    assert [record.visit.mjd for record in batch.records] == [-1, 56401, 56402, 56403]
+    assert {record.n_visits for record in batch.records} == {3}
+    assert len({record.identity for record in batch.records}) == 4
+    assert batch.records[0].ra == 291.25
+
+
+def test_failed_file_without_a_header_has_a_row_of_each_product(tmp_path: Path) -> None:
+    batch = read_apstar(str(tmp_path / NAME))
+    assert [(record.product, record.n_visits) for record in batch.records] == [("star", -1), ("visit", -1)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a thing of Unix")
+def test_named_pipe_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
+    assert failure(tmp_path / NAME) == (Reason.UNREADABLE, 0)
 
 
 def test_failed_file_is_known_by_its_name(tmp_path: Path) -> None:
@@ -220,17 +241,39 @@ def test_wrong_byte_in_a_header_never_raises(
     assert batch.flux.shape == batch.error.shape == (len(batch), PIXELS)
 
 
-@pytest.mark.parametrize("products", PRODUCTS, ids="+".join)
-@pytest.mark.parametrize("rows", [-4, 0, 2, 4, 10**9, 10**12, 10**18, 10**25])
-def test_wrong_number_of_rows_in_a_header(
-    whole: Path, offsets: list[dict[str, int]], tmp_path: Path, rows: int, products: tuple[Product, ...]
-) -> None:
+def with_rows(whole: Path, rows: int, path: Path) -> Path:
+    """A copy of the file of 3 rows whose HDU 1 claims to have `rows`."""
     data = whole.read_bytes()
-    start = data.index(b"NAXIS2  =", offsets[1]["header_start"])
-    path = tmp_path / NAME
-    path.write_bytes(data[:start] + f"NAXIS2  = {rows:>30d}".encode() + data[start + 40 :])
-    reason, _ = failure(path, products)
+    card = f"NAXIS2  = {rows:>20d}".encode()
+    start = data.index(b"NAXIS2  =")
+    path.write_bytes(data[:start] + card + data[start + len(card) :])
+    return path
+
+
+@pytest.mark.parametrize("products", PRODUCTS, ids="+".join)
+@pytest.mark.parametrize("rows", [-4, 0, 2, 4, 5, 10**9, 10**12, 10**18, 10**25])
+def test_wrong_number_of_rows_in_a_header(
+    whole: Path, tmp_path: Path, rows: int, products: tuple[Product, ...]
+) -> None:
+    reason, _ = failure(with_rows(whole, rows, tmp_path / NAME), products)
     assert reason in {Reason.TRUNCATED, Reason.BAD_LAYOUT}
+
+
+def test_images_without_rows(whole: Path, offsets: list[dict[str, int]], tmp_path: Path) -> None:
+    data = whole.read_bytes()
+    card = f"NAXIS2  = {0:>20d}".encode()
+    parts = [data[: offsets[1]["header_start"]]]
+    for hdu in (1, 2):
+        header = data[offsets[hdu]["header_start"] : offsets[hdu]["data_start"]]
+        start = header.index(b"NAXIS2  =")
+        parts.append(header[:start] + card + header[start + len(card) :])
+    path = tmp_path / NAME
+    path.write_bytes(b"".join([*parts, data[offsets[3]["header_start"] :]]))
+    assert failure(path) == (Reason.BAD_LAYOUT, 1)
+
+
+def test_right_number_of_rows_in_a_header(whole: Path, tmp_path: Path) -> None:
+    assert read_apstar(str(with_rows(whole, 3, tmp_path / NAME))).usable.all()
 
 
 def test_bytes_behind_the_last_hdu(whole: Path, tmp_path: Path) -> None:

@@ -98,7 +98,9 @@ def test_missing_card_gives_the_nulls() -> None:
     assert header.integer("ABSENT") == -1
 
 
-@pytest.mark.parametrize("card", [b"COMMENT = 'abc'", b"KEY       'abc'", b"HIERARCH KEY = 'abc'", b"KEYS    = 'abc'"])
+@pytest.mark.parametrize(
+    "card", [b"COMMENT = 'abc'", b"KEY       'abc'", b"HIERARCH KEY = 'abc'", b"KEYS    = 'abc'", b"KEY     ='abc'"]
+)
 def test_card_of_another_form_or_keyword_is_no_value(card: bytes) -> None:
     assert header_of(card).text("KEY") == ""
 
@@ -120,8 +122,9 @@ def test_cards_behind_end_do_not_count() -> None:
     assert header_of(b"END", b"KEY     = 1").integer("KEY") == -1
 
 
-def test_keyword_that_begins_with_end_is_not_the_end() -> None:
-    assert header_of(b"ENDING  = 1", b"KEY     = 2").integer("KEY") == 2
+@pytest.mark.parametrize("card", [b"ENDING  = 1", b"ENDING", b"ENDED   a comment"])
+def test_keyword_that_begins_with_end_is_not_the_end(card: bytes) -> None:
+    assert header_of(card, b"KEY     = 2").integer("KEY") == 2
 
 
 def test_bytes_that_are_not_ascii_do_not_disturb_other_cards() -> None:

@@ -8,7 +8,6 @@ from apnet_fast.spectra.header import PrimaryHeader
 from apnet_fast.spectra.identity import (
     FileName,
     StarIdentity,
-    VisitName,
     identify,
     parse_file_name,
     parse_visit_name,
@@ -78,7 +77,24 @@ def test_bytes_of_a_name_that_are_not_utf8_become_escapes() -> None:
     ],
 )
 def test_name_of_a_visit_gives_its_parts(name: str, plate: str, mjd: int, fiber: int, reduction: str) -> None:
-    assert parse_visit_name(name) == VisitName(name, plate, mjd, fiber, reduction)
+    visit = parse_visit_name(name)
+    assert (visit.file, visit.plate, visit.mjd, visit.fiber, visit.reduction) == (name, plate, mjd, fiber, reduction)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "apred", "telescope"),
+    [
+        ("apVisit-r5-6098-56438-117.fits", "ap", "r5", "apo25m"),
+        ("asVisit-dr17-9753-58000-300.fits", "as", "dr17", "lco25m"),
+        ("apVisit-1.3-lco25m-15001-59601-124.fits", "ap", "1.3", "lco25m"),
+        ("apVisit-dr17-56789.25-VESTA.fits", "ap", "dr17", "apo1m"),
+        ("apVisit-1.3-apo1m-56789-VESTA.fits", "ap", "1.3", "apo1m"),
+        ("something.fits", "", "", ""),
+    ],
+)
+def test_name_of_a_visit_gives_reduction_and_telescope(name: str, prefix: str, apred: str, telescope: str) -> None:
+    visit = parse_visit_name(name)
+    assert (visit.prefix, visit.apred, visit.telescope) == (prefix, apred, telescope)
 
 
 def test_visit_name_drops_a_folder() -> None:
@@ -89,6 +105,7 @@ def test_visit_name_drops_a_folder() -> None:
 @pytest.mark.parametrize(
     ("name", "release"),
     [
+        ("apStar-s3-X.fits", "dr10"),
         ("apStar-r3-X.fits", "dr10"),
         ("apStar-r5-X.fits", "dr12"),
         ("apStar-r6-X.fits", "dr13"),
@@ -103,7 +120,7 @@ def test_visit_name_drops_a_folder() -> None:
     ],
 )
 def test_release_follows_from_the_name_alone(name: str, release: str) -> None:
-    assert identify(name).release == release
+    assert identify(name, header()).release == release
 
 
 @pytest.mark.parametrize("card", ["APRED", "V_APRED"])
@@ -134,6 +151,20 @@ def test_renamed_file_is_known_by_its_header() -> None:
     assert identify("copy of a star.fits", cards) == StarIdentity(
         "sdss5", "1.3", "apo25m", "", 1234, "", NORTH, "59500"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "visit"),
+    [
+        (f"apStar-dr17-{NORTH}.fits", "apVisit-dr17-10229-58002-001.fits"),
+        (f"asStar-dr17-{NORTH}.fits", "asVisit-dr17-10229-58002-001.fits"),
+        (f"apStar-dr17-{NORTH}.fits", "apVisit-dr17-58002-VESTA.fits"),
+        (f"apStar-1.3-lco25m-{NORTH}.fits", "apVisit-1.3-lco25m-15001-59601-124.fits"),
+    ],
+)
+def test_renaming_a_file_changes_nothing(name: str, visit: str) -> None:
+    cards = header(OBJID=NORTH, FIELD="K05", SFILE1=visit, **({"APRED": "1.3"} if "1.3" in name else {}))
+    assert identify("copy.fits", cards) == identify(name, cards)
 
 
 def test_renamed_file_without_object_in_its_header_is_known_by_its_name() -> None:
