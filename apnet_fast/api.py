@@ -14,6 +14,7 @@ from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Labels, Recipe, get_recipe
+from apnet_fast.spectra.batch import PIXELS
 from apnet_fast.spectra.missing import usable_spectra
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
@@ -78,7 +79,8 @@ class ApogeeNet:
         ----------
         flux, error: (n, 8575) or (8575,), rest frame, same flux units, 1-sigma errors. Missing pixels may be
             NaN, or have errors of 0, NaN, infinity or 1e10.
-        ids: what each spectrum's noise is keyed on (anything with a string form); default its position 0..n-1.
+        ids: what each spectrum's noise is keyed on: the catalogue's `identity` gives the catalogue's labels. Default
+            its position 0..n-1, so that the noise of a spectrum then depends on its place in the array.
         draws: noise realisations a spectrum; default the recipe's (20).
         seed: seed of the noise.
 
@@ -93,8 +95,8 @@ class ApogeeNet:
         """
         flux_rows = np.atleast_2d(np.asarray(flux, dtype=np.float32))
         error_rows = np.atleast_2d(np.asarray(error, dtype=np.float32))
-        names = [str(identity) for identity in (range(len(flux_rows)) if ids is None else ids)]
-        if flux_rows.shape != error_rows.shape or len(names) != len(flux_rows):
+        names = [_name(identity) for identity in (range(len(flux_rows)) if ids is None else ids)]
+        if flux_rows.shape != error_rows.shape or flux_rows.shape != (len(names), PIXELS):
             raise UsageError(
                 "flux, error and ids do not fit together",
                 got=f"flux {flux_rows.shape}, error {error_rows.shape}, {len(names)} ids",
@@ -112,3 +114,8 @@ class ApogeeNet:
         for name in LABEL_DTYPE.names or ():
             out[name] = getattr(labels, name)
         return out
+
+
+def _name(identity: object) -> str:
+    """An id as text; FITS readers give text as bytes."""
+    return identity.decode() if isinstance(identity, bytes) else str(identity)

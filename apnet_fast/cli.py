@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from apnet_fast import demo, reprocess, weights
+from apnet_fast._version import __version__
 from apnet_fast.console import run_app
 from apnet_fast.simulate.__main__ import simulate_command
 
@@ -13,6 +16,21 @@ app.command("reprocess")(reprocess.reprocess)
 app.add_typer(weights.app, name="weights")
 app.command("simulate")(simulate_command)
 app.command("demo")(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"apnet_fast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """ApogeeNet over the whole APOGEE survey."""
 
 
 @app.command("flags")

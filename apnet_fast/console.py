@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -13,6 +14,8 @@ EXIT_USAGE = 2
 EXIT_QUARANTINED = 3
 EXIT_STOPPED = 4
 
+_FULL_OR_FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
 
 def run_app(app: typer.Typer) -> None:
     """Run a typer application; an ApnetError becomes one message on stderr and its exit code."""
@@ -23,4 +26,12 @@ def run_app(app: typer.Typer) -> None:
         raise SystemExit(EXIT_STOPPED) from error
     except ApnetError as error:
         sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(EXIT_USAGE) from error
+    except OSError as error:
+        # What inputs do wrong becomes a row; this is an output or weights file that cannot be written or read.
+        where = f" [{error.filename}]" if error.filename else ""
+        if error.errno in _FULL_OR_FAILING:
+            sys.stderr.write(f"stopped: {error.strerror}{where}. Remedy: make room, then give the same command again\n")
+            raise SystemExit(EXIT_STOPPED) from error
+        sys.stderr.write(f"error: {error.strerror or error}{where}\n")
         raise SystemExit(EXIT_USAGE) from error

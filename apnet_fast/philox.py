@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -112,13 +112,12 @@ def normals_of_draw(key, draw, out):  # type: ignore[no-untyped-def]
             out[first + 3] = z3
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _fill_normals(keys, out):  # type: ignore[no-untyped-def]
-    spectra, draws, _ = out.shape
-    for row in prange(spectra * draws):
-        spectrum = row // draws
-        draw = row - spectrum * draws
-        normals_of_draw(keys[spectrum], draw, out[spectrum, draw])
+    # One thread: the engines run spectra in parallel, and numba's own threads would change those of torch.
+    for spectrum in range(out.shape[0]):
+        for draw in range(out.shape[1]):
+            normals_of_draw(keys[spectrum], draw, out[spectrum, draw])
 
 
 def normals(keys: NDArray[np.uint64], draws: int, pixels: int) -> NDArray[np.float32]:

@@ -119,9 +119,11 @@ class Recipe:
     quantile: float = 0.95
     default_draws: int = 20
 
-    def check_draws(self, draws: int) -> None:
+    def check_draws(self, draws: int, pixels: int = 8575) -> None:
         """Raise UsageError for a number of draws that the recipe's statistics cannot use."""
         if draws >= 2 or (draws == 0 and self.label == "clean"):
+            if self.percentile_over == "spectrum" and draws:
+                percentile_rank(draws * pixels)
             return
         raise UsageError(
             f"too few noise draws for recipe {self.name}",

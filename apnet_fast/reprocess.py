@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +16,14 @@ app = typer.Typer(add_completion=False)
 def reprocess(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="apStar/asStar files, folders (walked), @list.txt (one path a line)."),
+        typer.Argument(metavar="INPUT...", help="apStar/asStar files, folders (walked), @list.txt (one file a line)."),
     ],
     weights: Annotated[Path, typer.Option(help="Weights file (.safetensors).")],
     output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],
     device: Annotated[str, typer.Option(help="cpu")] = "cpu",
-    engine: Annotated[str, typer.Option(help="auto | cpu | reference | null")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto | cpu | reference (slow, plain) | null (no labels: times the driver)")
+    ] = "auto",
     recipe: Annotated[str, typer.Option(help="dr19 | astra-0.6 | bossnet-2")] = "dr19",
     draws: Annotated[int, typer.Option(help="Noise realisations of each spectrum.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
@@ -44,11 +45,12 @@ def reprocess(
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
     # Imported here: --help, and the reader processes that import this module, need neither torch nor numba.
+    from apnet_fast.engines import find_engine
     from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
 
-    name = "cpu" if engine == "auto" else engine
+    name = find_engine(engine, precision, device).name
     arguments = RunArguments(
         inputs=tuple(inputs),
         weights=weights,
@@ -67,10 +69,10 @@ def reprocess(
         restart=restart,
     )
     summary = run(arguments)
-    rate = json.loads((output / RUN_FILE).read_text())["spectra_per_second"]
     for product, rows in summary.rows.items():
-        say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows")
-    say(f"{rate} spectra/s, everything counted; details in {output / RUN_FILE}")
+        say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows, in HDU 2")
+    if summary.rate is not None:
+        say(f"{summary.rate:.2f} spectra/s, everything counted; details in {output / RUN_FILE}")
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")

@@ -7,18 +7,23 @@ import triton.language as tl
 
 
 @triton.jit
+def _counter(quad, draw):
+    """The 64-bit offset whose low and high words are the counter's first two."""
+    high = (tl.zeros_like(quad) + draw).to(tl.int64)
+    return quad.to(tl.int64) + (high << 32)
+
+
+@triton.jit
 def noise_bits(key, quad, draw):
     """Four blocks of uint32 for pixels 4*quad .. 4*quad+3 of one draw.
 
     key: uint64 scalar; quad: int32 block of pixel // 4; draw: int32 scalar.
-    The counter is (quad, draw, 0, 0): the 64-bit offset that `randn4x` splits into low and high words.
+    The counter is (quad, draw, 0, 0).
     """
-    offset = quad.to(tl.int64) + (draw.to(tl.int64) << 32)
-    return tl.randint4x(key, offset)
+    return tl.randint4x(key, _counter(quad, draw))
 
 
 @triton.jit
 def noise_normals(key, quad, draw):
     """Four blocks of float32 standard normals from the same bits."""
-    offset = quad.to(tl.int64) + (draw.to(tl.int64) << 32)
-    return tl.randn4x(key, offset)
+    return tl.randn4x(key, _counter(quad, draw))

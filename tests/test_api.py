@@ -41,6 +41,7 @@ def test_ids_key_the_noise(net: apnet_fast.ApogeeNet, rng: np.random.Generator) 
     assert np.array_equal(forward, backward[::-1])
     assert not np.array_equal(forward, net.predict(flux, error))
     assert np.array_equal(net.predict(flux, error), net.predict(flux, error, ids=[0, 1]))
+    assert np.array_equal(forward, net.predict(flux, error, ids=np.array([b"a", b"b"])))
 
 
 def test_a_spectrum_without_data_gets_a_flagged_row(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
@@ -60,6 +61,9 @@ def test_wrong_shapes_and_names_are_refused(net: apnet_fast.ApogeeNet, small_wei
         net.predict(ones, ones[:1])
     with pytest.raises(UsageError, match="do not fit together"):
         net.predict(ones, ones, ids=["a"])
+    for shape in ((2, 8000), (2, 100), (2, 3, 8575), (0,)):
+        with pytest.raises(UsageError, match="do not fit together"):
+            net.predict(np.ones(shape), np.ones(shape))
     with pytest.raises(UsageError, match="unknown recipe"):
         apnet_fast.ApogeeNet.load(small_weights, recipe="dr20")
     with pytest.raises(WeightsError, match="no such weights file"):

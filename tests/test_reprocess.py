@@ -64,6 +64,9 @@ def test_wrong_weights_name_the_key(tree: Path, small_checkpoint: Checkpoint, tm
         (["--recipe", "dr18"], "unknown recipe"),
         (["--engine", "warp"], "unknown engine"),
         (["--draws", "1"], "too few noise draws"),
+        (["--recipe", "astra-0.6", "--draws", "2000"], "too many values"),
+        (["--engine", "reference", "--device", "cuda"], "no such GPU"),
+        (["--device", "cpu:9"], "does not run on this device"),
         (["--precision", "fp16"], "cannot compute in this precision"),
         (["--device", "cuda:0"], "does not run on this device"),
         (["--spectra", "all"], "unknown --spectra"),
@@ -77,6 +80,18 @@ def test_usage_errors(words: list[str], message: str, tree: Path, small_weights:
     assert message in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()  # so that the right command is not refused for the wrong one's sake
+
+
+def test_an_output_that_is_a_file_is_a_usage_error(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    code, said = reprocess(tree, "--weights", small_weights, "--output", tmp_path / "afile")
+    assert code == 2
+    assert "afile" in said
+    assert "Traceback" not in said
+    code, said = reprocess("random", "--output", tmp_path, module="apnet_fast.weights")
+    assert code == 2
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["afile"]
 
 
 def test_missing_options_are_usage_errors(tree: Path) -> None:
@@ -96,7 +111,7 @@ def test_the_console_script_is_the_same(tree: Path, small_weights: Path, tmp_pat
     script = Path(sys.executable).with_name("apnet-fast")
     if not script.exists():
         pytest.skip("the package is not installed beside this Python")
-    for words in (["flags"], ["weights", "--help"], ["simulate", "--help"], ["reprocess", "--help"]):
+    for words in (["--version"], ["flags"], ["weights", "--help"], ["simulate", "--help"], ["reprocess", "--help"]):
         done = subprocess.run([script, *words], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
     done = subprocess.run(

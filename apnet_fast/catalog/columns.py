@@ -92,7 +92,7 @@ _RESULTS = (
     Column("v_astra", "A", "Astra version", _ASTRA),
     Column("created", "A", "Datetime when task record was created", _ASTRA),
     Column("t_elapsed", "E", "Core-time elapsed on this analysis", _ASTRA, "s"),
-    Column("t_overhead", "E", "Estimated core-time spent in overheads", _ASTRA, "s"),
+    Column("t_overhead", "E", "Estimated core-time spent in overhads", _ASTRA, "s"),  # so spelt in the released file
     Column("tag", "A", "Experiment tag for this result", _ASTRA),
     Column("teff", "E", "Stellar effective temperature", _LABELS, "K"),
     Column("e_teff", "E", "Error on stellar effective temperature", _LABELS, "K"),

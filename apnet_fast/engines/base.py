@@ -37,7 +37,8 @@ class Engine(ABC):
     @classmethod
     def check(cls, precision: str, device: str) -> None:
         """Raise UsageError for a precision that this engine does not have, or a device it cannot use."""
-        if device.split(":")[0] not in cls.devices:
+        kind, _, number = device.partition(":")
+        if kind not in cls.devices or (kind == "cpu" and number):
             raise UsageError(
                 f"engine {cls.name} does not run on this device",
                 got=device,
@@ -71,7 +72,7 @@ class Engine(ABC):
         ------
         UsageError for shapes that do not fit together, or a number of draws the recipe cannot use.
         """
-        self.recipe.check_draws(draws)
+        self.recipe.check_draws(draws, np.shape(flux)[-1])
         flux = np.asarray(flux, dtype=np.float32)
         error = np.asarray(error, dtype=np.float32)
         if flux.ndim != 2 or flux.shape != error.shape or len(keys) != len(flux):
@@ -82,8 +83,14 @@ class Engine(ABC):
             )
         if flux.shape[1] < _FEWEST_PIXELS:
             raise UsageError("spectra are too short", got=f"{flux.shape[1]} pixels", expected="8575 for apStar")
-        flux, error = self.recipe.clean_up(flux, error)
+        flux, error = self._clean(flux, error)
         return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws)
+
+    def _clean(
+        self, flux: NDArray[np.float32], error: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The recipe's clean-up; engines that do it on their device return their arguments."""
+        return self.recipe.clean_up(flux, error)
 
     @abstractmethod
     def _predict(
@@ -93,4 +100,21 @@ class Engine(ABC):
         keys: NDArray[np.uint64],
         draws: int,
     ) -> Predictions:
-        """As `predict`, with checked arguments and cleaned flux and error; n may be 0."""
+        """As `predict`, with checked arguments, and flux and error from `_clean`; n may be 0."""
+
+
+def check_gpu(device: str) -> None:
+    """Raise UsageError where `device` names a GPU that torch does not see; "cpu" is always there."""
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        return
+    import torch
+
+    visible = torch.cuda.device_count()
+    if visible == 0 or (number and (not number.isdigit() or int(number) >= visible)):
+        raise UsageError(
+            "no such GPU is visible",
+            got=device,
+            expected=f"one of {visible}: cuda:0 .. cuda:{visible - 1}" if visible else "a machine with a GPU",
+            remedy="--device cpu",
+        )

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from apnet_fast.engines.base import Engine
+from apnet_fast.engines.base import Engine, check_gpu
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.philox import normals
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
@@ -75,10 +75,18 @@ class ReferenceEngine(Engine):
             labels[i] = self._one(self._tensor(flux[i]), self._tensor(error[i]), self._tensor(noise))
         return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
 
+    @classmethod
+    def check(cls, precision: str, device: str) -> None:
+        """As `Engine.check`, and the GPU must be there."""
+        super().check(precision, device)
+        check_gpu(device)
+
     @torch.inference_mode()
     def _one(self, flux: Tensor, error: Tensor, noise: Tensor) -> NDArray:
         log_flux = process(realisations(flux, error, noise), self.recipe)
-        outputs = self.network(log_flux[:, None, :])
+        # On a GPU torch would otherwise run fp32 convolutions in TF32.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            outputs = self.network(log_flux[:, None, :])
         return self.checkpoint.scaling.unscale(outputs).cpu().numpy()
 
     def _tensor(self, values: NDArray[np.float32]) -> Tensor:

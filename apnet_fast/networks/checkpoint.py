@@ -7,12 +7,12 @@ keys of the source that the network does not have).
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,10 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from apnet_fast.errors import WeightsError
-from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.files import sha256_of, written_whole
+from apnet_fast.networks.scaling import V3_SCALING, LabelScaling
 from apnet_fast.networks.v3 import ApogeeNetV3, ArchitectureV3
 
 FORMAT = "apnet_fast/1"
+_METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "left_out")
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,13 @@ class Checkpoint:
             "left_out": json.dumps(list(self.left_out)),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        save_file({key: value.contiguous() for key, value in self.state.items()}, partial, metadata)
-        os.replace(partial, path)
+        # Clones: safetensors refuses tensors that share memory.
+        state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in self.state.items()}
+        with written_whole(path) as partial:
+            try:
+                save_file(state, partial, metadata)
+            except SafetensorError as error:
+                raise WeightsError(f"cannot write the weights file: {error}", where=str(path)) from error
 
 
 def expected_tensors(architecture: ArchitectureV3) -> dict[str, Tensor]:
@@ -105,6 +111,8 @@ def check_state(state: Mapping[str, Tensor], architecture: ArchitectureV3, where
             )
         if not torch.isfinite(value).all():
             raise WeightsError(f"{key} holds values that are not finite", remedy="get a sound copy", where=where)
+        if key.endswith("running_var") and (value < 0).any():
+            raise WeightsError(f"{key} holds negative variances", remedy="get a sound copy", where=where)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -138,26 +146,49 @@ def load_checkpoint(path: Path) -> Checkpoint:
             remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
             where=str(path),
         ) from error
+    missing = [key for key in _METADATA if key not in metadata]
+    if missing:
+        raise WeightsError(f"the metadata lack {_listed(missing)}", expected=_listed(list(_METADATA)), where=str(path))
     network = metadata["network"]
     if network != "v3":
         raise WeightsError("unknown network", got=repr(network), expected="'v3'", where=str(path))
-    architecture = architecture_from_args(json.loads(metadata["architecture"]), str(path))
+    try:
+        values = {key: json.loads(metadata[key]) for key in ("architecture", "labels", "left_out")}
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"the metadata are no JSON: {error}", remedy="get a sound copy", where=str(path)) from error
+    architecture = architecture_from_args(values["architecture"], str(path))
     check_state(state, architecture, str(path))
-    labels = json.loads(metadata["labels"])
     return Checkpoint(
         network=network,
         architecture=architecture,
-        scaling=LabelScaling(**{key: tuple(value) for key, value in labels.items()}),
+        scaling=_scaling(values["labels"], str(path)),
         state=state,
         origin=metadata["origin"],
         source_sha256=metadata["source_sha256"],
-        left_out=tuple(json.loads(metadata["left_out"])),
+        left_out=tuple(values["left_out"]),
         sha256=sha256_of(path),
     )
 
 
-def architecture_from_args(args: Mapping[str, object], where: str) -> ArchitectureV3:
+def _scaling(labels: object, where: str) -> LabelScaling:
+    """The label scaling of a file, which must be of the network's labels, in its order."""
+    expected = {"names": list(V3_SCALING.names), "mean": "3 finite numbers", "std": "3 positive numbers"}
+    if isinstance(labels, dict) and labels.keys() == expected.keys() and labels["names"] == expected["names"]:
+        numbers = [*labels["mean"], *labels["std"]]
+        sound = len(labels["mean"]) == len(labels["std"]) == 3 and all(
+            isinstance(number, int | float) and math.isfinite(number) for number in numbers
+        )
+        if sound and min(labels["std"]) > 0:
+            return LabelScaling(**{key: tuple(value) for key, value in labels.items()})
+    raise WeightsError("the label scaling is not that of ApogeeNet v3", got=labels, expected=expected, where=where)
+
+
+def architecture_from_args(args: Any, where: str) -> ArchitectureV3:
     """ArchitectureV3 from the values of a model_args.yaml; WeightsError names what v3 cannot be."""
+    if not isinstance(args, Mapping):
+        raise WeightsError(
+            "the architecture is no mapping", got=type(args).__name__, expected="keys and values", where=where
+        )
     values = dict(args)
     for key, required in (("in_channels", 1), ("pos_enc", True), ("num_targets", 3)):
         got = values.get(key, required)
@@ -165,22 +196,27 @@ def architecture_from_args(args: Mapping[str, object], where: str) -> Architectu
             raise WeightsError(f"not an ApogeeNet v3 architecture: {key}", got=got, expected=required, where=where)
     values.pop("in_channels", None)
     values.pop("pos_enc", None)
-    unknown = sorted(set(values) - set(ArchitectureV3.__dataclass_fields__))
+    unknown = sorted(map(str, set(values) - set(ArchitectureV3.__dataclass_fields__)))
     if unknown:
         raise WeightsError(
             f"unknown architecture argument {_listed(unknown)}",
             expected=", ".join(ArchitectureV3.__dataclass_fields__),
             where=where,
         )
+    for key, value in values.items():
+        numbers = value if key == "dim_mults" and isinstance(value, list | tuple) and len(value) > 1 else [value]
+        if (key == "dim_mults" and numbers is not value) or not all(
+            type(number) is int and number > 0 for number in numbers
+        ):
+            raise WeightsError(
+                f"architecture argument {key} makes no network",
+                got=value,
+                expected="two or more positive whole numbers" if key == "dim_mults" else "a positive whole number",
+                where=where,
+            )
     if "dim_mults" in values:
-        values["dim_mults"] = tuple(values["dim_mults"])  # type: ignore[arg-type]
-    return ArchitectureV3(**values)  # type: ignore[arg-type]
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        values["dim_mults"] = tuple(values["dim_mults"])
+    return ArchitectureV3(**values)
 
 
 def _listed(keys: list[str], most: int = 6) -> str:

@@ -43,7 +43,7 @@ def random_checkpoint(seed: int = 0, architecture: ArchitectureV3 | None = None)
             if module.bias is not None:
                 module.bias.copy_(_normal(generator, module.bias.shape, 0.1))
     _ignore_chip_gaps(network)
-    _calibrate(network, torch.from_numpy(_calibration_spectra(generator)))
+    _calibrate(network, torch.from_numpy(typical_log_flux(generator, _CALIBRATION_SPECTRA)))
     return Checkpoint(
         network="v3",
         architecture=network.architecture,
@@ -68,9 +68,9 @@ def _ignore_chip_gaps(network: ApogeeNetV3) -> None:
     weight.view(len(weight), -1, pool).mul_(covered * covered.float().mean() ** -0.5)
 
 
-def _calibration_spectra(generator: np.random.Generator) -> NDArray[np.float32]:
-    """Log flux (n, 1, 8575) with the levels, lines, noise and gaps of apStar spectra, roughly."""
-    n, pixels = _CALIBRATION_SPECTRA, _PIXELS
+def typical_log_flux(generator: np.random.Generator, n: int) -> NDArray[np.float32]:
+    """Log flux (n, 1, 8575) of n spectra with the levels, lines, noise and gaps of apStar spectra, roughly."""
+    pixels = _PIXELS
     depth = 0.3 * generator.random((n, pixels)) ** 8 * generator.random((n, 1))
     noise = generator.standard_normal((n, pixels)) * 10 ** generator.uniform(-2.5, -0.7, (n, 1))
     log_flux = np.log(10 ** generator.uniform(1.0, 4.3, (n, 1)) * np.maximum(1 - depth + noise, 1e-3))

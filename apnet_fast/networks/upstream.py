@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,24 +41,8 @@ def import_upstream(path: Path, network: str = "v3") -> Checkpoint:
     if network != "v3":
         raise UsageError("unknown network", got=repr(network), expected="'v3'", remedy="--network v3")
     data, args = _read_bytes(path)
-    try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise WeightsError(
-            f"cannot read the checkpoint: {str(error).splitlines()[0]}",
-            got=f"{len(data)} bytes",
-            expected="a state_dict saved by torch.save",
-            remedy="compare sizes and checksums of the chunks with their source",
-            where=str(path),
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(
-            "the checkpoint is no plain state_dict",
-            got=type(state).__name__,
-            expected="a mapping of names to tensors",
-            where=str(path),
-        )
-    architecture = architecture_from_args(args, str(path)) if args else ArchitectureV3()
+    state = _load_state(data, str(path))
+    architecture = ArchitectureV3() if args in ({}, None) else architecture_from_args(args, str(path))
     left_out = tuple(key for key in state if _LEAVE_OUT.fullmatch(key))
     _check_position_constant(state, str(path))
     kept = {key: value for key, value in state.items() if key not in left_out}
@@ -73,6 +56,44 @@ def import_upstream(path: Path, network: str = "v3") -> Checkpoint:
         source_sha256=hashlib.sha256(data).hexdigest(),
         left_out=left_out,
     )
+
+
+def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
+    """The state_dict that torch.save wrote, loaded without running anything that its pickle may hold."""
+    # A safetensors file begins with the length of its header, 8 bytes, and the header's brace.
+    if data[8:9] == b"{":
+        raise WeightsError("this is a safetensors file already", remedy="give it to --weights as it is", where=where)
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(
+            "cannot read the checkpoint as a torch state_dict",
+            got=f"{len(data)} bytes, {type(error).__name__}",
+            expected="a state_dict saved by torch.save, tensors only",
+            remedy="compare sizes and checksums of the chunks with their source",
+            where=where,
+        ) from error
+    if not isinstance(state, Mapping):
+        raise WeightsError(
+            "the checkpoint is no state_dict", got=type(state).__name__, expected="names and tensors", where=where
+        )
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor) or value.layout is not torch.strided:
+            kind = value.layout if isinstance(value, Tensor) else type(value).__name__
+            raise WeightsError(
+                f"the checkpoint is no plain state_dict: {key!r} is {kind}",
+                expected="names and dense tensors",
+                remedy="save model.state_dict() alone (not a training checkpoint around it)",
+                where=where,
+            )
+    if state and all(key.startswith("module.") for key in state):
+        raise WeightsError(
+            "every key begins with 'module.'",
+            expected="the keys of the network itself",
+            remedy="save model.module.state_dict(): this one is of a DataParallel wrapper",
+            where=where,
+        )
+    return state
 
 
 def export_upstream(checkpoint: Checkpoint, output: Path) -> None:
@@ -90,7 +111,7 @@ def export_upstream(checkpoint: Checkpoint, output: Path) -> None:
     (output / ARGS_FILE).write_text(yaml.safe_dump(checkpoint.architecture.as_dict(), sort_keys=False))
 
 
-def _read_bytes(path: Path) -> tuple[bytes, dict[str, object]]:
+def _read_bytes(path: Path) -> tuple[bytes, object]:
     if path.is_file():
         chunks, args_file = [path], path.parent / ARGS_FILE
     elif path.is_dir():
@@ -105,7 +126,10 @@ def _read_bytes(path: Path) -> tuple[bytes, dict[str, object]]:
             )
     else:
         raise WeightsError("no such checkpoint", got=str(path), expected="a folder of model_chunk_0..9, or a model.pt")
-    args = yaml.safe_load(args_file.read_text()) if args_file.is_file() else {}
+    try:
+        args = yaml.safe_load(args_file.read_text()) if args_file.is_file() else {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WeightsError("cannot read the architecture", got=str(error), where=str(args_file)) from error
     return b"".join(chunk.read_bytes() for chunk in chunks), args
 
 

@@ -18,10 +18,10 @@ _OTHER_PRODUCT = re.compile(r"(?!(?:ap|as)Star-)(?:ap|as|all|aspcap|mwm|astra)[A
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files of a run, sorted by path, each once.
+    """Files of a run, sorted by path, each path once.
 
-    other_products: FITS files below given folders that are not apStar. superseded: older versions (STARVER) of a
-    star whose newest is in `files`.
+    other_products: FITS files below given folders that are not apStar, or compressed, as no apStar file is.
+    superseded: older versions (STARVER) of a star whose newest is in `files`.
     """
 
     files: tuple[str, ...]
@@ -43,8 +43,15 @@ def resolve_inputs(words: Sequence[str]) -> Inputs:
             named.extend(_read_list(word[1:]))
         elif os.path.isdir(word):
             walked.extend(_walk(word))
-        elif word.endswith(".fits") or os.path.lexists(word):
+        elif word.endswith(".fits"):
             named.append(word)
+        elif os.path.lexists(word):
+            raise UsageError(
+                "not a .fits file",
+                got=word,
+                expected="an apStar file (unpacked), a folder, or @ and a list of paths",
+                remedy=f"@{word}, if it is a list; gunzip it, if it is packed",
+            )
         else:
             raise UsageError(
                 "no such input",
@@ -52,18 +59,19 @@ def resolve_inputs(words: Sequence[str]) -> Inputs:
                 expected="an apStar file, a folder, or @ and a list of paths",
                 remedy="check the path",
             )
-    other = [path for path in walked if _OTHER_PRODUCT.match(os.path.basename(path))]
+    other = [path for path in walked if _OTHER_PRODUCT.match(os.path.basename(path)) or not path.endswith(".fits")]
     candidates = set(walked) - set(other)
     superseded = set(_superseded(candidates)) - {os.path.normpath(path) for path in named}
     files = {os.path.normpath(path) for path in named} | (candidates - superseded)
     if not files:
         raise UsageError(
-            "no apStar files found",
+            "no apStar files found: the folders hold none, or the lists are empty",
             got=" ".join(words),
             expected="files named apStar-*.fits or asStar-*.fits",
             remedy="give the folder that holds them, or a list",
         )
-    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(superseded)))
+    older = [path for path in superseded if not _is_plain_name_of(path, files)]
+    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)))
 
 
 def _read_list(path: str) -> list[str]:
@@ -84,9 +92,17 @@ def _walk(folder: str) -> Iterable[str]:
             remedy="make it readable, or leave it out",
         ) from error
 
-    for where, _, names in os.walk(folder, onerror=refuse):
+    seen: set[tuple[int, int]] = set()
+    for where, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        # Links between folders may make loops: each folder is walked once, by whatever name.
+        state = os.stat(where)
+        if (state.st_dev, state.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        folders.sort()
         for name in names:
-            if name.endswith(".fits"):
+            if name.endswith((".fits", ".fits.gz", ".fits.fz")):
                 yield os.path.normpath(os.path.join(where, name))
 
 
@@ -108,3 +124,10 @@ def _superseded(paths: Iterable[str]) -> Iterable[str]:
         older, newer = sorted((newest[star], (version, path)))
         newest[star] = newer
         yield older[1]
+
+
+def _is_plain_name_of(path: str, others: set[str]) -> bool:
+    """Whether a left-out version is what the plain name, a symlink that is taken, points to."""
+    name = parse_file_name(path)
+    plain = path.removesuffix(f"-{name.starver}.fits") + ".fits"
+    return plain in others and os.path.islink(plain) and os.readlink(plain) == os.path.basename(path)

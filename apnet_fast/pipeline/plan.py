@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -24,6 +25,7 @@ class Fingerprint:
     draws: int
     seed: int
     engine: str
+    device: str
     precision: str
     spectra: str
     shard_size: int
@@ -31,6 +33,11 @@ class Fingerprint:
     def as_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all of it: what a shard's marker carries."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def check_same(self, stored: Mapping[str, object], output: str) -> None:
         """Raise UsageError naming what differs from the run that the output folder belongs to."""
@@ -79,6 +86,7 @@ def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Check
         draws=arguments.draws,
         seed=arguments.seed,
         engine=arguments.engine,
+        device=arguments.device.split(":")[0],
         precision=arguments.precision,
         spectra=arguments.spectra,
         shard_size=arguments.shard_size,

@@ -30,7 +30,7 @@ def run_record(
     batch_size: int,
     rows: Mapping[Product, int],
     reasons: Mapping[str, int],
-    skipped: Mapping[str, int],
+    skipped: Mapping[str, object],
     resumed_shards: int,
     times: StageTimes,
     started: datetime,

@@ -9,8 +9,10 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
+from apnet_fast.errors import Stopped
 from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
 
 # Files a reader may be ahead of the engine; a file of 20 visits takes 1.4 MB.
@@ -54,12 +56,18 @@ class Readers:
                 yield read_apstar(path, self._products)
             return
         pending: deque[Future[SpectrumBatch]] = deque()
-        for path in files:
-            pending.append(self._pool.submit(read_apstar, path, self._products))
-            if len(pending) >= self._ahead:
+        try:
+            for path in files:
+                pending.append(self._pool.submit(read_apstar, path, self._products))
+                if len(pending) >= self._ahead:
+                    yield pending.popleft().result()
+            while pending:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise Stopped(
+                "a reader process died",
+                remedy="if memory was short, use fewer --readers; then give the same command again to go on",
+            ) from error
 
     def __enter__(self) -> Readers:
         return self

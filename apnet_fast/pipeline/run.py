@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 
@@ -20,9 +20,9 @@ from apnet_fast.catalog.fits import write_fits
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
 from apnet_fast.engines import Engine, find_engine
 from apnet_fast.errors import Stopped
+from apnet_fast.files import locked, write_json, written_whole
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.files import locked, write_json, written_whole
 from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.plan import Plan, make_plan
 from apnet_fast.pipeline.progress import RunProgress, say
@@ -44,10 +44,14 @@ QUARANTINE_FILE = "quarantine.parquet"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Rows of each product, and failures by reason, of the whole catalogue."""
+    """Rows of each product, and failures by reason, of the whole catalogue; spectra a second of this run.
+
+    rate is None where nothing was left to compute.
+    """
 
     rows: dict[Product, int]
     reasons: dict[str, int]
+    rate: float | None = field(default=None, compare=False)
 
     @property
     def failures(self) -> int:
@@ -69,11 +73,11 @@ def run(arguments: RunArguments) -> RunSummary:
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
     plan = make_plan(arguments, inputs.files, checkpoint)
-    skipped = {"other_products": len(inputs.other_products), "superseded": len(inputs.superseded)}
+    skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
     if inputs.other_products:
         say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
     if inputs.superseded:
-        say(f"{len(inputs.superseded)} FITS files left out: versions (STARVER) beside the file that is taken")
+        say(f"{len(inputs.superseded)} FITS files left out: older versions (STARVER) of stars; {RUN_FILE} names them")
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     with locked(arguments.output):
@@ -88,7 +92,7 @@ class _Run:
         recipe: Recipe,
         checkpoint: Checkpoint,
         engine: type[Engine],
-        skipped: dict[str, int],
+        skipped: dict[str, object],
         times: StageTimes,
     ) -> None:
         self.arguments, self.plan, self.recipe = arguments, plan, recipe
@@ -122,12 +126,13 @@ class _Run:
         with self.times.measure("catalogues"):
             self._write_catalogues(complete)
         self._write_record(summary, resumed)
-        return summary
+        return replace(summary, rate=self.times.rate)
 
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
         arguments, plan = self.arguments, self.plan
         with self.times.measure("loading"):
             engine = self.engine(self.checkpoint, self.recipe, device=arguments.device, precision=arguments.precision)
+        say(f"{len(plan.files)} files in {plan.shards} shards; engine {arguments.engine}, recipe {arguments.recipe}")
         net = ApogeeNet(engine)
         failures = sum(marker.failures for marker in done)
         files = chain.from_iterable(plan.files_of(shard) for shard in pending)
@@ -140,10 +145,8 @@ class _Run:
         ):
             stream = readers.read(files)
             for shard in pending:
-                self._check_failures(failures)
-                tables = self._compute_shard(net, islice(stream, len(plan.files_of(shard))), progress)
+                tables = self._compute_shard(net, islice(stream, len(plan.files_of(shard))), progress, failures)
                 failures += tables[QUARANTINE].num_rows
-                self._check_failures(failures)
                 with self.times.measure("writing"):
                     markers[shard] = self.store.write(shard, tables)
                 if shard != pending[-1]:
@@ -161,12 +164,14 @@ class _Run:
             )
 
     def _compute_shard(
-        self, net: ApogeeNet, files: Iterator[SpectrumBatch], progress: RunProgress
+        self, net: ApogeeNet, files: Iterator[SpectrumBatch], progress: RunProgress, failures: int
     ) -> dict[str, pa.Table]:
         records: list[SpectrumRecord] = []
         labels: list[Labels] = []
         elapsed: list[NDArray[np.float32]] = []
         for number_of_files, batch in self._batches(files):
+            failures += len(batch) - int(batch.usable.sum())
+            self._check_failures(failures)
             with self.times.measure("engine") as timer:
                 labels.append(
                     net.labels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,14 @@ import pyarrow.parquet as pq
 
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.catalog.fits import text_widths
-from apnet_fast.networks.checkpoint import sha256_of
-from apnet_fast.pipeline.files import PARTIAL, write_json, written_whole
+from apnet_fast.errors import UsageError
+from apnet_fast.files import PARTIAL, sha256_of, write_json, written_whole
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.spectra.batch import Product
 
 QUARANTINE = "quarantine"
+# Enough for a Parquet row group: every group costs memory in the file's footer.
+_ROWS_OF_A_TABLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Marker:
-    """A finished shard: its parts by name ("star", "visit", "quarantine") and its failures by reason."""
+    """A finished shard: the run it belongs to, its parts ("star", "visit", "quarantine") and failures by reason."""
 
+    run: str
     parts: Mapping[str, Part]
     reasons: Mapping[str, int]
 
@@ -57,17 +61,19 @@ class ShardStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "plan.json"
         if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            self.plan.fingerprint.check_same(stored, str(self.folder.parent))
+            self.plan.fingerprint.check_same(_stored_plan(path), str(self.folder.parent))
         else:
             write_json(path, self.plan.fingerprint.as_dict())
         for leftover in self.folder.glob(f"*{PARTIAL}"):
             leftover.unlink()
 
     def discard(self) -> None:
-        """Remove everything the folder holds."""
+        """Remove everything the folder holds; killed at any moment, it leaves no half of a run behind."""
+        doomed = self.folder.with_name("shards.discarded")
+        shutil.rmtree(doomed, ignore_errors=True)
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            os.replace(self.folder, doomed)
+            shutil.rmtree(doomed)
 
     def write(self, shard: int, tables: Mapping[str, pa.Table]) -> Marker:
         """Store the tables of a shard ("star", "visit" as wanted, "quarantine"); the marker comes last."""
@@ -79,7 +85,7 @@ class ShardStore:
             widths = {} if name == QUARANTINE else text_widths(table, COLUMNS[cast(Product, name)])
             parts[name] = Part(sha256_of(path), table.num_rows, widths)
         counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-        marker = Marker(parts, {entry["values"]: entry["counts"] for entry in counts})
+        marker = Marker(self.plan.fingerprint.digest, parts, {entry["values"]: entry["counts"] for entry in counts})
         write_json(self._marker(shard), asdict(marker))
         return marker
 
@@ -88,10 +94,11 @@ class ShardStore:
         path = self._marker(shard)
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            marker = Marker({name: Part(**part) for name, part in stored["parts"].items()}, stored["reasons"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            parts = {name: Part(**part) for name, part in stored["parts"].items()}
+            marker = Marker(stored["run"], parts, stored["reasons"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        if set(marker.parts) != {*self.products, QUARANTINE}:
+        if marker.run != self.plan.fingerprint.digest or set(marker.parts) != {*self.products, QUARANTINE}:
             return None
         for name, part in marker.parts.items():
             file = self._part(shard, name)
@@ -100,12 +107,33 @@ class ShardStore:
         return marker
 
     def tables(self, name: str) -> Iterator[pa.Table]:
-        """Rows of every shard in order, one table a shard."""
+        """Rows of every shard in order, many shards in one table, at least one table."""
+        gathered: list[pa.Table] = []
         for shard in range(self.plan.shards):
-            yield pq.read_table(self._part(shard, name))
+            gathered.append(pq.read_table(self._part(shard, name)))
+            if sum(table.num_rows for table in gathered) >= _ROWS_OF_A_TABLE:
+                yield pa.concat_tables(gathered)
+                gathered = []
+        if gathered:
+            yield pa.concat_tables(gathered)
 
     def _part(self, shard: int, name: str) -> Path:
         return self.folder / f"{shard:06d}.{name}.parquet"
 
     def _marker(self, shard: int) -> Path:
         return self.folder / f"{shard:06d}.json"
+
+
+def _stored_plan(path: Path) -> Mapping[str, object]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        stored = None
+    if not isinstance(stored, dict):
+        raise UsageError(
+            "the plan of the run in this output folder cannot be read",
+            expected="a JSON object",
+            remedy="give another --output, or --restart to discard what is there",
+            where=str(path),
+        )
+    return stored

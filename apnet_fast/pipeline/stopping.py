@@ -28,7 +28,7 @@ class StopRequest:
         if self.requested:
             raise Stopped("by a second signal, inside a shard", remedy="give the same command again to go on")
         self.requested = True
-        say(f"{signal.Signals(number).name}: stopping after this shard; once more to stop now")
+        say(f"{signal.Signals(number).name}: stopping after this shard; once more to stop now and lose its work")
 
     def __enter__(self) -> StopRequest:
         # Only the main thread may set handlers; a run inside another program's thread keeps that program's.

@@ -23,6 +23,9 @@ POPULATION_SHARES = {
     "hot": 0.04,
 }
 
+H_MAG_MEAN, H_MAG_SPREAD = 11.3, 1.2
+"""2MASS H of the stars, before its limits."""
+
 # J2000 equatorial to Galactic rotation (ESA, The Hipparcos Catalogue, 1997, vol. 1, section 1.5.3).
 EQUATORIAL_TO_GALACTIC = np.array(
     [
@@ -93,7 +96,7 @@ def draw_fields(rng: np.random.Generator, southernmost_dec: float) -> list[Field
 def draw_star(rng: np.random.Generator, field: Field) -> Star:
     """One star of the survey's mix of populations in `field`."""
     teff, logg, fe_h = draw_labels(rng)
-    h_mag = float(np.clip(rng.normal(11.3, 1.2), 5.9, 15.3))
+    h_mag = float(np.clip(rng.normal(H_MAG_MEAN, H_MAG_SPREAD), 5.9, 15.3))
     j_minus_h = float(np.clip(0.95 - 1.3 * math.log10(teff / 3500.0) / math.log10(2.0), -0.15, 1.0))
     h_minus_k = 0.05 + 0.15 * j_minus_h
     ra, dec = _place(rng, field)

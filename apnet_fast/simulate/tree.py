@@ -133,7 +133,7 @@ def _ordinary_star(
     who, how_often = streams.stream(_WHO), streams.stream(_HOW_OFTEN)
     star = draw_star(who, fields[who.integers(len(fields))])
     n_visits = draw_n_visits(how_often, layout.name) if visits is None else visits
-    coadd_snr = draw_snr(how_often, layout.name) if snr is None else snr
+    coadd_snr = draw_snr(how_often, layout.name, star.h_mag) if snr is None else snr
     return _write_star(output, layout, star, n_visits, coadd_snr, streams, ORDINARY)
 
 

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from apnet_fast.simulate.population import Star
+from apnet_fast.simulate.population import H_MAG_MEAN, H_MAG_SPREAD, Star
 
 SNR_RANGE = (4.0, 1500.0)
 LN_SNR_MEDIAN = {"legacy": math.log(90.0), "dr17": math.log(90.0), "sdss5": math.log(60.0)}
 LN_SNR_SPREAD = 0.8
+SNR_MAGNITUDE_CORRELATION = 0.7
 
 # Share of stars with 1, 2 and 3 visits, and the mean excess over 4 of the rest (a geometric tail).
 VISIT_SHARES = {
@@ -68,9 +69,16 @@ class Visit:
         return moment.isoformat(timespec="milliseconds")
 
 
-def draw_snr(rng: np.random.Generator, layout: str) -> float:
-    """S/N of a coadd: log-normal around 90 (60 for sdss5), within `SNR_RANGE`."""
-    return float(np.clip(math.exp(rng.normal(LN_SNR_MEDIAN[layout], LN_SNR_SPREAD)), *SNR_RANGE))
+def draw_snr(rng: np.random.Generator, layout: str, h_mag: float) -> float:
+    """S/N of a coadd: log-normal around 90 (60 for sdss5), within `SNR_RANGE`, the lower the fainter the star.
+
+    Over the magnitudes of the population the distribution is that of the survey; exposures follow the magnitude only
+    in part, so the two are correlated, not tied.
+    """
+    faintness = (h_mag - H_MAG_MEAN) / H_MAG_SPREAD
+    scatter = rng.normal()
+    standard = -SNR_MAGNITUDE_CORRELATION * faintness + math.sqrt(1 - SNR_MAGNITUDE_CORRELATION**2) * scatter
+    return float(np.clip(math.exp(LN_SNR_MEDIAN[layout] + LN_SNR_SPREAD * standard), *SNR_RANGE))
 
 
 def draw_n_visits(rng: np.random.Generator, layout: str) -> int:

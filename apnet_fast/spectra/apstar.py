@@ -26,6 +26,7 @@ from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name, p
 from apnet_fast.spectra.missing import usable_spectra
 
 _FLUX_HDU, _ERROR_HDU = 1, 2
+_EXTENSION = b"XTENSION="
 # HDU 9, the RV table, is in every generation; DR17 has one more.
 _LAST_HDU = 9
 BOTH: tuple[Product, ...] = ("star", "visit")
@@ -93,7 +94,7 @@ def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[n
         # By descriptor: the library takes brackets and signs of a path for instructions.
         with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
             # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
-            _check_complete(os.fstat(file.fileno()).st_size, fits)
+            _check_complete(file, fits)
             shapes = [_checked_shape(fits[hdu], hdu) for hdu in (_FLUX_HDU, _ERROR_HDU)]
             # (8575,) and (1, 8575) are the same; nor does it matter which rows are wanted.
             if math.prod(shapes[0]) != math.prod(shapes[1]):
@@ -126,20 +127,21 @@ def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]
     return shape
 
 
-def _check_complete(size: int, fits: fitsio.FITS) -> None:
+def _check_complete(file: BinaryIO, fits: fitsio.FITS) -> None:
     """Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted.
 
     A cut inside a header makes that HDU and all behind it invisible to the FITS library: what is left of it then
     follows the last HDU. A cut between two HDUs leaves fewer of them than any generation writes.
     """
+    size = os.fstat(file.fileno()).st_size
     last = len(fits) - 1
     end = int(fits[last].get_offsets()["data_end"])
     if size < end:
         raise ReadFailure(Reason.TRUNCATED, f"the file has {size} bytes, but HDU {last} ends at byte {end}", hdu=last)
-    if size > end:
+    if size > end and _begins_an_hdu(file, end):
         raise ReadFailure(
             Reason.TRUNCATED,
-            f"HDU {last} ends at byte {end}, and the {size - end} bytes behind it hold no whole HDU",
+            f"HDU {last} ends at byte {end}, and the {size - end} bytes behind it begin an HDU that is not whole",
             hdu=last + 1,
         )
     if last < _LAST_HDU:
@@ -148,6 +150,13 @@ def _check_complete(size: int, fits: fitsio.FITS) -> None:
             f"the last HDU is number {last}, that of an apStar file at least {_LAST_HDU}",
             hdu=last + 1,
         )
+
+
+def _begins_an_hdu(file: BinaryIO, offset: int) -> bool:
+    """Whether an extension header, or the start of one, lies there; FITS allows other bytes behind the last HDU."""
+    file.seek(offset)
+    start = file.read(len(_EXTENSION))
+    return _EXTENSION.startswith(start)
 
 
 def _as_float32(image: NDArray) -> NDArray[np.float32]:
@@ -182,9 +191,13 @@ def _records(
         n_visits=len(visit_rows),
     )
     records = [coadd] if "star" in products else []
+    names: set[str] = set()
     if "visit" in products:
         for number, row in enumerate(visit_rows, start=1):
             visit = parse_visit_name(header.text(f"SFILE{number}"))
+            if visit.file in names:
+                visit = VisitName()  # known by its row alone: two spectra must not share their noise
+            names.add(visit.file)
             if visit.fiber < 0:
                 visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
             snr = header.number(f"SNRVIS{number}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from apnet_fast.errors import WeightsError
-from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, sha256_of
+from apnet_fast.files import sha256_of
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 
 
 def changed(checkpoint: Checkpoint, key: str, value: torch.Tensor | None) -> Checkpoint:
@@ -46,6 +49,7 @@ def test_nothing_partial_is_left(small_checkpoint: Checkpoint, tmp_path: Path) -
         ("first_conv.bn.bias", torch.zeros(5), r"first_conv.bn.bias; got \(5,\)"),
         ("first_conv.bn.bias", torch.zeros(4).double(), "first_conv.bn.bias.*float64"),
         ("first_conv.bn.bias", torch.full((4,), float("nan")), "first_conv.bn.bias holds values"),
+        ("first_conv.bn.running_var", torch.full((4,), -1.0), "negative variances"),
     ],
 )
 def test_a_wrong_state_is_refused_by_the_name_of_the_key(
@@ -55,6 +59,47 @@ def test_a_wrong_state_is_refused_by_the_name_of_the_key(
     changed(small_checkpoint, key, value).save(path)
     with pytest.raises(WeightsError, match=words):
         load_checkpoint(path)
+
+
+def rewritten(path: Path, source: Path, **changes: str | None) -> Path:
+    """A copy of a weights file with changed metadata; None leaves a key out."""
+    with safe_open(source, framework="pt") as file:
+        metadata = {key: value for key, value in (file.metadata() | changes).items() if value is not None}
+        save_file({key: file.get_tensor(key) for key in file.keys()}, path, metadata)  # noqa: SIM118
+    return path
+
+
+def labels(**changes: object) -> str:
+    return json.dumps(
+        {"names": ["logg", "log_teff", "fe_h"], "mean": [3.2, 3.7, -0.2], "std": [1.2, 0.1, 0.3]} | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": labels(names=["log_teff", "logg", "fe_h"])}, "label scaling"),
+        ({"labels": labels(std=[1.2, 0.0, 0.3])}, "label scaling"),
+        ({"labels": labels(mean=[3.2])}, "label scaling"),
+        ({"labels": labels(mean=[3.2, float("nan"), 0])}, "label scaling"),
+        ({"labels": labels(extra=1)}, "label scaling"),
+        ({"labels": "{"}, "no JSON"),
+        ({"labels": None, "origin": None}, "lack labels, origin"),
+        ({"network": "v9"}, "unknown network"),
+        ({"architecture": "[1]"}, "no mapping"),
+    ],
+)
+def test_wrong_metadata_are_refused(small_weights: Path, tmp_path: Path, changes: dict, words: str) -> None:
+    assert load_checkpoint(rewritten(tmp_path / "same.safetensors", small_weights, labels=labels()))
+    with pytest.raises(WeightsError, match=words):
+        load_checkpoint(rewritten(tmp_path / "w.safetensors", small_weights, **changes))
+
+
+def test_tied_tensors_are_saved_apart(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    key, other = "res_blocks.1.bn1.weight", "res_blocks.1.bn2.weight"
+    changed(small_checkpoint, other, small_checkpoint.state[key]).save(tmp_path / "w.safetensors")
+    loaded = load_checkpoint(tmp_path / "w.safetensors").state
+    assert torch.equal(loaded[key], loaded[other])
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -106,6 +106,11 @@ def test_a_damaged_checkpoint_is_refused(folder: Path) -> None:
         import_upstream(folder)
 
 
+def test_a_weights_file_need_not_be_imported(small_weights: Path) -> None:
+    with pytest.raises(WeightsError, match="safetensors file already"):
+        import_upstream(small_weights)
+
+
 class Payload:
     """Anything a pickle could smuggle in: loading must refuse it, not run it."""
 
@@ -117,11 +122,39 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
         import_upstream(path)
 
 
-def test_a_checkpoint_that_is_no_state_dict_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        ({"epoch": 3}, "'epoch' is int"),
+        ({"state_dict": {"a": torch.zeros(1)}}, "'state_dict' is dict"),
+        ({3: torch.zeros(1)}, "no plain state_dict"),
+        ({"a": torch.zeros(2, 2).to_sparse()}, "sparse"),
+        (torch.zeros(2), "no state_dict"),
+        ({"module.first_conv.bn.bias": torch.zeros(4)}, "DataParallel"),
+        ({}, "lack the keys"),
+    ],
+)
+def test_a_checkpoint_that_is_no_state_dict_is_refused(tmp_path: Path, saved: object, words: str) -> None:
     path = tmp_path / "model.pt"
-    torch.save({"epoch": 3}, path)
-    with pytest.raises(WeightsError, match="no plain state_dict"):
+    torch.save(saved, path)
+    with pytest.raises(WeightsError, match=words):
         import_upstream(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text\n", b"PK\x03\x04" + bytes(100), bytes(1000)])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot read the checkpoint") as caught:
+        import_upstream(path)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{", "model_dim: four", "dim_mults: 4", "dim_mults: []", "model_dim: -4"])
+def test_damaged_architectures_are_refused(folder: Path, text: str) -> None:
+    (folder / "model_args.yaml").write_text(text)
+    with pytest.raises(WeightsError, match="architecture"):
+        import_upstream(folder)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,12 @@ def test_fits_files_of_unknown_names_are_taken(tmp_path: Path) -> None:
     assert names([tmp_path]) == ["my_star.fits"]
 
 
+@pytest.mark.parametrize("name", ["list.txt", "apStar-dr17-2M1.fits.gz"])
+def test_a_named_file_that_is_no_fits_is_refused_with_a_hint(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"not a \.fits file.*@.*, if it is a list"):
+        resolve_inputs([str(touch(tmp_path / name))])
+
+
 def test_a_named_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
     assert names([touch(tmp_path / "apVisit-dr17-5215-55823-164.fits")]) == ["apVisit-dr17-5215-55823-164.fits"]
 
@@ -86,7 +92,8 @@ def test_the_plain_name_wins_over_versions(tmp_path: Path) -> None:
     (tmp_path / f"{STAR}.fits").symlink_to(f"{STAR}-59866.fits")
     inputs = resolve_inputs([str(tmp_path)])
     assert [os.path.basename(path) for path in inputs.files] == [f"{STAR}.fits"]
-    assert len(inputs.superseded) == 2
+    # The newer version is not left out: it is what the plain name points to.
+    assert [os.path.basename(path) for path in inputs.superseded] == [f"{STAR}-59700.fits"]
 
 
 def test_without_a_plain_name_the_last_version_wins(tmp_path: Path) -> None:
@@ -111,3 +118,18 @@ def test_stars_of_two_telescopes_or_folders_are_not_versions(tmp_path: Path) -> 
 def test_a_dangling_symlink_is_kept_for_its_row(tmp_path: Path) -> None:
     (tmp_path / "apStar-dr17-2M1.fits").symlink_to("gone.fits")
     assert names([tmp_path]) == ["apStar-dr17-2M1.fits"]
+
+
+def test_linked_folders_are_walked_once(tmp_path: Path) -> None:
+    touch(tmp_path / "real" / "apStar-dr17-2M1.fits")
+    touch(tmp_path / "elsewhere" / "apStar-dr17-2M2.fits")
+    (tmp_path / "real" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "real")
+    assert names([tmp_path / "real"]) == ["apStar-dr17-2M1.fits", "apStar-dr17-2M2.fits"]
+
+
+def test_compressed_files_in_a_folder_are_left_out_and_counted(tmp_path: Path) -> None:
+    touch(tmp_path / "apStar-dr17-2M1.fits")
+    touch(tmp_path / "apStar-dr17-2M2.fits.gz")
+    inputs = resolve_inputs([str(tmp_path)])
+    assert [os.path.basename(path) for path in inputs.other_products] == ["apStar-dr17-2M2.fits.gz"]

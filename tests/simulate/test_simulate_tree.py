@@ -17,7 +17,14 @@ from apnet_fast.errors import UsageError
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.simulate.__main__ import app
 from apnet_fast.simulate.healpix import ang2pix_ring
-from apnet_fast.simulate.population import POPULATION_SHARES, draw_labels, galactic, two_mass_name
+from apnet_fast.simulate.population import (
+    H_MAG_MEAN,
+    H_MAG_SPREAD,
+    POPULATION_SHARES,
+    draw_labels,
+    galactic,
+    two_mass_name,
+)
 from apnet_fast.simulate.tree import TRUTH_FILE
 from apnet_fast.simulate.visits import draw_n_visits, draw_snr
 
@@ -112,7 +119,9 @@ def test_distributions_of_visits_and_snr() -> None:
         n_visits = np.array([draw_n_visits(rng, layout) for _ in range(4000)])
         assert np.mean(n_visits == 1) == pytest.approx(single, abs=0.03)
         assert n_visits.mean() == pytest.approx(mean, rel=0.06)
-        snrs = [draw_snr(rng, layout) for _ in range(2000)]
+        h_mag = rng.normal(H_MAG_MEAN, H_MAG_SPREAD, 2000)
+        snrs = [draw_snr(rng, layout, magnitude) for magnitude in h_mag]
+        assert np.corrcoef(np.log(snrs), h_mag)[0, 1] < -0.5
         assert np.median(snrs) == pytest.approx(snr, rel=0.06)
         assert min(snrs) >= 4.0
         assert max(snrs) <= 1500.0

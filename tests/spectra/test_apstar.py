@@ -309,3 +309,20 @@ def test_file_below_the_current_folder_of_an_odd_name(tmp_path: Path, monkeypatc
     write_apstar(tmp_path / NAME, *distinct_rows(5)).rename(tmp_path / "!x.fits")
     monkeypatch.chdir(tmp_path)
     assert read_apstar("!x.fits").records[0].reason is None
+
+
+@pytest.mark.parametrize("behind", [b"\n", bytes(2880), b"notes" * 1000])
+def test_bytes_behind_the_last_hdu_are_allowed(tmp_path: Path, behind: bytes) -> None:
+    path = write_apstar(tmp_path / NAME, *distinct_rows(5))
+    expected = read_apstar(str(path))
+    path.write_bytes(path.read_bytes() + behind)
+    got = read_apstar(str(path))
+    assert got.records == expected.records
+    np.testing.assert_array_equal(got.flux, expected.flux)
+
+
+def test_visits_of_one_name_do_not_share_their_noise(tmp_path: Path) -> None:
+    cards = changed(SFILE2=star_cards(3)["SFILE1"])
+    records = read_apstar(str(write_apstar(tmp_path / NAME, *distinct_rows(5), cards))).records
+    assert len({record.identity for record in records}) == 4
+    assert records[1].identity.endswith(str(cards["SFILE1"]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.errors import UsageError
-from apnet_fast.pipeline.files import locked, write_json, written_whole
+from apnet_fast.files import locked, write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -34,3 +34,10 @@ def test_a_locked_folder_refuses_a_second_run(tmp_path: Path) -> None:
         pass
     with locked(tmp_path):
         pass
+
+
+def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "a") as partial:
+        partial.touch(mode=0o600)
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode

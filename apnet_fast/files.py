@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,14 +16,30 @@ from apnet_fast.errors import UsageError
 PARTIAL = ".partial"
 
 
+def _umask() -> int:
+    """The process's umask; the only way to read it is to set it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success it is flushed to disk and renamed to `path`."""
     partial = path.with_name(path.name + PARTIAL)
     partial.unlink(missing_ok=True)
-    yield partial
+    try:
+        yield partial
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
+    # Some writers make files that only their owner may read, whatever the umask says.
+    partial.chmod(0o666 & ~_UMASK)
     os.replace(partial, path)
 
 
@@ -30,6 +47,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON; the file appears complete or not at all."""
     with written_whole(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
