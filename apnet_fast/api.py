@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.engines import Engine, create_engine
+from apnet_fast.engines import Engine, choose_devices, create_engine, default_precision
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.philox import noise_keys
@@ -33,15 +33,21 @@ class ApogeeNet:
         weights: str | Path,
         *,
         recipe: str = "dr19",
-        device: str = "cpu",
+        device: str | None = None,
         engine: str = "auto",
-        precision: str = "fp32",
+        precision: str | None = None,
     ) -> ApogeeNet:
         """Load a weights file (see `python -m apnet_fast.weights`) into an engine.
+
+        device: "cpu", "cuda:0", or several with commas between; default every visible GPU, else the CPU. engine:
+        "auto", "triton", "cpu", "reference" or "null". precision: "fp16", "fp32" or "fp64", as the engine has it;
+        default fp16 for the Triton engine, else fp32.
 
         Raises WeightsError for weights that cannot be used, UsageError for unknown names.
         """
         checkpoint = load_checkpoint(Path(weights))
+        device = choose_devices(None, device, engine)
+        precision = precision or default_precision(engine, device)
         return cls(create_engine(engine, checkpoint, get_recipe(recipe), device=device, precision=precision))
 
     @property

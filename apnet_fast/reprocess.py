@@ -20,14 +20,17 @@ def reprocess(
     ],
     weights: Annotated[Path, typer.Option(help="Weights file (.safetensors).")],
     output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],
-    device: Annotated[str, typer.Option(help="cpu")] = "cpu",
+    gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, such as 0,1. Default: all, else the CPU.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone.")] = None,
     engine: Annotated[
-        str, typer.Option(help="auto | cpu | reference (slow, plain) | null (no labels: times the driver)")
+        str, typer.Option(help="auto | triton | cpu | reference (slow, plain) | null (no labels)")
     ] = "auto",
     recipe: Annotated[str, typer.Option(help="dr19 | astra-0.6 | bossnet-2")] = "dr19",
     draws: Annotated[int, typer.Option(help="Noise realisations of each spectrum.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    precision: Annotated[str, typer.Option(help="fp32, or fp64 with the reference engine.")] = "fp32",
+    precision: Annotated[
+        str | None, typer.Option(help="fp16 | fp32 (| fp64, reference only).", show_default="fp16 on GPUs, else fp32")
+    ] = None,
     spectra: Annotated[str, typer.Option(help="star | visit | both")] = "both",
     readers: Annotated[int, typer.Option(help="Processes that read ahead; 0 reads in this one.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Spectra given to the engine at once.")] = 64,
@@ -45,18 +48,21 @@ def reprocess(
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
     # Imported here: --help, and the reader processes that import this module, need neither torch nor numba.
-    from apnet_fast.engines import find_engine
+    from apnet_fast.engines import choose_devices, default_precision, find_engine
     from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
 
-    name = find_engine(engine, precision, device).name
+    where = choose_devices(gpus, device, engine)
+    if precision is None:
+        precision = default_precision(engine, where)
+    name = find_engine(engine, precision, where.split(",")[0]).name
     arguments = RunArguments(
         inputs=tuple(inputs),
         weights=weights,
         output=output,
         engine=name,
-        device=device,
+        device=where,
         recipe=recipe,
         draws=draws,
         seed=seed,

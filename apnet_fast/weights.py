@@ -60,5 +60,24 @@ def export(
     typer.echo(f"{output}: model_chunk_0..9, model_args.yaml")
 
 
+@app.command()
+def check(
+    weights: Annotated[Path, typer.Argument(help="A weights file of this package.")],
+) -> None:
+    """Print the largest activation of every layer, and whether fp16 can hold it."""
+    from apnet_fast.networks.checkpoint import load_checkpoint
+    from apnet_fast.networks.ranges import LEAST_HEADROOM, layer_ranges
+
+    checkpoint = load_checkpoint(weights)
+    typer.echo(f"{weights}: ApogeeNet {checkpoint.network}, {checkpoint.origin}, sha256 {checkpoint.sha256}")
+    typer.echo(f"{'layer':36} {'largest':>10} {'65504 / it':>10}")
+    ranges = layer_ranges(checkpoint)
+    for layer in ranges:
+        typer.echo(f"{layer.layer:36} {layer.largest:10.3g} {layer.headroom:10.3g}")
+    least = min(layer.headroom for layer in ranges)
+    verdict = "fp16 holds them" if least >= LEAST_HEADROOM else "too close: engines will compute in fp32"
+    typer.echo(f"least headroom {least:.3g}, at least {LEAST_HEADROOM:.0f} wanted: {verdict}")
+
+
 if __name__ == "__main__":
     run_app(app)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Kernels run in Triton's interpreter in the tests; it must be asked for before any kernel is defined.
+os.environ.setdefault("TRITON_INTERPRET", "1")
+
 from pathlib import Path
 
 import numpy as np

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from apnet_fast.engines.base import Engine
 from apnet_fast.engines.cpu import CpuEngine
 from apnet_fast.engines.null import NullEngine
 from apnet_fast.engines.reference import ReferenceEngine
+from apnet_fast.engines.several import SeveralDevices
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Recipe
 
-__all__ = ["ENGINES", "CpuEngine", "Engine", "NullEngine", "ReferenceEngine", "create_engine", "find_engine"]
+__all__ = [
+    "ENGINES",
+    "CpuEngine",
+    "Engine",
+    "NullEngine",
+    "ReferenceEngine",
+    "SeveralDevices",
+    "choose_devices",
+    "create_engine",
+    "default_precision",
+    "find_engine",
+]
 
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, ReferenceEngine, NullEngine)}
 
@@ -20,19 +34,69 @@ def create_engine(
 ) -> Engine:
     """The engine of that name, with its weights loaded; "auto" is the fastest for the device.
 
+    device: "cpu", "cuda:0", or several with commas between them.
     Raises UsageError for an unknown engine or a precision it does not have.
     """
-    return find_engine(name, precision, device)(checkpoint, recipe, device=device, precision=precision)
+    devices = device.split(",")
+    engine = find_engine(name, precision, devices[0])
+    for other in devices[1:]:
+        engine.check(precision, other)
+    if len(devices) > 1:
+        return SeveralDevices([engine(checkpoint, recipe, device=each, precision=precision) for each in devices])
+    return engine(checkpoint, recipe, device=device, precision=precision)
 
 
 def find_engine(name: str, precision: str, device: str) -> type[Engine]:
     """The class of an engine; UsageError for an unknown name, or what that engine cannot do."""
     if name == "auto":
-        name = "cpu"
-    if name not in ENGINES:
-        raise UsageError(
-            "unknown engine", got=repr(name), expected=" | ".join(["auto", *ENGINES]), remedy="--engine auto"
-        )
-    engine = ENGINES[name]
+        name = "cpu" if device.startswith("cpu") else "triton"
+    engine = _triton_engine() if name == "triton" else ENGINES.get(name)
+    if engine is None:
+        names = " | ".join(["auto", "triton", *ENGINES])
+        raise UsageError("unknown engine", got=repr(name), expected=names, remedy="--engine auto")
     engine.check(precision, device)
     return engine
+
+
+def choose_devices(gpus: str | None, device: str | None, engine: str) -> str:
+    """Devices of a run, with commas between them: as asked for, else every visible GPU, else the CPU.
+
+    gpus: numbers such as "0,1". Raises UsageError for what is no such list, or for both at once.
+    """
+    if gpus is not None and device is not None:
+        raise UsageError("--gpus and --device at once", remedy="give one of them")
+    if device is not None:
+        return device
+    if gpus is not None:
+        numbers = [number.strip() for number in gpus.split(",")]
+        if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
+            raise UsageError("--gpus is no list of GPU numbers", got=repr(gpus), expected="such as 0 or 0,1")
+        return ",".join(f"cuda:{number}" for number in numbers)
+    if engine in ("auto", "triton", "reference"):
+        import torch
+
+        visible = torch.cuda.device_count()
+        if engine == "auto" and find_spec("triton") is None:
+            visible = 0
+        if visible:
+            return ",".join(f"cuda:{number}" for number in range(visible if engine != "reference" else 1))
+    return "cuda" if engine == "triton" else "cpu"
+
+
+def default_precision(engine: str, device: str) -> str:
+    """fp16 where the Triton engine will run, else fp32."""
+    return "fp16" if engine == "triton" or (engine == "auto" and not device.startswith("cpu")) else "fp32"
+
+
+def _triton_engine() -> type[Engine]:
+    """Imported on demand: Triton is there on Linux x86-64 only, and takes a second."""
+    try:
+        from apnet_fast.engines.triton import TritonEngine
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "the triton engine cannot be loaded",
+            got=str(error),
+            expected="the package triton, which exists for Linux on x86-64",
+            remedy="--engine cpu, or --engine reference on a GPU",
+        ) from error
+    return TritonEngine

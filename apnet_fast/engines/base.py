@@ -53,6 +53,16 @@ class Engine(ABC):
                 remedy=f"--precision {cls.precisions[0]}, or another --engine",
             )
 
+    @classmethod
+    def effective_precision(cls, checkpoint: Checkpoint, precision: str) -> str:
+        """The precision that these weights will be computed in: as asked for, unless they cannot be."""
+        return precision
+
+    @classmethod
+    def tuning_sha256(cls, device: str) -> str:
+        """Hash of the tuning table that labels depend on in their last digits; "" for engines without one."""
+        return ""
+
     def predict(
         self,
         flux: NDArray[np.float32],

@@ -12,6 +12,8 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import typical_log_flux
 
 FP16_MAX = 65504.0
+# Spectra that were not looked at may go beyond the largest activation of those that were.
+LEAST_HEADROOM = 16.0
 _SPECTRA = 8
 _FLOOR = float(np.log(1e-6))
 

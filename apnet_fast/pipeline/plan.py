@@ -27,6 +27,7 @@ class Fingerprint:
     engine: str
     device: str
     precision: str
+    tuning: str
     spectra: str
     shard_size: int
 
@@ -74,8 +75,8 @@ class Plan:
         return self.files[shard * self.shard_size : (shard + 1) * self.shard_size]
 
 
-def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Checkpoint) -> Plan:
-    """The plan of a run over `files`."""
+def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Checkpoint, tuning: str) -> Plan:
+    """The plan of a run over `files`; tuning: hash of the tables its engine uses on its devices."""
     listing = "\n".join(files).encode("utf-8", "surrogateescape")
     fingerprint = Fingerprint(
         version=__version__,
@@ -88,6 +89,7 @@ def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Check
         engine=arguments.engine,
         device=arguments.device.split(":")[0],
         precision=arguments.precision,
+        tuning=tuning,
         spectra=arguments.spectra,
         shard_size=arguments.shard_size,
     )

@@ -18,7 +18,7 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.columns import COLUMNS, arrow_schema
 from apnet_fast.catalog.fits import write_fits
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
-from apnet_fast.engines import Engine, find_engine
+from apnet_fast.engines import create_engine, find_engine
 from apnet_fast.errors import Stopped
 from apnet_fast.files import locked, write_json, written_whole
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
@@ -67,12 +67,15 @@ def run(arguments: RunArguments) -> RunSummary:
     times = StageTimes()
     recipe = get_recipe(arguments.recipe)
     recipe.check_draws(arguments.draws)
-    engine = find_engine(arguments.engine, arguments.precision, arguments.device)
+    devices = arguments.device.split(",")
+    engines = [find_engine(arguments.engine, arguments.precision, device) for device in devices]
+    tuning = ",".join(sorted({engine.tuning_sha256(device) for engine, device in zip(engines, devices, strict=True)}))
     with times.measure("planning"):
         inputs = resolve_inputs(arguments.inputs)
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
-    plan = make_plan(arguments, inputs.files, checkpoint)
+        arguments = replace(arguments, precision=engines[0].effective_precision(checkpoint, arguments.precision))
+    plan = make_plan(arguments, inputs.files, checkpoint, tuning)
     skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
     if inputs.other_products:
         say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
@@ -81,7 +84,7 @@ def run(arguments: RunArguments) -> RunSummary:
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     with locked(arguments.output):
-        return _Run(arguments, plan, recipe, checkpoint, engine, skipped, times).go()
+        return _Run(arguments, plan, recipe, checkpoint, skipped, times).go()
 
 
 class _Run:
@@ -91,12 +94,11 @@ class _Run:
         plan: Plan,
         recipe: Recipe,
         checkpoint: Checkpoint,
-        engine: type[Engine],
         skipped: dict[str, object],
         times: StageTimes,
     ) -> None:
         self.arguments, self.plan, self.recipe = arguments, plan, recipe
-        self.checkpoint, self.engine, self.skipped = checkpoint, engine, skipped
+        self.checkpoint, self.skipped = checkpoint, skipped
         self.store = ShardStore(arguments.output, plan, arguments.products)
         self.times = times
         self.started = datetime.now(UTC)
@@ -131,8 +133,17 @@ class _Run:
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
         arguments, plan = self.arguments, self.plan
         with self.times.measure("loading"):
-            engine = self.engine(self.checkpoint, self.recipe, device=arguments.device, precision=arguments.precision)
-        say(f"{len(plan.files)} files in {plan.shards} shards; engine {arguments.engine}, recipe {arguments.recipe}")
+            engine = create_engine(
+                arguments.engine,
+                self.checkpoint,
+                self.recipe,
+                device=arguments.device,
+                precision=arguments.precision,
+            )
+        say(
+            f"{len(plan.files)} files in {plan.shards} shards; engine {arguments.engine} on {arguments.device},"
+            f" {engine.precision}, recipe {arguments.recipe}"
+        )
         net = ApogeeNet(engine)
         failures = sum(marker.failures for marker in done)
         files = chain.from_iterable(plan.files_of(shard) for shard in pending)

@@ -1,0 +1,51 @@
+"""Several devices as one engine: each takes its part of a batch, in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.engines.base import Engine
+from apnet_fast.recipes import Predictions
+
+
+class SeveralDevices(Engine):
+    """Engines of one kind, one a device. Their results do not depend on the batch, so neither do these."""
+
+    name: ClassVar[str] = "several devices"
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self.engines = list(engines)
+        first = self.engines[0]
+        self.checkpoint, self.recipe, self.precision = first.checkpoint, first.recipe, first.precision
+        self.device = ",".join(engine.device for engine in self.engines)
+        self._pool = ThreadPoolExecutor(len(self.engines))
+
+    def _clean(
+        self, flux: NDArray[np.float32], error: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return flux, error  # each engine cleans its part
+
+    def _predict(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+    ) -> Predictions:
+        bounds = np.linspace(0, len(flux), len(self.engines) + 1).astype(int)
+        parts = [slice(start, stop) for start, stop in pairwise(bounds)]
+
+        def work(engine: Engine, part: slice) -> Predictions:
+            return engine.predict(flux[part], error[part], keys[part], draws)
+
+        done = list(self._pool.map(work, self.engines, parts))
+        return Predictions(
+            clean=np.concatenate([part.clean for part in done]),
+            draws=np.concatenate([part.draws for part in done]),
+        )

@@ -1,0 +1,190 @@
+"""The Triton engine in Triton's interpreter: the battery, and what only it does."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
+
+from apnet_fast.kernels.conv import ConvConfig
+from apnet_fast.kernels.stem import JointConfig, StemConfig
+from apnet_fast.kernels.tuning import Tuning, shipped, table_for
+
+from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, create_engine, find_engine
+from apnet_fast.engines.triton import TritonEngine, interpreted
+from apnet_fast.errors import UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.ranges import fp16_headroom, layer_ranges
+from apnet_fast.philox import noise_keys
+from apnet_fast.recipes import RECIPES
+from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
+
+PIXELS = 1027
+CONVS = ((4, 8), (8, 8), (8, 16), (16, 16))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _interpreter() -> None:
+    if not interpreted():
+        pytest.skip("kernels were compiled for a GPU in this process; benchmarks.gpu checks them there")
+
+
+def small_tiles(**changes: object) -> Tuning:
+    """Few rows at a time, in groups that end inside a spectrum, and blocks that the interpreter is quick with.
+
+    The interpreter's dot is numpy's matrix product, whose rounding depends on a row's place in the block; tensor cores'
+    does not. A segment here is a whole number of blocks, so that every row has the same place.
+    """
+    tuning = replace(
+        table_for("generic"),
+        group_rows=3,
+        tile_rows=8,
+        stem=StemConfig(1024, 8),
+        joint=JointConfig(4096, 8),
+        convs={f"{c_in}-{c_out}": ConvConfig(4, 16, 4 * c_out, 32, 4, 2) for c_in, c_out in CONVS},
+    )
+    return replace(tuning, **changes)
+
+
+class TestTritonEngine(EngineBattery):
+    engine = TritonEngine
+    precision: ClassVar[str] = "fp16"
+    tier: ClassVar[str] = "halves"
+    pixels: ClassVar[int] = PIXELS
+    most_draws: ClassVar[int] = 2
+    batch: ClassVar[int] = 3
+    wrong_tap: ClassVar[float] = 0.5
+
+    def make(self, checkpoint: Checkpoint, recipe: str) -> TritonEngine:
+        return TritonEngine(checkpoint, RECIPES[recipe], device="cpu", tuning=small_tiles())
+
+
+def predict(engine: TritonEngine, rng: np.random.Generator, n: int = 2) -> np.ndarray:
+    flux, error = ordinary_spectra(rng, n, pixels=PIXELS)
+    return engine.predict(flux, error, noise_keys(0, map(str, range(n))), 3).draws
+
+
+def test_groups_change_no_byte(small_checkpoint: Checkpoint) -> None:
+    results = set()
+    for changes in ({}, {"group_rows": 1}, {"group_rows": 8}):
+        engine = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", tuning=small_tiles(**changes))
+        results.add(predict(engine, np.random.default_rng(0)).tobytes())
+    assert len(results) == 1
+
+
+def test_a_spectrum_beyond_fp16_is_computed_again_in_fp32(
+    small_checkpoint: Checkpoint, rng: np.random.Generator
+) -> None:
+    # The last conv's output overflows fp16 although its inputs do not; the linear layer behind it scales back.
+    state = dict(small_checkpoint.state)
+    state["res_blocks.1.bn2.weight"] = state["res_blocks.1.bn2.weight"] * 1e5
+    state["res_blocks.1.bn2.bias"] = state["res_blocks.1.bn2.bias"] * 1e5
+    key = "linear_sequential.0.linear_layer.weight"
+    state[key] = state[key] * 1e-5
+    loud = replace(small_checkpoint, state=state)
+    engine = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", tuning=small_tiles())
+    engine.checkpoint = loud
+    engine.strict = ReferenceEngine(loud, RECIPES["dr19"])
+    flux, error = ordinary_spectra(rng, 1, pixels=PIXELS)
+    got = engine.predict(flux, error, noise_keys(0, "a"), 3)
+    truth = ReferenceEngine(loud, RECIPES["dr19"], precision="fp64").predict(flux, error, noise_keys(0, "a"), 3)
+    assert_close(got, truth, loud)
+
+
+def test_weights_too_large_for_fp16_fall_back_loudly(
+    small_checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str], rng: np.random.Generator
+) -> None:
+    state = dict(small_checkpoint.state)
+    state["res_blocks.0.bn1.weight"] = state["res_blocks.0.bn1.weight"] * 1e4
+    engine = TritonEngine(replace(small_checkpoint, state=state), RECIPES["dr19"], device="cpu", tuning=small_tiles())
+    assert engine.precision == "fp32"
+    assert "WARNING" in capsys.readouterr().err
+    strict = ReferenceEngine(engine.checkpoint, RECIPES["dr19"])
+    flux, error = ordinary_spectra(rng, 1, pixels=PIXELS)
+    got, expected = (e.predict(flux, error, noise_keys(0, "a"), 3) for e in (engine, strict))
+    assert got.draws.tobytes() == expected.draws.tobytes()
+
+
+def test_ranges_name_every_layer(small_checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = [layer.layer for layer in layer_ranges(small_checkpoint)]
+    assert layers[0] == "first_conv.bn"
+    assert {"res_blocks.0.bn1", "res_blocks.1", "linear_sequential.2"} <= set(layers)
+    assert fp16_headroom(small_checkpoint) > 16
+    assert TritonEngine.effective_precision(small_checkpoint, "fp16") == "fp16"
+    assert capsys.readouterr().err == ""
+
+
+def test_fp32_is_the_reference(small_checkpoint: Checkpoint) -> None:
+    engine = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", precision="fp32", tuning=small_tiles())
+    strict = ReferenceEngine(small_checkpoint, RECIPES["dr19"])
+    assert predict(engine, np.random.default_rng(0)).tobytes() == predict(strict, np.random.default_rng(0)).tobytes()
+
+
+def test_several_devices_are_one_engine(small_checkpoint: Checkpoint) -> None:
+    alone = ReferenceEngine(small_checkpoint, RECIPES["dr19"])
+    both = SeveralDevices([ReferenceEngine(small_checkpoint, RECIPES["dr19"]) for _ in range(2)])
+    for n in (0, 1, 5):
+        results = [predict(engine, np.random.default_rng(0), n) for engine in (alone, both)]
+        assert results[0].tobytes() == results[1].tobytes()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_without_a_gpu_it_is_a_usage_error(small_checkpoint: Checkpoint) -> None:
+    for device in ("cuda", "cuda:0", "cuda:0,cuda:1"):
+        with pytest.raises(UsageError, match="no such GPU"):
+            create_engine("triton", small_checkpoint, RECIPES["dr19"], device=device, precision="fp16")
+
+
+def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "apnet_fast.engines.triton", raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    for name in [name for name in sys.modules if name.startswith("apnet_fast.kernels")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UsageError, match="the package triton"):
+        find_engine("triton", "fp16", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "engine", "expected"),
+    [("0", None, "auto", "cuda:0"), ("1, 0", None, "triton", "cuda:1,cuda:0"), (None, "cpu", "auto", "cpu")],
+)
+def test_devices_as_asked_for(gpus: str | None, device: str | None, engine: str, expected: str) -> None:
+    assert choose_devices(gpus, device, engine) == expected
+
+
+@pytest.mark.parametrize(("gpus", "device"), [("0,0", None), ("a", None), ("", None), ("0", "cpu")])
+def test_devices_that_make_no_sense(gpus: str, device: str | None) -> None:
+    with pytest.raises(UsageError, match="--gpus"):
+        choose_devices(gpus, device, "auto")
+
+
+def test_devices_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_devices(None, None, "auto") == "cuda:0,cuda:1"
+    assert choose_devices(None, None, "reference") == "cuda:0"
+    assert choose_devices(None, None, "cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert choose_devices(None, None, "auto") == "cpu"
+
+
+def test_tables_are_whole_and_differ_in_their_hash() -> None:
+    tables = shipped()
+    assert set(tables) == {"generic", "sm80", "sm90", "sm100"}
+    assert len({table.sha256 for table in tables.values()}) == 4
+    assert table_for("sm90").name == "sm90"
+    assert table_for("sm75").name == table_for("gfx942").name == "generic"
+    for table in tables.values():
+        for shape in ("4-8", "8-8", "8-16", "16-16", "16-32", "32-32", "32-64", "64-64"):
+            config = table.convs[shape]
+            c_out = int(shape.split("-")[1])
+            assert config.positions * c_out % config.block_n == 0, (table.name, shape)
+            assert 4320 % config.positions == 0
+    renamed = replace(tables["sm90"], name="other", measured="elsewhere")
+    assert renamed.sha256 == tables["sm90"].sha256
+    assert replace(tables["sm90"], group_rows=1).sha256 != tables["sm90"].sha256

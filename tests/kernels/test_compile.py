@@ -1,0 +1,58 @@
+"""Every shipped configuration compiles for its chip, with no spills, in its memory, on its tensor cores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """What `python -m benchmarks.kernels --compile-only` finds, with an empty cache."""
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path_factory.mktemp("triton"))
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.kernels", "--compile-only", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode in (0, 1), done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_nothing_speaks_against_any_of_them(compiled: list[dict]) -> None:
+    assert [(row["table"], row["label"], row["faults"]) for row in compiled if row["faults"]] == []
+
+
+def test_every_kernel_of_every_table_is_there(compiled: list[dict]) -> None:
+    found = {(row["table"], row["architecture"]) for row in compiled}
+    generic = {("generic", architecture) for architecture in ("sm80", "sm90", "sm100", "gfx942")}
+    assert found == {("sm80", "sm80"), ("sm90", "sm90"), ("sm100", "sm100"), *generic}
+    for pair in found:
+        labels = [row["label"] for row in compiled if (row["table"], row["architecture"]) == pair]
+        assert len(labels) == 13
+        assert {"clean-up", "stem", "joint limit", "stem joint", "pool"} < set(labels)
+
+
+def test_convs_use_the_matrix_instructions_of_their_chip(compiled: list[dict]) -> None:
+    wanted = {"sm80": "HMMA", "sm90": "HGMMA", "sm100": "UTCHMMA", "gfx942": "v_mfma"}
+    for row in compiled:
+        if row["label"].startswith("conv"):
+            assert row["instruction"].startswith(wanted[row["architecture"]])
+
+
+def test_the_gate_sees_spills_memory_and_missing_instructions() -> None:
+    from apnet_fast.kernels.aot import Compiled
+
+    sound = Compiled("conv 64-64", "sm90", "", 128, 0, 0, 98304, 232448, 4, "HGMMA")
+    assert sound.faults == []
+    for change in ({"stack": 16}, {"local": 4}, {"shared": 300_000}, {"matrix": 0}):
+        assert len(replace(sound, **change).faults) == 1
+    assert replace(sound, label="pool", matrix=0).faults == []
