@@ -25,6 +25,7 @@ from math import gcd
 import torch
 import triton
 import triton.language as tl
+from apnet_fast.kernels.halves import diffused
 from torch import Tensor
 from torch.nn import functional
 
@@ -99,9 +100,10 @@ def toeplitz_filter(weight: Tensor, bias: Tensor, pad: int, config: ConvConfig) 
     reach = window(c_in, taps, pad, config)
     padded = reach.steps * config.block_k
     matrix = torch.zeros(padded // c_in + 1, c_in, s, c_out, dtype=weight.dtype, device=weight.device)
+    rounded = diffused(weight, dim=2).to(weight.dtype).permute(2, 1, 0)
     for j in range(s):
         first = j + reach.shift
-        matrix[first : first + taps, :, j] = weight.permute(2, 1, 0)
+        matrix[first : first + taps, :, j] = rounded
     chunks = matrix.reshape(-1, s * c_out)[:padded].reshape(reach.steps, config.block_k, -1)
     order = [i * reach.stride % reach.steps for i in range(reach.steps)]
     return ToeplitzFilter(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.errors import UsageError
 from apnet_fast.kernels import cleanup
 from apnet_fast.kernels.conv import ToeplitzFilter, activations, conv, toeplitz_filter
+from apnet_fast.kernels.halves import accurate_product, accurate_weight, diffused, product
 from apnet_fast.kernels.pool import pool
 from apnet_fast.kernels.stem import CHANNELS, TAPS, Preprocessing, joint_limit, joint_scratch, scratch, stem
 from apnet_fast.kernels.tuning import Tuning, table_for
@@ -103,6 +105,22 @@ class TritonEngine(Engine):
         """Hash of the table that a device will use."""
         return cls.tuning_for(device).sha256
 
+    def seconds_per_spectrum(
+        self, pixels: int, draws: int, measure: Callable[[Callable[[int], object]], float]
+    ) -> float:
+        """Seconds a spectrum with everything on the device; measure(work) gives the seconds of work(i).
+
+        For tuning and benchmarks. The spectra are noise around a level: what is computed does not depend on them.
+        """
+        pipeline = self._pipeline(pixels, draws)
+        pipeline.fill_with_noise()
+        return measure(pipeline.replay) / pipeline.spectra
+
+    def _pipeline(self, pixels: int, draws: int) -> _Pipeline:
+        if (pixels, draws) not in self._pipelines:
+            self._pipelines[pixels, draws] = _Pipeline(self, pixels, draws)
+        return self._pipelines[pixels, draws]
+
     def _clean(
         self, flux: NDArray[np.float32], error: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -117,10 +135,7 @@ class TritonEngine(Engine):
     ) -> Predictions:
         if self.precision == "fp32":
             return self.strict.predict(flux, error, keys, draws)
-        shape = (flux.shape[1], draws)
-        if shape not in self._pipelines:
-            self._pipelines[shape] = _Pipeline(self, *shape)
-        outputs = self._pipelines[shape].run(flux, error, keys)
+        outputs = self._pipeline(flux.shape[1], draws).run(flux, error, keys)
         labels = self.checkpoint.scaling.unscale(torch.from_numpy(outputs)).numpy()
         # Beyond fp16, not beyond the recipe: such a spectrum is computed again, in fp32.
         broken = np.flatnonzero(~np.isfinite(labels).all(axis=(1, 2)))
@@ -182,12 +197,12 @@ class _Pipeline:
         # Pooled activations come position-major; the first linear layer's weights follow them.
         weight, bias = network.linear[0]
         channels = weight.shape[1] // self.pooled
-        weight = weight.view(len(weight), channels, self.pooled).transpose(1, 2).flatten(1)
-        # Halves on tensor cores; the interpreter's CPU has none.
-        kind = torch.float16 if self.on_gpu else torch.float32
-        layers = [(weight, bias), *network.linear[1:]]
-        self.hidden = [(w.to(self.device, kind), b.to(self.device, kind)) for w, b in layers[:-1]]
-        self.last = tuple(value.to(self.device, torch.float32) for value in layers[-1])
+        weight = weight.to(self.device).view(len(weight), channels, self.pooled).transpose(1, 2)
+        self.first_linear = diffused(weight, dim=1).flatten(1).t().contiguous(), bias.to(self.device, torch.float32)
+        self.hidden = [
+            (accurate_weight(w.to(self.device)), b.to(self.device, torch.float32)) for w, b in network.linear[1:-1]
+        ]
+        self.last = tuple(value.to(self.device, torch.float32) for value in network.linear[-1])
 
     def _filter(self, weight: Tensor, bias: Tensor, pad: int) -> ToeplitzFilter:
         config = self.tuning.conv(weight.shape[1], weight.shape[0])
@@ -200,7 +215,7 @@ class _Pipeline:
         self.inputs = [activations(group, segment, width, device) for width in widths]
         self.middles = [activations(group, segment, width, device) for width in widths[1:]]
         self.scratch = scratch(group, self.pixels, device)
-        self.features = torch.zeros(self.tile_rows, self.hidden[0][0].shape[1], dtype=torch.float16, device=device)
+        self.features = torch.zeros(self.tile_rows, len(self.first_linear[0]), dtype=torch.float16, device=device)
         self.limits = torch.zeros(self.spectra, device=device)
         joint = self.how.joint and self.draws > 0
         self.values = joint_scratch(self.spectra, self.draws, self.pixels, device) if joint else None
@@ -243,10 +258,11 @@ class _Pipeline:
             joint_limit(slot.flux, slot.error, slot.keys, self.limits, self.values, self.how, self.tuning.joint)
         for first in range(0, rows, self.group_rows):
             self.convolve(slot, first, min(self.group_rows, self.tile_rows - first))
-        x = self.features.to(self.hidden[0][0].dtype)
+        weight, bias = self.first_linear
+        x = functional.relu_(product(self.features, weight).add_(bias))
         for weight, bias in self.hidden:
-            x = functional.relu_(functional.linear(x, weight, bias))
-        slot.outputs.copy_(functional.linear(x.float(), *self.last))
+            x = functional.relu_(accurate_product(x, weight).add_(bias))
+        slot.outputs.copy_(functional.linear(x, *self.last))
 
     def convolve(self, slot: _Slot, first: int, rows: int) -> None:
         """Features of rows first .. first + rows - 1 of a slot."""
@@ -272,6 +288,24 @@ class _Pipeline:
             conv(middle, conv2, y, rows, self.segment, self.length, residual=x)
         features = self.features[first : first + rows]
         pool(self.inputs[-1], features, rows, self.segment, self.length, self.pooled, self.tuning.pool)
+
+    def fill_with_noise(self) -> None:
+        """Put made-up spectra on the device."""
+        generator = np.random.default_rng(0)
+        shape = (self.spectra, self.pixels)
+        for slot in self.slots:
+            flux = generator.normal(500, 50, shape).astype(np.float32)
+            keys = generator.integers(0, 2**63, self.spectra).astype(np.uint64)
+            self._fill(slot, flux, np.full(shape, 5, dtype=np.float32), keys)
+            self._copy_in(slot)
+
+    def replay(self, number: int) -> None:
+        """Compute a tile again from the spectra that are on the device."""
+        slot = self.slots[number % len(self.slots)]
+        if slot.graph is not None:
+            slot.graph.replay()
+        else:
+            self.compute_tile(slot, self.tile_rows)
 
     def run(self, flux: NDArray[np.float32], error: NDArray[np.float32], keys: NDArray[np.uint64]) -> NDArray:
         """Network outputs float32 (n, 1 + draws, 3) of n spectra as read."""

@@ -1,0 +1,349 @@
+"""`python -m benchmarks.gpu`: is the Triton engine right on this GPU, and how fast is it?
+
+Correctness first: every kernel against its twin (a wrong one is not timed), then labels of fp16 against fp32. Then
+the ceilings of the machine (matrix product, copy), each kernel as a fraction of them, the whole engine, and its rivals
+at equal semantics in the same run. Needs numpy, torch, triton, numba and safetensors, nothing else.
+
+`--rehearse` walks through everything in Triton's interpreter on a CPU with a tiny network; its times mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+_LABELS = ("logg", "log_teff", "fe_h")
+_KERNEL_TOLERANCE = 1e-3
+# Science tier: reduced precision moves labels by less than this share of their raw error, for that share of spectra.
+_SHIFT, _SHARE = 0.05, 0.999
+
+
+@dataclass
+class Report:
+    """Everything measured, as it will be written; lines are printed as they come."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, key: str, line: str, value: Any) -> None:
+        """Print a line and keep its value under a dotted key."""
+        print(line, flush=True)
+        place = self.values
+        *path, last = key.split("/")
+        for name in path:
+            place = place.setdefault(name, {})
+        place[last] = value
+
+
+def main() -> int:
+    """Exit status 0; 1 if something is wrong; 2 without a GPU."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--spectra", type=int, default=1000, help="spectra of the label comparison")
+    parser.add_argument("--output", type=Path, help="JSON to write; default benchmarks/results/gpu-<architecture>.json")
+    parser.add_argument("--tuning", type=Path, help="tuning table in place of the shipped one")
+    parser.add_argument("--skip-compile", action="store_true", help="leave out torch.compile, which takes minutes")
+    parser.add_argument("--rehearse", action="store_true")
+    options = parser.parse_args()
+    if options.rehearse:
+        os.environ["TRITON_INTERPRET"] = "1"
+        options.device, options.draws, options.spectra = "cpu", 2, 3
+    import torch
+
+    if not options.rehearse and not torch.cuda.is_available():
+        print("no GPU is visible: nothing was timed (--rehearse walks through without one)", file=sys.stderr)
+        return 2
+    report = Report()
+    bench = Bench(options, report)
+    bench.machine()
+    if not bench.correct():
+        print("WRONG: nothing will be timed", file=sys.stderr)
+        return 1
+    bench.ceilings()
+    bench.kernels()
+    bench.engine_rate()
+    bench.rivals()
+    output = options.output or RESULTS / f"gpu-{bench.architecture}.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report.values, indent=2) + "\n", encoding="utf-8")
+    print(output)
+    return 0
+
+
+class Bench:
+    """The steps of the benchmark on one device."""
+
+    def __init__(self, options: argparse.Namespace, report: Report) -> None:
+        import torch
+        from apnet_fast.kernels.timing import seconds
+        from apnet_fast.kernels.tuning import load_tuning, table_for
+
+        from apnet_fast.engines.triton import TritonEngine, architecture_of
+        from apnet_fast.networks.random import random_checkpoint
+        from apnet_fast.networks.v3 import ArchitectureV3
+        from apnet_fast.recipes import RECIPES
+
+        self.options, self.report, self.torch = options, report, torch
+        self.device, self.recipe = torch.device(options.device), RECIPES["dr19"]
+        self.pixels = 1027 if options.rehearse else 8575
+        self.architecture = "rehearsal" if options.rehearse else architecture_of(options.device)
+        tuning = load_tuning(options.tuning) if options.tuning else table_for(self.architecture)
+        small = ArchitectureV3(dim_mults=(1, 2), adapt_pool_output_dim=16, num_linear=2, linear_dim=8)
+        if options.rehearse:
+            tuning = replace(tuning, group_rows=3, tile_rows=6)
+        self.tuning = tuning
+        self.checkpoint = random_checkpoint(0, small if options.rehearse else None)
+        self.engine = TritonEngine(self.checkpoint, self.recipe, device=options.device, tuning=tuning)
+        self.time: Callable[[Callable[[int], object]], float] = lambda work: seconds(
+            work, self.device, 2 if options.rehearse else 15
+        )
+
+    def machine(self) -> None:
+        """What was measured on, and when."""
+        import triton
+
+        torch = self.torch
+        name = platform.processor() if self.options.rehearse else torch.cuda.get_device_name(self.device)
+        machine = {
+            "device": name,
+            "architecture": self.architecture,
+            "torch": torch.__version__,
+            "triton": triton.__version__,
+            "cuda": torch.version.cuda,
+            "python": platform.python_version(),
+            "tuning": self.tuning.name,
+            "tuning_sha256": self.tuning.sha256,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.report.say("machine", " ".join(f"{key}={value}" for key, value in machine.items()), machine)
+
+    def correct(self) -> bool:
+        """Kernels against their twins, and fp16 labels against fp32."""
+        errors = self._kernel_errors()
+        for name, error in errors.items():
+            verdict = "ok" if error < _KERNEL_TOLERANCE else "WRONG"
+            self.report.say(f"errors/{name}", f"{name:24} relative error {error:8.2e} {verdict}", error)
+        share, worst = self._label_shift()
+        verdict = "ok" if share >= _SHARE else f"NOT the {100 * _SHARE} % of the science tier"
+        line = f"labels: {100 * share:.2f} % of spectra within {_SHIFT} raw sigma of fp32, worst {worst:.3g}: {verdict}"
+        self.report.say("labels", line, {"share_within": share, "worst": worst, "limit": _SHIFT})
+        return all(error < _KERNEL_TOLERANCE for error in errors.values())
+
+    def _kernel_errors(self) -> dict[str, float]:
+        """Relative error of each kernel's output against its twin on the same input, taken layer by layer."""
+        from apnet_fast.kernels.conv import naive_conv, segments_of
+        from apnet_fast.kernels.pool import naive_pool
+        from apnet_fast.kernels.stem import naive_stem
+
+        from apnet_fast.engines.reference import process, realisations
+        from apnet_fast.networks.folding import fold_v3
+        from apnet_fast.philox import noise_keys, normals
+
+        torch = self.torch
+        pipeline = self.engine._pipeline(self.pixels, self.options.draws)
+        flux, error = spectra(pipeline.spectra, self.pixels)
+        keys = noise_keys(0, map(str, range(pipeline.spectra)))
+        slot = pipeline.slots[0]
+        pipeline._fill(slot, flux, error, keys)
+        pipeline._copy_in(slot)
+        for buffer in (*pipeline.inputs, *pipeline.middles):
+            rows = segments_of(buffer, pipeline.group_rows, pipeline.segment)
+            rows[:, : pipeline.length] = float("nan")  # what a kernel does not write will show
+        pipeline.features.fill_(float("nan"))
+        pipeline.compute_tile(slot, min(pipeline.group_rows, pipeline.tile_rows))
+        self._synchronize()
+
+        def difference(got: Any, twin: Any) -> float:
+            return float((got.double() - twin.double()).norm() / twin.double().norm())
+
+        def filled(buffer: Any, length: int) -> Any:
+            return segments_of(buffer, pipeline.group_rows, pipeline.segment)[:1, :length]
+
+        clean = self.recipe.clean_up(flux[:1], error[:1])
+        noise = normals(keys[:1], self.options.draws, self.pixels)[0]
+        rows = process(realisations(*(torch.from_numpy(x[0]) for x in clean), torch.from_numpy(noise)), self.recipe)
+        count = min(len(rows), pipeline.group_rows)
+        scratch = pipeline.scratch[:count, 15 : 15 + self.pixels].cpu()
+        errors = {"resample, floor, log, clip": difference(scratch, rows[:count])}
+        stem = naive_stem(scratch[:1], pipeline.stem_weight.cpu(), pipeline.stem_map.cpu())
+        errors["stem conv"] = difference(filled(pipeline.inputs[0], pipeline.length).cpu(), stem)
+        for i, block in enumerate(fold_v3(self.checkpoint, self.pixels).blocks):
+            given = filled(pipeline.inputs[i], pipeline.length).cpu()
+            middle = filled(pipeline.middles[i], pipeline.length + 1).cpu()
+            twin = naive_conv(given, block[0].weight, block[0].bias, 15, pipeline.length + 1)
+            errors[f"block {i} conv1"] = difference(middle, twin)
+            twin = naive_conv(middle, block[1].weight, block[1].bias, 14, pipeline.length, given)
+            errors[f"block {i} conv2"] = difference(filled(pipeline.inputs[i + 1], pipeline.length).cpu(), twin)
+        twin = naive_pool(filled(pipeline.inputs[-1], pipeline.length).cpu(), pipeline.pooled)
+        errors["pool"] = difference(pipeline.features[:1].cpu(), twin)
+        return errors
+
+    def _label_shift(self) -> tuple[float, float]:
+        """Share of spectra whose labels fp16 moves by less than `_SHIFT` of their raw error, and the largest move."""
+        from apnet_fast.engines import ReferenceEngine
+        from apnet_fast.philox import noise_keys
+
+        n = self.options.spectra
+        flux, error = spectra(n, self.pixels)
+        keys = noise_keys(0, map(str, range(n)))
+        got = self.engine.predict(flux, error, keys, self.options.draws)
+        strict = ReferenceEngine(self.checkpoint, self.recipe, device=self.options.device)
+        truth = strict.predict(flux, error, keys, self.options.draws)
+        sigma = truth.draws.std(axis=1, ddof=1)
+        moved = np.abs(np.median(got.draws, axis=1) - np.median(truth.draws, axis=1)) / sigma
+        return float((moved.max(axis=1) < _SHIFT).mean()), float(moved.max())
+
+    def ceilings(self) -> None:
+        """The fastest fp16 matrix product and copy of this device, on random data."""
+        torch, size = self.torch, 256 if self.options.rehearse else 8192
+        a, b = (torch.randn(size, size, device=self.device).half() for _ in range(2))
+        rate = 2 * size**3 / self.time(lambda i: a @ b) / 1e12
+        self.report.say("ceilings/matmul_tflops", f"ceiling: fp16 matmul {size}^3 {rate:8.1f} TFLOP/s", rate)
+        source = torch.randn(size, size * 4, device=self.device)
+        target = torch.empty_like(source)
+        moved = 2 * source.numel() * 4 / self.time(lambda i: target.copy_(source)) / 1e9
+        self.report.say("ceilings/copy_gbs", f"ceiling: copy {moved:8.0f} GB/s", moved)
+
+    def kernels(self) -> None:
+        """Each kernel of a group: time, useful arithmetic and least traffic, as fractions of the ceilings."""
+        from apnet_fast.kernels import cleanup
+        from apnet_fast.kernels.conv import conv
+        from apnet_fast.kernels.halves import product
+        from apnet_fast.kernels.pool import pool
+        from apnet_fast.kernels.stem import stem
+
+        p = self.engine._pipeline(self.pixels, self.options.draws)
+        p.fill_with_noise()
+        slot, rows, length = p.slots[0], p.group_rows, p.length
+        print(f"{'kernel':22} {'us':>9} {'TFLOP/s':>8} {'GB/s':>7} {'of matmul':>9} {'of copy':>8}")
+        self._kernel(
+            "clean-up", lambda i: cleanup.cap_errors(slot.flux, slot.error, p.pixels), 0, 16 * slot.flux.numel()
+        )
+
+        def one_stem(i: int) -> None:
+            stem(
+                slot.flux, slot.error, slot.keys, p.limits, p.stem_weight, p.stem_map, p.scratch, p.inputs[0],
+                first_row=0, rows=rows, draws=p.draws, segment=p.segment, how=p.how, config=p.tuning.stem,
+            )  # fmt: skip
+
+        self._kernel("stem", one_stem, 2 * rows * 2 * length * 4 * 30, rows * (8 * p.pixels + 8 * length))
+        for i, (first, second) in enumerate(p.blocks):
+            x, middle, y = p.inputs[i], p.middles[i], p.inputs[i + 1]
+
+            def conv1(_: int, x: Any = x, taps: Any = first, out: Any = middle) -> None:
+                conv(x, taps, out, rows, p.segment, length + 1)
+
+            def conv2(_: int, x: Any = middle, taps: Any = second, out: Any = y, kept: Any = x) -> None:
+                conv(x, taps, out, rows, p.segment, length, residual=kept)
+
+            for work, taps, kept in ((conv1, first, 0), (conv2, second, first.c_in)):
+                operations = 2 * rows * length * taps.c_in * taps.c_out * 30
+                self._kernel(
+                    f"conv {taps.c_in}-{taps.c_out}",
+                    work,
+                    operations,
+                    2 * rows * length * (taps.c_in + taps.c_out + kept),
+                )
+        channels = p.inputs[-1].shape[1]
+        traffic = 2 * rows * channels * (length + p.pooled)
+        self._kernel(
+            "pool",
+            lambda i: pool(p.inputs[-1], p.features[:rows], rows, p.segment, length, p.pooled, p.tuning.pool),
+            0,
+            traffic,
+        )
+        weight, x = p.first_linear[0], p.features
+        operations, traffic = 2 * len(x) * weight.numel(), 2 * (weight.numel() + x.numel())
+        self._kernel("first linear layer", lambda i: product(x, weight), operations, traffic)
+
+    def _kernel(self, name: str, work: Callable[[int], object], operations: int, traffic: int) -> None:
+        taken = self.time(work)
+        tflops, gbs = operations / taken / 1e12, traffic / taken / 1e9
+        ceilings = self.report.values["ceilings"]
+        of_matmul, of_copy = tflops / ceilings["matmul_tflops"], gbs / ceilings["copy_gbs"]
+        line = f"{name:22} {taken * 1e6:9.1f} {tflops:8.1f} {gbs:7.0f} {of_matmul:9.2f} {of_copy:8.2f}"
+        value = {"us": taken * 1e6, "tflops": tflops, "gbs": gbs, "of_matmul": of_matmul, "of_copy": of_copy}
+        self.report.say(f"kernels/{name}", line, value)
+
+    def engine_rate(self) -> None:
+        """Spectra a second: on the device alone, and from and to arrays on the host."""
+        resident = 1 / self.engine.seconds_per_spectrum(self.pixels, self.options.draws, self.time)
+        self.report.say("engine/resident", f"engine, on the device: {resident:10.1f} spectra/s", resident)
+        n = 3 if self.options.rehearse else 4000
+        flux, error = spectra(n, self.pixels)
+        keys = np.arange(n, dtype=np.uint64)
+        taken = self.time(lambda i: self.engine.predict(flux, error, keys, self.options.draws))
+        self.report.say("engine/host", f"engine, host to host:  {n / taken:10.1f} spectra/s", n / taken)
+
+    def rivals(self) -> None:
+        """The same recipe and draws by other means, each with the batch that suits it best; ratios to the engine."""
+        from benchmarks.rivals import BatchedFp16, upstream_loop
+
+        torch, draws = self.torch, self.options.draws
+        flux, error = self.recipe.clean_up(*spectra(64, self.pixels))
+        loop = upstream_loop(self.checkpoint, self.device)
+        self._rival("upstream loop, fp32", 1, lambda i: loop(flux[i % 64], error[i % 64], draws))
+        batches = (1,) if self.options.rehearse else (1, 4, 16, 48)
+        on_device = [torch.from_numpy(x).to(self.device) for x in (flux, error)]
+        for name, two_dimensional, compiled in (
+            ("torch eager fp16", False, False),
+            ("conv2d channels_last fp16", True, False),
+            ("torch.compile fp16", False, True),
+            ("torch.compile conv2d fp16", True, True),
+        ):
+            if compiled and (self.options.skip_compile or self.options.rehearse):
+                continue
+            network = BatchedFp16(self.checkpoint, self.pixels, two_dimensional=two_dimensional)
+            network.to_device(self.device)
+            if self.device.type == "cpu":
+                network = network.float_for_rehearsal()
+            run: Any = torch.compile(network, mode="max-autotune") if compiled else network
+            for batch in batches[-1:] if compiled else batches:
+                given = [x[:batch] for x in on_device]
+                try:
+                    with torch.inference_mode():
+                        self._rival(f"{name}, {batch} spectra", batch, lambda i, r=run, g=given: r(*g, draws))
+                except RuntimeError as failure:
+                    print(f"{name}, {batch} spectra: {str(failure).splitlines()[0][:100]}")
+        best = max(self.report.values["rivals"].values())
+        ratio = self.report.values["engine"]["resident"] / best
+        self.report.say("ratio_to_best_rival", f"engine on the device / best rival: {ratio:.2f} x", ratio)
+
+    def _rival(self, name: str, batch: int, work: Callable[[int], object]) -> None:
+        rate = batch / self.time(work)
+        resident = self.report.values["engine"]["resident"]
+        self.report.say(
+            f"rivals/{name}", f"{name:36} {rate:10.1f} spectra/s, engine / it {resident / rate:7.1f} x", rate
+        )
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda":
+            self.torch.cuda.synchronize(self.device)
+
+
+def spectra(n: int, pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Made-up flux and error float32 (n, pixels), S/N 20 to 200, with lines, gaps and bad pixels."""
+    generator = np.random.default_rng(0)
+    level = 10 ** generator.uniform(1.5, 4, (n, 1))
+    truth = level * (1 - 0.4 * generator.random((n, pixels)) ** 6)
+    error = truth / 10 ** generator.uniform(1.3, 2.3, (n, 1))
+    flux = generator.normal(truth, error)
+    for start, stop in ((0, 220), (3317, 3558), (6125, 6315), (8378, 8575)):
+        gap = slice(start * pixels // 8575, stop * pixels // 8575)
+        flux[:, gap], error[:, gap] = np.nan, 0
+    return flux.astype(np.float32), error.astype(np.float32)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

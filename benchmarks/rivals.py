@@ -1,0 +1,96 @@
+"""What the engine is measured against: the same recipe (dr19), the same draws, by other means, in torch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.folding import FoldedV3, fold_v3
+from apnet_fast.recipes import RECIPES, percentile_rank
+
+_RECIPE = RECIPES["dr19"]
+
+
+def upstream_loop(checkpoint: Checkpoint, device: torch.device) -> Callable[[np.ndarray, np.ndarray, int], Tensor]:
+    """One spectrum as the survey's code runs it: fp32, noise and percentile on the CPU, a pass for the clean spectrum,
+    then one for all its draws."""
+    network = checkpoint.module().to(device)
+
+    def run(flux: np.ndarray, error: np.ndarray, draws: int) -> Tensor:
+        clean = torch.from_numpy(flux)
+        noisy = clean + torch.from_numpy(error) * torch.randn(draws, len(flux))
+        rows = []
+        for batch in (clean[None], noisy):
+            x = torch.log(torch.clamp(batch, min=_RECIPE.floor))
+            x = torch.minimum(x, torch.quantile(x, _RECIPE.quantile, dim=1, keepdim=True))
+            with torch.inference_mode():
+                rows.append(network(x[:, None].to(device)).cpu())
+        return torch.cat(rows)
+
+    return run
+
+
+class BatchedFp16(nn.Module):
+    """The folded network in fp16, all draws of many spectra at once; conv1d, or conv2d of height 1, channels last."""
+
+    def __init__(self, checkpoint: Checkpoint, pixels: int, *, two_dimensional: bool) -> None:
+        super().__init__()
+        self.two_dimensional = two_dimensional
+        folded: FoldedV3 = fold_v3(checkpoint, pixels)
+        self.first, self.first_map = folded.first.weight.half(), folded.first.bias.half()
+        self.blocks = [[(conv.weight.half(), conv.bias.half()) for conv in block] for block in folded.blocks]
+        self.linear = [(weight.half(), bias.half()) for weight, bias in folded.linear]
+        self.pool = folded.pool
+
+    def to_device(self, device: torch.device) -> BatchedFp16:
+        """Weights on the device, in the layout that the convs want."""
+        self.first, self.first_map = self.first.to(device), self.first_map.to(device)
+        self.blocks = [[(self._filter(w.to(device)), b.to(device)) for w, b in block] for block in self.blocks]
+        self.linear = [(w.to(device), b.to(device)) for w, b in self.linear]
+        return self
+
+    def float_for_rehearsal(self) -> BatchedFp16:
+        """The same in fp32, for CPUs without fp16 convolutions."""
+        self.first, self.first_map = self.first.float(), self.first_map.float()
+        self.blocks = [[(w.float(), b.float()) for w, b in block] for block in self.blocks]
+        self.linear = [(w.float(), b.float()) for w, b in self.linear]
+        return self
+
+    def _filter(self, weight: Tensor) -> Tensor:
+        if not self.two_dimensional:
+            return weight
+        return weight[:, :, None].contiguous(memory_format=torch.channels_last)
+
+    def _conv(self, x: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
+        if self.two_dimensional:
+            return functional.conv2d(x, weight, bias, padding=(0, pad))
+        return functional.conv1d(x, weight, bias, padding=pad)
+
+    def forward(self, flux: Tensor, error: Tensor, draws: int) -> Tensor:
+        """Cleaned flux and error (n, pixels), float32, on the device, to outputs (n * (1 + draws), 3)."""
+        rank = percentile_rank(flux.shape[1], _RECIPE.quantile)
+        noisy = flux[:, None] + error[:, None] * torch.randn(len(flux), draws, flux.shape[1], device=flux.device)
+        x = torch.cat([flux[:, None], noisy], dim=1).flatten(0, 1)
+        x = torch.log(torch.clamp(x, min=_RECIPE.floor))
+        limit = x.kthvalue(rank.upper + 1, dim=1, keepdim=True).values
+        x = torch.minimum(x, limit).to(self.first.dtype)
+        x = functional.conv1d(x[:, None], self.first, padding=15) + self.first_map
+        x = functional.max_pool1d(functional.elu(x), 2)
+        if self.two_dimensional:
+            x = x[:, :, None].contiguous(memory_format=torch.channels_last)
+        for (w1, b1), (w2, b2) in self.blocks:
+            y = self._conv(functional.elu(self._conv(x, w1, b1, 15)), w2, b2, 14)
+            before = (y.shape[1] - x.shape[1]) // 2
+            pads = (0,) * (2 * (y.dim() - 2)) + (before, y.shape[1] - x.shape[1] - before)
+            x = functional.elu(y + functional.pad(x, pads))
+        if self.two_dimensional:
+            x = x[:, :, 0]
+        x = functional.adaptive_avg_pool1d(x, self.pool).flatten(1)
+        for weight, bias in self.linear[:-1]:
+            x = functional.relu(functional.linear(x, weight, bias))
+        return functional.linear(x, *self.linear[-1])

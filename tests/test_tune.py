@@ -1,0 +1,94 @@
+"""Tuning: candidates, the choice among them, and the table it writes; timers are faked, the interpreter computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
+
+from apnet_fast.kernels import conv as conv_module
+from apnet_fast.kernels.conv import ConvConfig
+from apnet_fast.kernels.tuning import load_tuning, table_for
+
+from apnet_fast import tune as tuning
+from apnet_fast.errors import UsageError
+
+CPU = torch.device("cpu")
+SLOW = ConvConfig(4, 32, 128, 64, 8, 3)
+FAST = ConvConfig(8, 32, 128, 64, 8, 3)
+
+
+def fake_times(*seconds: float) -> Callable[[Callable[[int], object]], float]:
+    """A timer that runs the work once and says what it is told to."""
+    said = iter(seconds)
+
+    def measure(work: Callable[[int], object]) -> float:
+        work(1)
+        return next(said)
+
+    return measure
+
+
+def best(*candidates: ConvConfig, times: tuple[float, ...]) -> tuple[ConvConfig, float]:
+    return tuning.best_conv((16, 32, 15, 0), candidates, 1, CPU, fake_times(*times), length=100, segment=160)
+
+
+def test_the_fastest_candidate_wins() -> None:
+    assert best(SLOW, FAST, times=(2.0, 1.0)) == (FAST, 1.0)
+    assert best(FAST, SLOW, times=(1.0, 2.0)) == (FAST, 1.0)
+
+
+def test_a_wrong_candidate_is_never_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = conv_module.toeplitz_filter
+
+    def wrong_for_fast(weight: torch.Tensor, *given: object) -> object:
+        return right(weight * (1.1 if given[2] == FAST else 1), *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(conv_module, "toeplitz_filter", wrong_for_fast)
+    assert best(SLOW, FAST, times=(2.0,)) == (SLOW, 2.0)
+
+
+def test_a_candidate_that_cannot_be_made_is_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    impossible = ConvConfig(4, 33, 128, 64, 8, 3)
+    assert best(impossible, SLOW, times=(2.0,)) == (SLOW, 2.0)
+    assert "block_m=33" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="no tile computes"):
+        best(impossible, times=())
+
+
+def test_candidates_fit_the_kernel() -> None:
+    for _, c_out, _, _ in tuning.CONVS:
+        candidates = list(tuning.conv_candidates(c_out))
+        assert len(candidates) >= 4
+        assert all(config.positions * c_out % config.block_n == 0 for config in candidates)
+
+
+def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
+    base = table_for("generic")
+    said: list[str] = []
+
+    def candidates(c_out: int) -> list[ConvConfig]:
+        return [ConvConfig(4, 16, 4 * c_out, 32, 4, 2)]
+
+    def measure(work: Callable[[int], object]) -> float:
+        work(0)
+        return 1e-3
+
+    from dataclasses import replace
+
+    table = tuning.tune(replace(base, group_rows=1), CPU, measure, said.append, candidates, length=60, segment=96)
+    assert len(said) == len(table.convs) == 8
+    assert {config.block_m for config in table.convs.values()} == {16}
+    table.save(tmp_path / "t.json")
+    assert load_tuning(tmp_path / "t.json") == table
+    assert table.sha256 != base.sha256
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_without_a_gpu_it_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such GPU"):
+        tuning.main(tmp_path / "t.json")
