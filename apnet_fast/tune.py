@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-# C_in, C_out, left padding and channels of the residual of every conv of the survey's network.
+# C_in, C_out, left padding and channels of the residual of the convs of the survey's network. The first conv of the
+# first block is 8-8 too: its 4 channels come as two halves each.
 CONVS = (
-    (4, 8, 15, 0),
     (8, 8, 14, 4),
     (8, 16, 15, 0),
     (16, 16, 14, 8),

@@ -177,9 +177,11 @@ class Bench:
         scratch = pipeline.scratch[:count, 15 : 15 + self.pixels].cpu()
         errors = {"resample, floor, log, clip": difference(scratch, rows[:count])}
         stem = naive_stem(scratch[:1], pipeline.stem_weight.cpu(), pipeline.stem_map.cpu())
-        errors["stem conv"] = difference(filled(pipeline.inputs[0], pipeline.length).cpu(), stem)
+        halves = filled(pipeline.inputs[0], pipeline.length).cpu().double()
+        first = halves[..., :4] + halves[..., 4:]
+        errors["stem conv"] = difference(first, stem)
         for i, block in enumerate(fold_v3(self.checkpoint, self.pixels).blocks):
-            given = filled(pipeline.inputs[i], pipeline.length).cpu()
+            given = first if i == 0 else filled(pipeline.inputs[i], pipeline.length).cpu()
             middle = filled(pipeline.middles[i], pipeline.length + 1).cpu()
             twin = naive_conv(given, block[0].weight, block[0].bias, 15, pipeline.length + 1)
             errors[f"block {i} conv1"] = difference(middle, twin)
@@ -245,7 +247,7 @@ class Bench:
                 conv(x, taps, out, rows, p.segment, length + 1)
 
             def conv2(_: int, x: Any = middle, taps: Any = second, out: Any = y, kept: Any = x) -> None:
-                conv(x, taps, out, rows, p.segment, length, residual=kept)
+                conv(x, taps, out, rows, p.segment, length, residual=kept, split_residual=kept is p.inputs[0])
 
             for work, taps, kept in ((conv1, first, 0), (conv2, second, first.c_in)):
                 operations = 2 * rows * length * taps.c_in * taps.c_out * 30

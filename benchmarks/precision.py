@@ -39,7 +39,8 @@ def outputs(checkpoint: Checkpoint, log_flux: Tensor, halves: bool) -> Tensor:
 
     network = fold_v3(checkpoint, log_flux.shape[1])
     length = (log_flux.shape[1] + 1) // 2
-    x = store(naive_stem(log_flux, network.first.weight[:, 0].float(), network.first.bias.float()))
+    # Stored in two halves: 22 bits.
+    x = naive_stem(log_flux, network.first.weight[:, 0].float(), network.first.bias.float())
     for first, second in network.blocks:
         middle = store(naive_conv(x, filters(first.weight), first.bias.float(), 15, length + 1))
         x = store(naive_conv(middle, filters(second.weight), second.bias.float(), 14, length, x))

@@ -139,7 +139,7 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
             empty(4, 30),
             empty(4, _PIXELS + 1),
             stem.scratch(rows, _PIXELS, "meta"),
-            conv.activations(rows, _SEGMENT, 4, "meta"),
+            conv.activations(rows, _SEGMENT, stem.STORED_CHANNELS, "meta"),
             first_row=rows,
             rows=rows,
             draws=_DRAWS,
@@ -150,9 +150,11 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
         yield "stem joint" if joint else "stem"
     buffers = {width: conv.activations(rows, _SEGMENT, width, "meta") for width in _CHANNELS}
     for c_in, c_out in pairwise(_CHANNELS):
-        for source, pad, length, residual in ((c_in, 15, _LENGTH + 1, None), (c_out, 14, _LENGTH, buffers[c_in])):
+        stored = stem.STORED_CHANNELS if c_in == 4 else c_in
+        for source, pad, length, residual in ((stored, 15, _LENGTH + 1, None), (c_out, 14, _LENGTH, buffers[stored])):
             taps = conv.toeplitz_filter(empty(c_out, source, 30), empty(c_out), pad, tuning.conv(source, c_out))
-            conv.conv(buffers[source], taps, buffers[c_out], rows, _SEGMENT, length, residual)
+            split = residual is not None and c_in == 4
+            conv.conv(buffers[source], taps, buffers[c_out], rows, _SEGMENT, length, residual, split_residual=split)
             yield f"conv {source}-{c_out}" + (" + residual" if residual is not None else "")
     pool.pool(buffers[64], empty(rows, 64 * _POOLED).half(), rows, _SEGMENT, _LENGTH, _POOLED, tuning.pool)
     yield "pool"

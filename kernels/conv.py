@@ -134,6 +134,7 @@ def conv_kernel(
     C_IN: tl.constexpr,
     C_OUT: tl.constexpr,
     RESIDUAL_C: tl.constexpr,
+    RESIDUAL_LOW: tl.constexpr,  # the residual is a sum of two halves: RESIDUAL_C high ones, then as many low ones
     S: tl.constexpr,
     PAD: tl.constexpr,
     STEPS: tl.constexpr,
@@ -164,8 +165,12 @@ def conv_kernel(
         channel = n % C_OUT - (C_OUT - RESIDUAL_C) // 2
         has_residual = (channel >= 0) & (channel < RESIDUAL_C)
         position = LEAD + q_read[:, None] * S + offset[None, :]
-        residual_ptrs = residual_ptr + position * RESIDUAL_C + channel[None, :]
+        PITCH: tl.constexpr = 2 * RESIDUAL_C if RESIDUAL_LOW else RESIDUAL_C
+        residual_ptrs = residual_ptr + position * PITCH + channel[None, :]
         acc += tl.load(residual_ptrs, mask=has_residual[None, :], other=0.0).to(tl.float32)
+        if RESIDUAL_LOW:
+            low = tl.load(residual_ptrs + RESIDUAL_C, mask=has_residual[None, :], other=0.0)
+            acc += low.to(tl.float32)
 
     a_ptrs = x_ptr + (LEAD - PAD) * C_IN + q_read[:, None] * (S * C_IN) + k[None, :]
     b_ptrs = t_ptr + k[:, None] * N + n[None, :]
@@ -189,15 +194,19 @@ def conv(
     segment: int,
     length: int,
     residual: Tensor | None = None,
+    *,
+    split_residual: bool = False,
 ) -> None:
     """ELU(conv(x) + bias + residual) of `segments` segments of `segment` positions, into y.
 
     x, y, residual: fp16 buffers from `activations`, of C_in, C_out and C_residual channels. length: positions of a
-    segment that the output fills; the others are written as zero.
+    segment that the output fills; the others are written as zero. split_residual: the residual's channels are high
+    halves and low halves, to be added.
     """
     config = filter.config
     rows = segments * segment // config.positions
     n = config.positions * filter.c_out
+    residual_channels = 0 if residual is None else residual.shape[1] // (2 if split_residual else 1)
     grid = (triton.cdiv(rows, config.block_m) * (n // config.block_n),)
     conv_kernel[grid](
         x,
@@ -208,7 +217,8 @@ def conv(
         rows,
         C_IN=filter.c_in,
         C_OUT=filter.c_out,
-        RESIDUAL_C=0 if residual is None else residual.shape[1],
+        RESIDUAL_C=residual_channels,
+        RESIDUAL_LOW=split_residual,
         S=config.positions,
         PAD=filter.pad,
         STEPS=filter.matrix.shape[0] // config.block_k,

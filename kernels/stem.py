@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 CHANNELS = 4
+# Each first activation is stored as a sum of two halves: its rounding would cost more than all others together.
+STORED_CHANNELS = 2 * CHANNELS
 TAPS = 30
 # Zeros before and behind a processed spectrum: the conv's padding.
 _SCRATCH_LEAD = TAPS // 2
@@ -133,7 +135,7 @@ def stem_kernel(
     weight_ptr,  # fp32 [4, 30], flux channel of the first conv
     map_ptr,  # fp32 [4, PIXELS + 1], bias and position channel
     scratch_ptr,  # fp32 [rows, SCRATCH], zero around the spectrum
-    out_ptr,  # fp16, activations of 4 channels
+    out_ptr,  # fp16, activations of 8 channels: high halves of 4, low halves of 4
     first_row,  # number of the first row within the spectra
     draws,
     floor,
@@ -215,7 +217,10 @@ def stem_kernel(
         y = tl.where(y > 0, y, tl.exp(y) - 1.0)
         position = LEAD + segment * SEGMENT + i
         channel = tl.arange(0, 4)
-        tl.store(out_ptr + position[:, None] * 4 + channel[None, :], y.to(tl.float16), mask=inside[:, None])
+        out_ptrs = out_ptr + position[:, None] * 8 + channel[None, :]
+        high = y.to(tl.float16)
+        tl.store(out_ptrs, high, mask=inside[:, None])
+        tl.store(out_ptrs + 4, (y - high.to(tl.float32)).to(tl.float16), mask=inside[:, None])
 
 
 @triton.jit
@@ -338,7 +343,7 @@ def stem(
 
     flux, error: fp32 (spectra, pitch), cleaned. keys: uint64 (spectra,). limits: fp32 (spectra,) from `joint_limit`,
     used only if `how.joint`. weight: fp32 (4, 30). bias_map: fp32 (4, pixels + 1). rows_scratch: from `scratch`. out:
-    fp16 buffer of 4 channels, one segment a row.
+    fp16 buffer of `STORED_CHANNELS`, one segment a row.
     """
     length = (how.pixels + 1) // 2
     stem_kernel[(rows,)](

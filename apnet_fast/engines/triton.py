@@ -26,7 +26,16 @@ from apnet_fast.kernels import cleanup
 from apnet_fast.kernels.conv import ToeplitzFilter, activations, conv, toeplitz_filter
 from apnet_fast.kernels.halves import accurate_product, accurate_weight, diffused, product
 from apnet_fast.kernels.pool import pool
-from apnet_fast.kernels.stem import CHANNELS, TAPS, Preprocessing, joint_limit, joint_scratch, scratch, stem
+from apnet_fast.kernels.stem import (
+    CHANNELS,
+    STORED_CHANNELS,
+    TAPS,
+    Preprocessing,
+    joint_limit,
+    joint_scratch,
+    scratch,
+    stem,
+)
 from apnet_fast.kernels.tuning import Tuning, table_for
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import FoldedV3, fold_v3
@@ -189,10 +198,11 @@ class _Pipeline:
             )
         self.stem_weight = network.first.weight[:, 0].float().contiguous().to(self.device)
         self.stem_map = network.first.bias.float().contiguous().to(self.device)
-        self.blocks = [
-            tuple(self._filter(weights.weight, weights.bias, pad) for weights, pad in zip(block, (15, 14), strict=True))
-            for block in network.blocks
-        ]
+        self.blocks = []
+        for number, (first, second) in enumerate(network.blocks):
+            # The stem stores each channel as two halves, to be added: the first conv takes both with the same weights.
+            weight = torch.cat([first.weight, first.weight], dim=1) if number == 0 else first.weight
+            self.blocks.append((self._filter(weight, first.bias, 15), self._filter(second.weight, second.bias, 14)))
         self.pooled = network.pool
         # Pooled activations come position-major; the first linear layer's weights follow them.
         weight, bias = network.linear[0]
@@ -202,14 +212,15 @@ class _Pipeline:
         self.hidden = [
             (accurate_weight(w.to(self.device)), b.to(self.device, torch.float32)) for w, b in network.linear[1:-1]
         ]
-        self.last = tuple(value.to(self.device, torch.float32) for value in network.linear[-1])
+        weight, bias = network.linear[-1]
+        self.last = accurate_weight(weight.to(self.device)), bias.to(self.device, torch.float32)
 
     def _filter(self, weight: Tensor, bias: Tensor, pad: int) -> ToeplitzFilter:
         config = self.tuning.conv(weight.shape[1], weight.shape[0])
         return toeplitz_filter(weight.to(self.device), bias.to(self.device), pad, config)
 
     def _allocate(self) -> None:
-        widths = [CHANNELS, *(second.c_out for _, second in self.blocks)]
+        widths = [STORED_CHANNELS, *(second.c_out for _, second in self.blocks)]
         device, group, segment = self.device, self.group_rows, self.segment
         # A buffer of its own for every layer: its zeros around the segments are written once, here.
         self.inputs = [activations(group, segment, width, device) for width in widths]
@@ -262,7 +273,8 @@ class _Pipeline:
         x = functional.relu_(product(self.features, weight).add_(bias))
         for weight, bias in self.hidden:
             x = functional.relu_(accurate_product(x, weight).add_(bias))
-        slot.outputs.copy_(functional.linear(x, *self.last))
+        weight, bias = self.last
+        slot.outputs.copy_(accurate_product(x, weight).add_(bias))
 
     def convolve(self, slot: _Slot, first: int, rows: int) -> None:
         """Features of rows first .. first + rows - 1 of a slot."""
@@ -285,7 +297,7 @@ class _Pipeline:
         for i, (conv1, conv2) in enumerate(self.blocks):
             x, middle, y = self.inputs[i], self.middles[i], self.inputs[i + 1]
             conv(x, conv1, middle, rows, self.segment, self.length + 1)
-            conv(middle, conv2, y, rows, self.segment, self.length, residual=x)
+            conv(middle, conv2, y, rows, self.segment, self.length, residual=x, split_residual=i == 0)
         features = self.features[first : first + rows]
         pool(self.inputs[-1], features, rows, self.segment, self.length, self.pooled, self.tuning.pool)
 

@@ -21,5 +21,5 @@ def test_labels_are_constant(small_checkpoint: Checkpoint) -> None:
 
 def test_engines_by_name(small_checkpoint: Checkpoint) -> None:
     assert create_engine("auto", small_checkpoint, RECIPES["dr19"]).name == "cpu"
-    with pytest.raises(UsageError, match=r"auto \| cpu \| reference \| null"):
+    with pytest.raises(UsageError, match=r"auto \| triton \| cpu \| reference \| null"):
         create_engine("gpu", small_checkpoint, RECIPES["dr19"])

@@ -26,7 +26,7 @@ from apnet_fast.recipes import RECIPES
 from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
 
 PIXELS = 1027
-CONVS = ((4, 8), (8, 8), (8, 16), (16, 16))
+CONVS = ((8, 8), (8, 16), (16, 16))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -180,7 +180,7 @@ def test_tables_are_whole_and_differ_in_their_hash() -> None:
     assert table_for("sm90").name == "sm90"
     assert table_for("sm75").name == table_for("gfx942").name == "generic"
     for table in tables.values():
-        for shape in ("4-8", "8-8", "8-16", "16-16", "16-32", "32-32", "32-64", "64-64"):
+        for shape in ("8-8", "8-16", "16-16", "16-32", "32-32", "32-64", "64-64"):
             config = table.convs[shape]
             c_out = int(shape.split("-")[1])
             assert config.positions * c_out % config.block_n == 0, (table.name, shape)

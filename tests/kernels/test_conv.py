@@ -29,6 +29,7 @@ TOLERANCE = 6e-4
 CONFIGS = {
     "first of the net": (4, 8, 15, None, ConvConfig(16, 32, 128, 64, 8, 3)),
     "8-8 + residual": (8, 8, 14, 4, ConvConfig(16, 16, 64, 32, 8, 3)),
+    "8-8 + residual in two halves": (8, 8, 14, 4, ConvConfig(16, 16, 64, 32, 8, 3)),
     "8-16": (8, 16, 15, None, ConvConfig(8, 64, 128, 64, 8, 3)),
     "16-16 + residual": (16, 16, 14, 8, ConvConfig(8, 32, 128, 64, 8, 3, through_l1=False)),
     "32-64": (32, 64, 15, None, ConvConfig(4, 16, 128, 64, 8, 3)),
@@ -52,6 +53,12 @@ class Case:
         self.x = self.buffer(self.inputs)
         self.given_residual = torch.randn(SEGMENTS, length, channels).half() if channels else None
         self.residual = self.buffer(self.given_residual) if self.given_residual is not None else None
+        self.split = "two halves" in name
+        if self.split:
+            exact = torch.randn(SEGMENTS, length, channels, dtype=torch.float64)
+            high = exact.half()
+            self.residual = self.buffer(torch.cat([high, (exact - high.double()).half()], dim=2))
+            self.given_residual = exact
         self.y = activations(SEGMENTS, SEGMENT, c_out, "cpu")
         segments_of(self.y, SEGMENTS, SEGMENT).fill_(float("nan"))
 
@@ -63,7 +70,7 @@ class Case:
 
     def run(self, taps: ToeplitzFilter | None = None) -> Tensor:
         taps = taps or toeplitz_filter(self.weight, self.bias, self.pad, self.config)
-        conv(self.x, taps, self.y, SEGMENTS, SEGMENT, self.length, self.residual)
+        conv(self.x, taps, self.y, SEGMENTS, SEGMENT, self.length, self.residual, split_residual=self.split)
         return segments_of(self.y, SEGMENTS, SEGMENT)[:, : self.length]
 
     def error(self, got: Tensor) -> float:
