@@ -232,7 +232,9 @@ class _Pipeline:
         self.values = joint_scratch(self.spectra, self.draws, self.pixels, device) if joint else None
         self.slots = [self._slot() for _ in range(2 if self.on_gpu else 1)]
         if self.on_gpu:
-            self.copies = torch.cuda.Stream(self.device)
+            # In and out apart: the next tile comes in while this one computes.
+            self.copies_in = torch.cuda.Stream(self.device)
+            self.copies_out = torch.cuda.Stream(self.device)
             self.compute = torch.cuda.Stream(self.device)
             for slot in self.slots:
                 self._capture(slot)
@@ -352,15 +354,15 @@ class _Pipeline:
         assert slot.graph is not None
         assert slot.done is not None
         with torch.cuda.device(self.device):
-            with torch.cuda.stream(self.copies):
+            with torch.cuda.stream(self.copies_in):
                 self._copy_in(slot)
-            self.compute.wait_stream(self.copies)
+            self.compute.wait_stream(self.copies_in)
             with torch.cuda.stream(self.compute):
                 slot.graph.replay()
-            self.copies.wait_stream(self.compute)
-            with torch.cuda.stream(self.copies):
+            self.copies_out.wait_stream(self.compute)
+            with torch.cuda.stream(self.copies_out):
                 slot.host_outputs.copy_(slot.outputs, non_blocking=True)
-                slot.done.record(self.copies)
+                slot.done.record(self.copies_out)
 
     def _copy_in(self, slot: _Slot) -> None:
         slot.flux.copy_(slot.host_flux, non_blocking=True)
