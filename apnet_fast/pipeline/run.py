@@ -141,7 +141,8 @@ class _Run:
                 precision=arguments.precision,
             )
         say(
-            f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do; engine {arguments.engine} on {arguments.device},"
+            f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
+            f" engine {arguments.engine} on {arguments.device},"
             f" {engine.precision}, recipe {arguments.recipe}"
         )
         net = ApogeeNet(engine)
