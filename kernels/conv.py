@@ -126,7 +126,7 @@ def elu(x):
 @triton.jit
 def conv_kernel(
     x_ptr,  # fp16, input activations
-    t_ptr,  # fp16 [K_PADDED, S * C_OUT]
+    t_ptr,  # fp16 [STEPS * BLOCK_K, S * C_OUT], in the order of the steps
     bias_ptr,  # fp32 [S * C_OUT]
     residual_ptr,  # fp16, activations of RESIDUAL_C channels; unused if RESIDUAL_C is 0
     y_ptr,  # fp16, output activations
