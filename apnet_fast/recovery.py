@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,7 @@ def recovery(
     unit = np.stack([true[:, 0], np.ones(len(true)), np.ones(len(true))], axis=1)
     differences, errors = (recovered - true) / unit, raw_errors / unit
     rows = [_of("all", differences, errors)]
-    for low, high in zip(SNR_EDGES, SNR_EDGES[1:], strict=False):
+    for low, high in pairwise(SNR_EDGES):
         inside = (snr >= low) & (snr < high)
         if inside.any():
             name = f"S/N {low:.0f} to {high:.0f}" if high < np.inf else f"S/N above {low:.0f}"

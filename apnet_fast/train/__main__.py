@@ -68,6 +68,12 @@ def train_command(
     ] = None,
     readers: Annotated[int, typer.Option(help="Processes that read files.", rich_help_panel=_COMPUTING)] = 0,
     workers: Annotated[int, typer.Option(help="Threads that make batches.", rich_help_panel=_COMPUTING)] = 1,
+    report_spectra: Annotated[
+        int, typer.Option(help="Most of the spectra held back that the report is of.", rich_help_panel=_COMPUTING)
+    ] = 512,
+    report_draws: Annotated[
+        int, typer.Option(help="Noise realisations of each of them.", rich_help_panel=_COMPUTING)
+    ] = 5,
     restart: Annotated[bool, typer.Option("--restart", help="Discard what was trained before.")] = False,
 ) -> None:
     """Train a network on labelled apStar spectra, and report how well it recovers stars it was not shown.
@@ -109,6 +115,8 @@ def train_command(
         device=where,
         readers=readers,
         workers=workers,
+        report_draws=report_draws,
+        report_spectra=report_spectra,
         origin=origin,
     )
     if restart:

@@ -50,27 +50,27 @@ class Augmentation:
 
 
 def training_input(
-    spectrum: NDArray[np.float32], key: np.uint64, epoch: int, augmentation: Augmentation, recipe: Recipe
+    spectrum: NDArray[np.float32], key: int, epoch: int, augmentation: Augmentation, recipe: Recipe
 ) -> Tensor:
     """Network input float32 (pixels,) of one spectrum (2, pixels) in one epoch; key: from `philox.noise_keys`."""
-    rng = np.random.Generator(np.random.Philox(key=int(key), counter=epoch))
+    rng = np.random.Generator(np.random.Philox(key=key, counter=epoch))
     flux, error = spectrum.astype(np.float32)
     augmentation.drop(flux, error, rng)
     return _processed(flux, error, augmentation.noise_factor(rng), key, epoch, recipe)
 
 
-def inference_input(spectrum: NDArray[np.float32], key: np.uint64, draw: int, recipe: Recipe) -> Tensor:
+def inference_input(spectrum: NDArray[np.float32], key: int, draw: int, recipe: Recipe) -> Tensor:
     """Network input float32 (pixels,) of one noise draw of one spectrum (2, pixels), as engines make it."""
     return _processed(spectrum[0], spectrum[1], 1.0, key, draw, recipe)
 
 
 def _processed(
-    flux: NDArray[np.float32], error: NDArray[np.float32], factor: float, key: np.uint64, draw: int, recipe: Recipe
+    flux: NDArray[np.float32], error: NDArray[np.float32], factor: float, key: int, draw: int, recipe: Recipe
 ) -> Tensor:
     cleaned, errors = recipe.clean_up(flux[None], error[None])
     values = cleaned[0]
     if factor > 0:
         noise = np.empty_like(values)
-        normals_of_draw(key, draw, noise)
+        normals_of_draw(np.uint64(key), draw, noise)
         values = values + np.float32(factor) * errors[0] * noise
     return process(torch.from_numpy(values)[None], recipe)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -65,7 +65,7 @@ class Batches:
         self._batch_size = min(batch_size, len(split.training))
         self._seed, self._workers = seed, workers
         # Not the keys of inference with the same seed: a network must not have met the noise it is judged on.
-        self._keys = noise_keys(seed, (f"train\x1f{identity}" for identity in cache.ids))
+        self._keys = noise_keys(seed, (f"train\x1f{identity}" for identity in cache.ids)).tolist()
 
     @property
     def steps(self) -> int:
@@ -91,7 +91,9 @@ class Batches:
             batches, lambda row: inference_input(self._cache.spectra[row], self._keys[row], 0, self._recipe)
         )
 
-    def _ahead(self, batches: list[NDArray[np.int64]], make) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[no-untyped-def]
+    def _ahead(
+        self, batches: list[NDArray[np.int64]], make: Callable[[int], Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         def collect(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
             inputs = torch.stack([make(row) for row in rows])[:, None, :]
             return inputs, self._targets[torch.from_numpy(rows)]

@@ -66,7 +66,7 @@ class TrainSettings:
             ("--learning-rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a positive number"),
             ("--weight-decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more"),
             ("--warmup", self.warmup, 0 <= self.warmup < 1, "0 to below 1"),
-            ("--clip", self.clip, 0 < self.clip, "a positive number"),
+            ("--clip", self.clip, self.clip > 0, "a positive number"),
             ("--ema", self.ema, 0 <= self.ema < 1, "0 to below 1"),
             ("--patience", self.patience, self.patience >= 1, "1 or more"),
             ("--validation", self.validation, 0 < self.validation < 1, "between 0 and 1"),
