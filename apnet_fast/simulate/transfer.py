@@ -196,7 +196,7 @@ def _exponential(x):  # type: ignore[no-untyped-def]
 def _go_deeper(  # type: ignore[no-untyped-def]
     thickness, ratio, ratio_slope, rise, rise_slope, part, opacity, extinction, depth, steep, slant, flux
 ):
-    """One step between nodes, for a block of wavelengths: all float32, arrays (n,), changed in place from `extinction` on.
+    """One step between nodes, for a block of wavelengths: all float32; arrays from `extinction` on change in place.
 
     steep, slant: what the two rays still let through at the upper node.
     """
