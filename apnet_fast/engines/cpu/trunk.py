@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -14,20 +15,27 @@ from apnet_fast.engines.cpu.fftconv import BEFORE, FREQUENCIES
 from apnet_fast.engines.cpu.network import CpuNetwork, FilterBank
 from apnet_fast.engines.cpu.vectors import lanes_of
 
+# float32 values of a cache line, and of the least memory that numpy asks the system to map in huge pages.
+_LINE, _HUGE = 16, 1 << 20
+
 
 class Trunk:
     """Buffers of one thread and the layers over them; every row meets the same shapes, so the same bits."""
 
     def __init__(self, network: CpuNetwork) -> None:
         self._network = network
-        widths = [network.stem_channels, *(bank.outputs for bank in chain.from_iterable(network.convs))]
-        # A buffer of its own for every layer: the zeros around its positions are written once, here.
-        self._activations = [np.zeros(network.positions * width, dtype=np.float32) for width in widths]
-        self._scratch = np.empty(fftconv.SCRATCH, dtype=np.float32)
         banks = list(chain.from_iterable(network.convs))
-        rows = 2 * network.blocks
-        self._inputs = _Spectra(rows, max(bank.inputs for bank in banks))
-        self._outputs = _Spectra(rows, max(bank.outputs for bank in banks))
+        spectra = FREQUENCIES * 2 * network.blocks * 2
+        sizes = {
+            "scratch": fftconv.SCRATCH,
+            "inputs": spectra * max(bank.inputs for bank in banks),
+            "outputs": spectra * max(bank.outputs for bank in banks),
+        }
+        # A buffer of its own for every layer: the zeros around its positions are written once, here.
+        widths = [network.stem_channels, *(bank.outputs for bank in banks)]
+        memory = _in_one_piece([*sizes.values(), *(network.positions * width for width in widths)])
+        self._scratch, inputs, outputs, *self._activations = memory
+        self._inputs, self._outputs = _Spectra(inputs, network.blocks), _Spectra(outputs, network.blocks)
 
     def features(self, flux: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Pooled activations (pooled, channels), flattened, of one row to `out`.
@@ -85,17 +93,29 @@ class Trunk:
         )
 
 
-class _Spectra:
-    """Memory for block spectra (65, rows, 2 channels) of up to so many channels, as a tensor and as an array."""
+def _in_one_piece(sizes: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Arrays of zeros of these sizes, each beginning with a cache line, in one piece of memory.
 
-    def __init__(self, rows: int, channels: int) -> None:
-        self._rows = rows
-        # Zeros: rows that frequencies 0 and 64 do not use are multiplied like all others.
-        self._memory = torch.zeros(FREQUENCIES * rows * 2 * channels)
+    Transforms step through it in strides of many kB. In one large piece the system maps huge pages, and not every
+    step needs an address translation of its own.
+    """
+    padded = [-(-size // _LINE) * _LINE for size in sizes]
+    memory = np.zeros(max(sum(padded), _HUGE) + _LINE, dtype=np.float32)
+    start = -memory.ctypes.data // memory.itemsize % _LINE
+    starts = start + np.cumsum([0, *padded[:-1]])
+    return [memory[first : first + size] for first, size in zip(starts, sizes, strict=True)]
+
+
+class _Spectra:
+    """Memory for block spectra (65, rows, 2 channels) of any number of channels, as a tensor and as an array."""
+
+    def __init__(self, memory: NDArray[np.float32], blocks: int) -> None:
+        # Zeros at first: rows that frequencies 0 and 64 do not use are multiplied like all others.
+        self._memory, self._rows = memory, 2 * blocks
         self._views: dict[int, tuple[Tensor, NDArray[np.float32]]] = {}
 
     def of(self, channels: int) -> tuple[Tensor, NDArray[np.float32]]:
         if channels not in self._views:
             used = self._memory[: FREQUENCIES * self._rows * 2 * channels]
-            self._views[channels] = used.view(FREQUENCIES, self._rows, 2 * channels), used.numpy()
+            self._views[channels] = torch.from_numpy(used).view(FREQUENCIES, self._rows, 2 * channels), used
         return self._views[channels]
