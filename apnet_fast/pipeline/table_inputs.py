@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from dataclasses import dataclass
 
+import fitsio
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from apnet_fast.errors import UsageError
-from apnet_fast.spectra.identity import RELEASES
+from apnet_fast.spectra.failures import ReadFailure
+from apnet_fast.spectra.identity import RELEASES, parse_file_name
+from apnet_fast.spectra.mwm import has_mwm_tables
+from apnet_fast.spectra.opening import opened
 from apnet_fast.spectra.paths import TEMPLATES, star_paths
 from apnet_fast.tables import missing_columns, read_table, table_columns
 
@@ -68,7 +71,8 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
     Many rows may name one file, as every visit names its star's; no file is looked at, for there are millions. Raises
     UsageError for a file that is no such table, without a root, and where the root holds none of it.
     """
-    kind = _kind_of(table_columns(path), path)
+    present = table_columns(path)
+    kind = _kind_of(present, path)
     if root is None:
         raise UsageError(
             "a table names its spectra by their place in the tree of the survey, and the tree is not known",
@@ -77,8 +81,7 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
         )
     if not os.path.isdir(root):
         raise UsageError("the root is no folder", got=root, expected="the folder that holds dr17/, dr19/ or sdsswork/")
-    present = set(table_columns(path))
-    table = read_table(path, kind.needs | (kind.extras & present))
+    table = read_table(path, kind.needs | (kind.extras & set(present)))
     columns = _of_astra(table) if "release" in kind.marks else _of_files(table)
     unknown = sorted(set(pc.unique(columns["release"]).to_pylist()) - set(TEMPLATES) - {""})
     if unknown:
@@ -102,9 +105,24 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
     return TableFiles(tuple(files.to_pylist()), table.num_rows - found.rows)
 
 
-def is_known_kind(columns: Collection[str]) -> bool:
-    """Whether columns (names in lower case) are those of a table that names spectra."""
-    return any(kind.marks <= set(columns) for kind in KINDS)
+def is_table(path: str) -> bool:
+    """Whether a file is a table and not a spectrum, by what is in it; False for what cannot be read.
+
+    Parquet, and FITS files whose HDU 1 is a binary table (an apStar file has an image there) and that hold no spectra
+    as mwmStar files do. Of files packed with gzip the name decides: no spectra are kept so, and they are slow to open.
+    """
+    if path.endswith(".fits.gz"):
+        return not parse_file_name(path.removesuffix(".gz")).standard
+    try:
+        with opened(path) as file:
+            if file.read(4) == b"PAR1":
+                return True
+            with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
+                if len(fits) < 2 or not isinstance(fits[1], fitsio.hdu.TableHDU):
+                    return False
+    except (ReadFailure, OSError, ValueError, RuntimeError):
+        return False
+    return not has_mwm_tables(path)
 
 
 def _kind_of(columns: tuple[str, ...], path: str) -> Kind:
