@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,12 @@ class Inputs:
     other_products: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     nameless_rows: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Number and hash of the sources, for telling one list from another."""
+        listing = "\n".join(self.files).encode("utf-8", "surrogateescape")
+        return f"{len(self.files)} files, sha256 {hashlib.sha256(listing).hexdigest()}"
 
 
 def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:

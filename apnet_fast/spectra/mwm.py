@@ -7,6 +7,7 @@ copied from: Astra 0.6.0, products/apogee.py.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ _HDUS = (3, 4)
 _SPECTRUM = ("flux", "ivar")
 _WORDS = ("release", "apred", "obj", "telescope", "field", "prefix", "plate", "reduction")
 _NUMBERS = ("healpix", "mjd", "fiber", "n_visits", "sdss_id", "spectrum_pk")
-_MEASURES = ("snr", "ra", "dec")
+_MEASURES = ("snr",)
 
 
 def is_mwm_name(name: str) -> bool:
@@ -102,7 +103,7 @@ def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
                     raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)
                 if fits[hdu].get_nrows():
                     tables.append((hdu, _checked_rows(fits[hdu], hdu)))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise library_failure(error, hdu) from error
     return tables
 
@@ -138,10 +139,9 @@ def _batch(path: str, header: PrimaryHeader, kind: Product, hdu: int, table: NDA
 def _record(
     path: str, header: PrimaryHeader, kind: Product, hdu: int, row: int, values: np.void, n_rows: int
 ) -> SpectrumRecord:
-    present = values.dtype.names or ()
-    words = {name: str(values[name]).strip() if name in present else "" for name in _WORDS}
-    numbers = {name: int(values[name]) if name in present else -1 for name in _NUMBERS}
-    measures = {name: float(values[name]) if name in present else float("nan") for name in _MEASURES}
+    words = {name: _word(values, name) for name in _WORDS}
+    measures = {name: _number(values, name) for name in (*_MEASURES, *_NUMBERS)}
+    numbers = {name: int(measures[name]) if math.isfinite(measures[name]) else -1 for name in _NUMBERS}
     of_sdss5 = words["release"] == "sdss5"
     star = StarIdentity(
         release=words["release"],
@@ -161,13 +161,28 @@ def _record(
         star=star,
         visit=_visit(words, numbers, star) if kind == "visit" else VisitName(),
         snr=measures["snr"],
-        ra=measures["ra"] if "ra" in present else header.number("RA"),
-        dec=measures["dec"] if "dec" in present else header.number("DEC"),
+        ra=header.number("RA"),
+        dec=header.number("DEC"),
         n_visits=n_rows if kind == "visit" else numbers["n_visits"],
         hdu=hdu,
         sdss_id=numbers["sdss_id"],
         spectrum_pk=numbers["spectrum_pk"],
     )
+
+
+def _word(values: np.void, name: str) -> str:
+    """Text of a column, "" where there is none."""
+    return str(values[name]).strip() if name in (values.dtype.names or ()) else ""
+
+
+def _number(values: np.void, name: str) -> float:
+    """Number of a column, NaN where there is none; of a damaged header a column may be anything.
+
+    float64 holds every integer to 2**53, far beyond what identifiers reach.
+    """
+    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iuf":
+        return math.nan
+    return float(values[name])
 
 
 def _visit(words: dict[str, str], numbers: dict[str, int], star: StarIdentity) -> VisitName:
@@ -203,7 +218,7 @@ def _failed(path: str, kind: Product, sdss_id: int, failure: ReadFailure, produc
     obj = printable(path.rpartition("/")[2].removesuffix(".fits"))
     star = StarIdentity(release="", apred="", telescope="", field="", healpix=-1, prefix="", obj=obj, starver="")
     record = SpectrumRecord(
-        kind, path, -1, star, VisitName(), float("nan"), float("nan"), float("nan"), -1,
+        kind, path, -1, star, VisitName(), math.nan, math.nan, math.nan, -1,
         failure.reason, failure.text, failure.hdu, sdss_id,
     )  # fmt: skip
     nothing = np.full((1, PIXELS), np.nan, np.float32)
