@@ -12,7 +12,7 @@ from pathlib import Path
 from apnet_fast.errors import UsageError
 from apnet_fast.pipeline.table_inputs import files_of_table, is_table
 from apnet_fast.spectra.identity import parse_file_name
-from apnet_fast.spectra.pack import is_pack, load_manifest
+from apnet_fast.spectra.pack import is_pack, is_unfinished_pack, load_manifest
 
 # FITS files that SDSS keeps beside apStar files and that hold no star's spectra: apVisit, apField, apStarC,
 # allStar, aspcapStar and their like.
@@ -56,6 +56,10 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
     for word in words:
         if word.startswith("@"):
             named.extend(_read_list(word[1:]))
+        elif os.path.isdir(word) and is_unfinished_pack(word):
+            raise UsageError(
+                "the pack is not finished", got=word, remedy="give the command that began it once more, to its end"
+            )
         elif os.path.isdir(word) and is_pack(word):
             named.extend(os.path.join(word, name) for name in load_manifest(Path(word)).files)
         elif is_table(word):

@@ -19,9 +19,16 @@ from apnet_fast.pipeline.readers import Readers
 from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.spectra import SpectrumBatch, concatenate
 from apnet_fast.spectra.apstar import BOTH
-from apnet_fast.spectra.pack import MANIFEST, PACK_SUFFIX, Manifest, PackedFile, is_pack, load_manifest, write_pack_file
-
-LOG = "packing.jsonl"
+from apnet_fast.spectra.pack import (
+    LOG,
+    MANIFEST,
+    PACK_SUFFIX,
+    Manifest,
+    PackedFile,
+    is_pack,
+    load_manifest,
+    write_pack_file,
+)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName, printable
 
 MANIFEST = "pack.json"
+# What has been packed so far, of a pack that has no manifest yet.
+LOG = "packing.jsonl"
 PACK_SUFFIX = ".arrow"
 FORMAT, VERSION = "apnet_fast pack", 1
 
@@ -92,6 +94,11 @@ def load_manifest(folder: Path) -> Manifest:
 def is_pack(folder: str) -> bool:
     """Whether a folder is a pack: it has a manifest."""
     return os.path.isfile(os.path.join(folder, MANIFEST))
+
+
+def is_unfinished_pack(folder: str) -> bool:
+    """Whether packing into a folder was begun and has not come to its end."""
+    return not is_pack(folder) and os.path.isfile(os.path.join(folder, LOG))
 
 
 def write_pack_file(path: Path, batch: SpectrumBatch) -> PackedFile:
