@@ -131,7 +131,8 @@ def _kind_of(columns: tuple[str, ...], path: str) -> Kind:
             if missing := sorted(kind.needs - set(columns)):
                 raise missing_columns(f"the table, {kind.name}, does not say where spectra are", missing, columns, path)
             return kind
-    raise missing_columns("the table does not say where spectra are", sorted(KINDS[0].needs), columns, path)
+    missing = sorted(KINDS[0].needs - set(columns))
+    raise missing_columns("the table does not say where spectra are", missing, columns, path)
 
 
 def _texts(table: pa.Table) -> dict[str, pa.Array]:

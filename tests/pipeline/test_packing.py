@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from apnet_fast.errors import Stopped, UsageError
@@ -54,6 +55,19 @@ def test_labels_of_a_pack_are_those_of_its_files(
     # Negative twin: other noise shows.
     run(arguments([packed], small_weights, tmp_path / "other", draws=2, batch_size=64, seed=1))
     assert catalogue_bytes(tmp_path / "other") != catalogue_bytes(tmp_path / "files")
+
+
+def test_real_files_come_back_as_they_were_read(data: Path, tmp_path: Path) -> None:
+    packed = pack_of([data], tmp_path / "pack", spectra_per_file=10)
+    batches = [
+        concatenate([read_spectra(path) for path in resolve_inputs([str(inputs)]).files]) for inputs in (data, packed)
+    ]
+    assert len(batches[0]) == 35
+    assert repr(batches[1].records) == repr(batches[0].records)
+    for name in ("flux", "error"):
+        files, from_pack = (getattr(batch, name).view("u4") for batch in batches)
+        np.testing.assert_array_equal(from_pack, files)
+    assert batches[0].usable.all()
 
 
 def test_a_damaged_file_of_a_pack_costs_its_rows_alone(tree: Path, small_weights: Path, tmp_path: Path) -> None:
