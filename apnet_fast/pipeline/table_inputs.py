@@ -43,7 +43,7 @@ KINDS = (
         frozenset({"starver", "field"}),
     ),
     Kind(
-        "allStar or allVisit of DR12 to DR17",
+        "allStar or allVisit of DR10 to DR17",
         frozenset({"file", "apogee_id"}),
         frozenset({"file", "apogee_id", "telescope", "field"}),
         frozenset({"location_id"}),

@@ -14,7 +14,7 @@ from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.packing import LOG, PackArguments, pack
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.stopping import StopRequest
-from apnet_fast.spectra import read_apstar
+from apnet_fast.spectra import concatenate, read_apstar, read_spectra
 from apnet_fast.spectra.pack import MANIFEST, load_manifest
 from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine
 from tests.spectra.mwm_files import name_of, rows_like, write_mwm

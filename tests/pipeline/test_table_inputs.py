@@ -83,6 +83,23 @@ def test_astra_tables_hold_both_surveys(kind: str, suffix: str, sas: Path, tmp_p
     assert plain(moved.files) >= whole_files(sas, "dr17")
 
 
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("apStar-s3-2M1.fits", "dr10/apogee/spectro/redux/r3/s3/4424/apStar-s3-2M1.fits"),
+        ("apStar-r8-2M1.fits", "dr14/apogee/spectro/redux/r8/stars/apo25m/4424/apStar-r8-2M1.fits"),
+        ("apVisit-r8-5215-55823-164.fits", "dr14/apogee/spectro/redux/r8/stars/apo25m/4424/apStar-r8-2M1.fits"),
+        ("apStar-r12-2M1.fits", "dr16/apogee/spectro/redux/r12/stars/apo25m/M67/apStar-r12-2M1.fits"),
+    ],
+)
+def test_older_releases_sort_by_location(file: str, path: str, tmp_path: Path) -> None:
+    columns = {"FILE": [file], "APOGEE_ID": ["2M1"], "TELESCOPE": ["apo25m"], "FIELD": ["M67"], "LOCATION_ID": [4424]}
+    release, reduction = path.split("/")[0], path.split("/")[4]
+    (tmp_path / release / "apogee/spectro/redux" / reduction).mkdir(parents=True)
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(tmp_path))
+    assert found.files == (str(tmp_path / path),)
+
+
 def test_rows_without_a_file_are_counted(sas: Path, tmp_path: Path) -> None:
     columns = of_reduction(rows_of(sas, "dr17"), "star")
     columns["FILE"][0] = ""
