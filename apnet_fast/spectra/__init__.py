@@ -5,7 +5,7 @@ from __future__ import annotations
 from apnet_fast.spectra.apstar import read_apstar
 from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord, concatenate
 from apnet_fast.spectra.failures import Reason
-from apnet_fast.spectra.reading import read_spectra
+from apnet_fast.spectra.reading import read_spectra, unread_spectra
 
 __all__ = [
     "PIXELS",
@@ -16,4 +16,5 @@ __all__ = [
     "concatenate",
     "read_apstar",
     "read_spectra",
+    "unread_spectra",
 ]

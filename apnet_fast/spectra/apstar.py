@@ -59,6 +59,11 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
     return SpectrumBatch(flux, error, records)
 
 
+def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: a row of each product, known by its name."""
+    return _failed(path, PrimaryHeader({}), products, ReadFailure(reason, text, hdu=0))
+
+
 def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
     """Number of rows, and flux and error float32 (rows, 8575) of all of them or, if no visit is wanted, of row 0."""
     hdu = 0

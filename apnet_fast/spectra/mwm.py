@@ -68,21 +68,23 @@ def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> Spec
     no field; visits of the 1-m telescope whose SFILEn has decimals in its MJD; SDSS-V visits whose HEALPix Astra and
     the reduction disagree on; visits that a star's apStar, but not its mwmVisit, keeps under another field.
     """
-    kind: Product = "star"
     try:
         with opened(path) as file:
             header = read_primary_header(file)
             tables = _tables(file)
     except ReadFailure as failure:
-        match = _NAME.fullmatch(path.rpartition("/")[2])
-        kind = "visit" if match and match["what"] == "Visit" else "star"
-        return _failed(path, kind, int(match["sdss_id"]) if match else -1, failure, products)
-    kind = "visit" if any({"mjd", "fiber"} <= set(table.dtype.names or ()) for _, table in tables) else "star"
+        return _failed(path, failure, products)
+    kind: Product = "visit" if any({"mjd", "fiber"} <= set(table.dtype.names or ()) for _, table in tables) else "star"
     batches = [_batch(path, header, kind, hdu, table) for hdu, table in tables]
     if not batches or kind not in products:
         return _no_spectra()
     batch = concatenate(batches)
     return replace(batch, records=_with_names_once(batch.records))
+
+
+def unread_mwm(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: one row, of the kind that its name tells."""
+    return _failed(path, ReadFailure(reason, text, hdu=0), products)
 
 
 def _no_spectra() -> SpectrumBatch:
@@ -212,7 +214,11 @@ def _with_names_once(records: Sequence[SpectrumRecord]) -> list[SpectrumRecord]:
     return unique
 
 
-def _failed(path: str, kind: Product, sdss_id: int, failure: ReadFailure, products: Sequence[Product]) -> SpectrumBatch:
+def _failed(path: str, failure: ReadFailure, products: Sequence[Product]) -> SpectrumBatch:
+    """A row of the kind that the file's name tells."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    kind: Product = "visit" if match and match["what"] == "Visit" else "star"
+    sdss_id = int(match["sdss_id"]) if match else -1
     if kind not in products:
         return _no_spectra()
     obj = printable(path.rpartition("/")[2].removesuffix(".fits"))

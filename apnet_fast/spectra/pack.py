@@ -52,6 +52,9 @@ class PackedFile:
         return self.star + self.visit
 
 
+_UNKNOWN = PackedFile("", 0, 1, 1)
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The manifest of a pack. inputs: number and hash of the sources packed; without_data: spectra with a reason."""
@@ -124,7 +127,16 @@ def read_pack(path: str, products: Sequence[Product] = ("star", "visit")) -> Spe
         packed = _manifest_entry(folder, name)
         return _read_checked(path, packed, products)
     except ReadFailure as failure:
-        return _failed(path, packed or PackedFile("", 0, 1, 1), failure, products)
+        return _failed(path, packed or _UNKNOWN, failure, products)
+
+
+def unread_pack(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: as many rows as the manifest knows of."""
+    try:
+        packed = _manifest_entry(*os.path.split(path))
+    except ReadFailure:
+        packed = _UNKNOWN
+    return _failed(path, packed, ReadFailure(reason, text, hdu=0), products)
 
 
 def _manifest_entry(folder: str, name: str) -> PackedFile:

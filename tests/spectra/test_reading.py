@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apnet_fast.simulate import simulate_tree
-from apnet_fast.spectra import read_apstar, read_spectra
+from apnet_fast.spectra import Product, Reason, read_apstar, read_spectra, unread_spectra
 from apnet_fast.spectra.mwm import read_mwm
 from apnet_fast.spectra.pack import Manifest, write_pack_file
 from tests.spectra.mwm_files import name_of, rows_like, write_mwm
@@ -46,3 +46,23 @@ def test_what_is_not_there_has_its_rows(name: str, tmp_path: Path) -> None:
     batch = read_spectra(str(tmp_path / name))
     assert len(batch) > 0
     assert not batch.usable.any()
+
+
+def test_sources_that_must_not_be_opened_have_their_rows(apstar: Path, tmp_path: Path) -> None:
+    spectra = read_apstar(str(apstar))
+    Manifest("", 0, {"0.arrow": write_pack_file(tmp_path / "0.arrow", spectra)}).write(tmp_path)
+    expected: dict[Path, list[Product]] = {
+        apstar: ["star", "visit"],
+        tmp_path / name_of("star"): ["star"],
+        tmp_path / name_of("visit"): ["visit"],
+        tmp_path / "0.arrow": ["star", "visit", "visit"],
+        tmp_path / "elsewhere" / "0.arrow": ["star", "visit"],
+    }
+    for path, products in expected.items():
+        batch = unread_spectra(str(path), ("star", "visit"), Reason.UNREADABLE, "why")
+        assert [record.product for record in batch.records] == products
+        assert {(record.reason, record.text, record.row) for record in batch.records} == {
+            (Reason.UNREADABLE, "why", -1)
+        }
+        only = unread_spectra(str(path), ("star",), Reason.UNREADABLE, "why")
+        assert [record.product for record in only.records] == [product for product in products if product == "star"]
