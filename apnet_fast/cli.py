@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast import demo, reprocess, weights
+from apnet_fast import demo, pack, reprocess, weights
 from apnet_fast._version import __version__
 from apnet_fast.console import run_app
 from apnet_fast.simulate.__main__ import simulate_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet over the whole APOGEE survey.")
 app.command("reprocess")(reprocess.reprocess)
+app.command("pack")(pack.pack)
 app.add_typer(weights.app, name="weights")
 app.command("simulate")(simulate_command)
 app.command("demo")(demo.demo)

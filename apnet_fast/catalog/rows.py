@@ -20,6 +20,7 @@ _LABEL_NAMES = frozenset(field.name for field in fields(Labels))
 # Columns that a spectrum's record fills; what is in none of the sources gets the column's null.
 _FROM_RECORD: dict[str, Callable[[SpectrumRecord], object]] = {
     "healpix": lambda record: record.star.healpix,
+    "spectrum_pk": lambda record: record.spectrum_pk,
     "ra": lambda record: record.ra,
     "dec": lambda record: record.dec,
     "release": lambda record: record.star.release,

@@ -71,12 +71,15 @@ def run(arguments: RunArguments) -> RunSummary:
     engines = [find_engine(arguments.engine, arguments.precision, device) for device in devices]
     tuning = ",".join(sorted({engine.tuning_sha256(device) for engine, device in zip(engines, devices, strict=True)}))
     with times.measure("planning"):
-        inputs = resolve_inputs(arguments.inputs)
+        inputs = resolve_inputs(arguments.words, str(arguments.root) if arguments.root else None)
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
         arguments = replace(arguments, precision=engines[0].effective_precision(checkpoint, arguments.precision))
     plan = make_plan(arguments, inputs.files, checkpoint, tuning)
     skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
+    if inputs.nameless_rows:
+        skipped["rows_without_file"] = inputs.nameless_rows
+        say(f"{inputs.nameless_rows} rows of tables left out: they name no file")
     if inputs.other_products:
         say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
     if inputs.superseded:

@@ -345,7 +345,7 @@ def test_a_dead_reader_stops_the_run_and_it_can_go_on(
     tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(readers, "read_apstar", die)
+        patch.setattr(readers, "read_spectra", die)
         with pytest.raises(Stopped, match="a reader process died"):
             run(arguments([tree], small_weights, tmp_path, readers=1))
     run(arguments([tree], small_weights, tmp_path, readers=1))
