@@ -147,14 +147,13 @@ def structure(teff, logg, abundance, partition, energies):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def sample_nodes(teff, logg, abundance, partition, energies, nodes, populations):  # type: ignore[no-untyped-def]
-    """The gas at the depths `NODE_TAU`.
+def sample_nodes(teff, layers, abundance, partition, energies, nodes, populations):  # type: ignore[no-untyped-def]
+    """The gas at the depths `NODE_TAU`, of the `layers` that `structure` found.
 
     nodes: (N_NODES, N_QUANTITIES), filled with temperature, density, electrons and free H per cm^3, and
     continuous extinction at the reference wavelength in 1/cm. populations: (2 N_ELEMENTS + N_MOLECULES, N_NODES),
     filled with density over partition function and extinction: neutral and ionised atoms, then molecules.
     """
-    layers = structure(teff, logg, abundance, partition, energies)
     ratios = np.empty((N_ELEMENTS, 2))
     atoms = np.empty(N_ELEMENTS)
     neutral = np.empty(N_ELEMENTS)
