@@ -237,7 +237,7 @@ IRON_HYDRIDE_LINES, IRON_HYDRIDE_SEED, IRON_HYDRIDE_GF = 500, 15_831, 6.0e-5
 def water() -> Band:
     """A forest of random lines with the envelope of water: a minimum near 6,150 1/cm, rising to both ends.
 
-    The strength is set so that an M dwarf of 3,300 K shows features of some 10 to 20 %, as in APOGEE spectra.
+    The strength is set by eye: an M dwarf of 3,300 K shows blends of 10 to 40 %, fewer and deeper than real ones.
     """
     rng = np.random.default_rng(WATER_SEED)
     wavenumber = rng.uniform(*BAND_CM, WATER_LINES)
