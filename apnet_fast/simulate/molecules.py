@@ -14,9 +14,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.elements import NAMES
 from apnet_fast.simulate.ionisation import BOLTZMANN_EV, KELVIN_PER_WAVENUMBER
 
@@ -46,7 +46,7 @@ _WATER_ROTATION = 27.88 * 14.51 * 9.28
 TRANSLATION = 1.879e20  # (2 pi amu k / h^2)^1.5, per cm^3, K^1.5 and amu^1.5
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def diatomic_partition(molecule, temperature):  # type: ignore[no-untyped-def]
     """Partition function of a rigid rotor and harmonic oscillator."""
     x = KELVIN_PER_WAVENUMBER / temperature
@@ -54,7 +54,7 @@ def diatomic_partition(molecule, temperature):  # type: ignore[no-untyped-def]
     return weight / (x * rotation) / (1.0 - math.exp(-x * vibration))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def water_partition(temperature):  # type: ignore[no-untyped-def]
     """Partition function of H2O, nuclear spins left out."""
     x = KELVIN_PER_WAVENUMBER / temperature
@@ -64,7 +64,7 @@ def water_partition(temperature):  # type: ignore[no-untyped-def]
     return rotation
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _formation(molecule, temperature, first, second):  # type: ignore[no-untyped-def]
     """n(AB) / n(A) n(B) in cm^3; first, second: partition functions of the atoms."""
     translation = TRANSLATION * (temperature * _DIATOMIC[molecule, 4]) ** 1.5
@@ -72,13 +72,13 @@ def _formation(molecule, temperature, first, second):  # type: ignore[no-untyped
     return diatomic_partition(molecule, temperature) / (first * second * translation) * math.exp(min(energy, 300.0))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def h2_constant(temperature):  # type: ignore[no-untyped-def]
     """n(H2) / n(H)^2 in cm^3."""
     return _formation(_H2, temperature, 2.0, 2.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def associate(temperature, atoms, partition, out):  # type: ignore[no-untyped-def]
     """Bind neutral C, N and O: densities of `MOLECULES` over their partition functions into `out` (5,).
 

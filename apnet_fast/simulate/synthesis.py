@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from apnet_fast.compiled import compiled
 from apnet_fast.errors import UsageError
 from apnet_fast.simulate.atmosphere import (
     CONTINUUM_KNOTS,
@@ -149,7 +149,7 @@ def _grids():  # type: ignore[no-untyped-def]
     return table, place, (1e-4 * fine).astype(np.float32), coarse
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _interpolate(coarse, fine):  # type: ignore[no-untyped-def]
     """Fill `fine` (rows, n) from `coarse`, which holds every HYDROGEN_STEP-th point and one more."""
     for row in range(fine.shape[0]):
