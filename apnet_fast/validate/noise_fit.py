@@ -10,8 +10,8 @@ counts 2 / n, so the star counts n - 1: for equal errors this is the ordinary sa
 Estimate. Maximum likelihood, but that |z| beyond CUT counts as CUT (Huber's "Proposal 2"; Huber 1981, Robust
 Statistics, ch. 6): minimise the sum of w [B ln(sigma) + R(z)], where R = z^2 / 2 for |z| < CUT and goes on as
 CUT^2 ln|z|, and B = E[min(z^2, CUT^2)] under N(0, 1) makes it consistent for Gaussian errors. Binaries and failed
-visits have bounded weight: 1 % of pairs that differ by any amount raise the errors by 2 %. Without outliers the variance
-of the estimate is 1.13 times that of plain maximum likelihood.
+visits have bounded weight: 1 % of pairs that differ by any amount raise the errors by 2 %. Without outliers the
+variance of the estimate is 1.13 times that of plain maximum likelihood.
 
 What can be told. Scale and offset are separate only as far as formal errors differ between spectra: with equal
 errors only scale * e + offset is known. Where they cannot be told apart at all, both are NaN. An offset below zero is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import fitsio
@@ -23,7 +24,7 @@ def test_rows_are_grouped_by_star(tmp_path: Path) -> None:
         of_star.setdefault(obj, []).append(teff)
     expected = sorted(sorted(values) for values in of_star.values() if len(values) > 1)
     starts, teff = repeats.starts, repeats.columns["teff"]
-    assert sorted(sorted(teff[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:], strict=True)) == expected
+    assert sorted(sorted(teff[a:b].tolist()) for a, b in pairwise(starts)) == expected
     assert repeats.rows == repeats.selected == len(table)
 
 
