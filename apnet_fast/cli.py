@@ -10,6 +10,7 @@ from apnet_fast import demo, reprocess, weights
 from apnet_fast._version import __version__
 from apnet_fast.console import run_app
 from apnet_fast.plots.__main__ import app as plots_app
+from apnet_fast.report.__main__ import report
 from apnet_fast.simulate.__main__ import simulate_command
 from apnet_fast.validate.__main__ import app as validate_app
 
@@ -20,6 +21,7 @@ app.add_typer(validate_app, name="validate")
 app.add_typer(plots_app, name="plots")
 app.command("simulate")(simulate_command)
 app.command("demo")(demo.demo)
+app.command("report")(report)
 
 
 def _print_version(wanted: bool) -> None:

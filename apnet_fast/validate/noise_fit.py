@@ -17,8 +17,9 @@ What can be told. Scale and offset are separate only as far as formal errors dif
 errors only scale * e + offset is known. Where they cannot be told apart at all, both are NaN. An offset below zero is
 allowed (else an offset of zero would be estimated too high), as long as every sigma is positive.
 
-Uncertainties. Stars, not pairs, are drawn again with replacement, because pairs share spectra. Each replicate makes one
-Newton step from the estimate with its own score and second derivatives, which equals the full fit to first order.
+Uncertainties. Stars, not pairs, are drawn again with replacement, because pairs share spectra. The standard error is
+half the range of the central 68 % of the replicates. Below REFITTED stars every replicate is fitted; from there on each
+makes one Newton step from the estimate with its own score and curvature, which is the same to first order.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 CUT = 2.0
+REFITTED = 300
 _BELOW = math.erf(CUT / math.sqrt(2.0)) - 2 * CUT * math.exp(-(CUT**2) / 2) / math.sqrt(2 * math.pi)
 _EXPECTED = _BELOW + CUT**2 * math.erfc(CUT / math.sqrt(2.0))
 
@@ -66,13 +68,13 @@ class Fit:
 
     @property
     def scale_error(self) -> float:
-        """Standard deviation of the scale over the replicates."""
-        return float(np.std(self.replicates[:, 0], ddof=1))
+        """Standard error of the scale."""
+        return standard_error(self.replicates[:, 0])
 
     @property
     def offset_error(self) -> float:
-        """Standard deviation of the offset over the replicates."""
-        return float(np.std(self.replicates[:, 1], ddof=1))
+        """Standard error of the offset."""
+        return standard_error(self.replicates[:, 1])
 
     @property
     def correlation(self) -> float:
@@ -84,6 +86,12 @@ class Fit:
     def sigma(self, error: NDArray[np.float64] | float) -> NDArray[np.float64] | float:
         """The error that the fit gives a spectrum of that formal error."""
         return self.scale * error + self.offset
+
+
+def standard_error(replicates: NDArray[np.float64]) -> float:
+    """Half the range of the central 68 % of bootstrap replicates: their standard deviation, if they are normal."""
+    low, high = np.percentile(replicates, (15.865, 84.135))
+    return float(high - low) / 2
 
 
 def fit_scale(differences: Differences, *, bootstrap: int, seed: int) -> Fit:
@@ -105,11 +113,24 @@ def _fit(differences: Differences, *, free_offset: bool, bootstrap: int, seed: i
     # In units of the median error both parameters are about one.
     unit = float(np.median(differences.errors))
     data = (differences.values / unit, differences.errors / unit, differences.starts)
-    estimate = _minimise(data, np.array([_first_guess(data), 0.0]), free=1)
+    stars = len(differences.starts) - 1
+    free, ones = (2 if free_offset else 1), np.ones(stars)
+    estimate = _minimise(data, ones, np.array([_first_guess(data), 0.0]), free=1)
     if free_offset:
-        estimate = _minimise(data, estimate, free=2)
-    terms, _ = _terms(*data, *estimate)
-    replicates = _bootstrap(terms, estimate, 2 if free_offset else 1, bootstrap, seed)
+        estimate = _minimise(data, ones, estimate, free=2)
+    terms = _terms(*data, *estimate)
+    rng, replicates = np.random.default_rng(seed), np.tile(np.nan, (bootstrap, 2))
+    if not np.isnan(estimate).any():
+        for b in range(bootstrap):
+            weights = np.bincount(rng.integers(0, stars, stars), minlength=stars).astype(np.float64)
+            if stars < REFITTED:
+                replicates[b] = _minimise(data, weights, estimate, free)
+            else:
+                replicates[b] = _newton_step(terms, weights, estimate, free)
+        # A replicate of few stars may hold none that tells scale from offset.
+        replicates = replicates[np.isfinite(replicates[:, 0])]
+    if len(replicates) < 2:
+        replicates = np.full((2, 2), np.nan)
     to_label = np.array([1.0, unit])
     scale, offset = estimate * to_label
     return Fit(float(scale), float(offset), replicates * to_label)
@@ -127,66 +148,60 @@ def _first_guess(data: _Data) -> float:
     return 1.4826 * float(np.median(z[same_star])) or 1.0
 
 
-def _minimise(data: _Data, start: NDArray[np.float64], free: int) -> NDArray[np.float64]:
-    """Fisher scoring with halved steps for the first `free` parameters; NaN where the information is singular."""
+def _minimise(data: _Data, weights: NDArray[np.float64], start: NDArray[np.float64], free: int) -> NDArray[np.float64]:
+    """Fisher scoring with halved steps for the first `free` parameters; NaN where the information is singular.
+
+    weights: float64 (stars,), how often each star counts.
+    """
     estimate = start
-    terms, information = _terms(*data, *estimate)
-    loss = terms[:, 0].sum()
+    sums = weights @ _terms(*data, *estimate)
     for _ in range(_MOST_STEPS):
-        gradient = terms[:, 1 : 1 + free].sum(axis=0)
-        matrix = _symmetric(information)[:free, :free]
-        if free == 2 and np.linalg.det(matrix) < _SINGULAR * matrix[0, 0] * matrix[1, 1]:
+        matrix = _symmetric(sums[6:])[:free, :free]
+        if free == 2 and not np.linalg.det(matrix) > _SINGULAR * matrix[0, 0] * matrix[1, 1]:
             return np.full(2, np.nan)
         step = np.zeros(2)
-        step[:free] = -np.linalg.solve(matrix, gradient)
+        step[:free] = -np.linalg.solve(matrix, sums[1 : 1 + free])
         while np.abs(step).max() > _SMALLEST_STEP:
-            terms, information = _terms(*data, *(estimate + step))
-            if terms[:, 0].sum() <= loss:
+            there = weights @ _terms(*data, *(estimate + step))
+            if there[0] <= sums[0]:
                 break
             step /= 2
         else:
             return estimate
-        estimate, loss = estimate + step, terms[:, 0].sum()
+        estimate, sums = estimate + step, there
     return estimate
+
+
+def _newton_step(
+    terms: NDArray[np.float64], weights: NDArray[np.float64], estimate: NDArray[np.float64], free: int
+) -> NDArray[np.float64]:
+    """Where one Newton step leads from the estimate if stars count as `weights`; NaN where the loss is not convex."""
+    sums = weights @ terms
+    curvature = _symmetric(sums[3:6])[:free, :free]
+    if not (np.linalg.det(curvature) > 0 and curvature[0, 0] > 0):
+        return np.full(2, np.nan)
+    step = np.zeros(2)
+    step[:free] = np.linalg.solve(curvature, sums[1 : 1 + free])
+    return estimate - step
 
 
 def _symmetric(entries: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([[entries[0], entries[1]], [entries[1], entries[2]]])
 
 
-def _bootstrap(
-    terms: NDArray[np.float64], estimate: NDArray[np.float64], free: int, replicates: int, seed: int
-) -> NDArray[np.float64]:
-    """Estimates float64 (replicates, 2) from stars drawn with replacement, one Newton step each."""
-    out = np.tile(estimate, (replicates, 1))
-    if np.isnan(estimate).any():
-        return out
-    rng, stars = np.random.default_rng(seed), len(terms)
-    for b in range(replicates):
-        sums = np.bincount(rng.integers(0, stars, stars), minlength=stars) @ terms[:, 1:]
-        curvature = _symmetric(sums[2:])[:free, :free]
-        # Few stars may give a sample in which no difference is within the cut: it says nothing.
-        if np.linalg.det(curvature) > 0:
-            out[b, :free] -= np.linalg.solve(curvature, sums[:free])
-        else:
-            out[b] = np.nan
-    known = np.isfinite(out[:, 0])
-    return out[known] if known.sum() >= 2 else np.full((2, 2), np.nan)
-
-
 @njit(cache=True)
 def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-def]
-    """What each star adds: float64 (stars, 6): loss, two first and three second derivatives; expected curvature."""
+    """What each star adds, float64 (stars, 9): loss, 2 first and 3 second derivatives, 3 of the information."""
     stars = len(starts) - 1
-    out = np.zeros((stars, 6))
-    information = np.zeros(3)
+    out = np.zeros((stars, 9))
     for k in range(stars):
         first, last = starts[k], starts[k + 1]
         weight = 2.0 / (last - first)
         for i in range(first, last):
             sigma_i = scale * errors[i] + offset
             if not sigma_i > 0:
-                out[k, 0] = np.inf
+                # All other sums are kept finite, so that a weight of 0 is harmless to them.
+                out[k, 0] = 1e300
                 break
             for j in range(i + 1, last):
                 sigma_j = scale * errors[j] + offset
@@ -209,10 +224,10 @@ def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-de
                 out[k, 3] += weight * (slope * s * s + excess * ss)
                 out[k, 4] += weight * (slope * s * o + excess * so)
                 out[k, 5] += weight * (slope * o * o + excess * oo)
-                information[0] += weight * 2 * _BELOW * s * s
-                information[1] += weight * 2 * _BELOW * s * o
-                information[2] += weight * 2 * _BELOW * o * o
-    return out, information
+                out[k, 6] += weight * 2 * _BELOW * s * s
+                out[k, 7] += weight * 2 * _BELOW * s * o
+                out[k, 8] += weight * 2 * _BELOW * o * o
+    return out
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.errors import UsageError
-from apnet_fast.validate.noise_fit import Differences, Fit, fit_noise_model, fit_scale, z_histogram
+from apnet_fast.validate.noise_fit import Differences, Fit, fit_noise_model, fit_scale, standard_error, z_histogram
 from apnet_fast.validate.pairs import LABELS, Repeats, Selection, read_repeats
 from apnet_fast.validate.text import aligned, without_nan
 
@@ -226,6 +226,6 @@ def _comparisons(
         if math.isfinite(fit.scale):
             error = published[0] * raw_error + published[1]
             replicates = (fit.replicates[:, 0] * raw_error + fit.replicates[:, 1]) / error
-            ratio = Estimate(float(fit.sigma(raw_error) / error), float(np.std(replicates, ddof=1)))
+            ratio = Estimate(float(fit.sigma(raw_error) / error), standard_error(replicates))
         out.append(Comparison(percentile, float(raw_error), ratio))
     return out

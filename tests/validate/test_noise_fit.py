@@ -43,6 +43,21 @@ def test_one_newton_step_a_replicate_is_as_good_as_a_fit_of_each() -> None:
     assert quick.offset_error == pytest.approx(np.std([fit.offset for fit in full]), rel=0.3)
 
 
+def test_few_stars_have_sensible_errors() -> None:
+    """Thirty stars with a tenth of failed visits: no replicate may run away."""
+    scales, errors = [], []
+    for seed in range(60):
+        data, rng = differences(seed, stars=30), np.random.default_rng(seed)
+        values = data.values + np.where(
+            rng.random(len(data.values)) < 0.1, 1000 * rng.standard_normal(len(data.values)), 0
+        )
+        fit = fit_scale(Differences(values, data.errors, data.starts), bootstrap=60, seed=0)
+        scales.append(fit.scale)
+        errors.append(fit.scale_error)
+    assert max(errors) < 6 * np.median(errors)
+    assert np.median(errors) == pytest.approx(np.std(scales), rel=0.4)
+
+
 def of_stars(data: Differences, stars: NDArray[np.int64]) -> Differences:
     """A sample of the stars, with repetition."""
     rows = np.concatenate([np.arange(data.starts[k], data.starts[k + 1]) for k in stars])
