@@ -29,6 +29,12 @@ RECORD = {
 }
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes a second, and most of a report is not about its figures."""
+    monkeypatch.setattr("apnet_fast.report.report.figure_bytes", lambda figure, kind: b"drawn")
+
+
 def run_folder(folder: Path, record: dict[str, object], *, failures: int = 1) -> Path:
     """A finished run: both catalogues, a quarantine, run.json."""
     table = visit_table(0, stars=60)
@@ -99,6 +105,7 @@ def test_everything_is_in_it_and_it_needs_nothing_else(tmp_path: Path) -> None:
     assert words[words.index("reading") + 1] == "2.5"
 
 
+@pytest.mark.usefixtures("quick")
 def test_names_and_texts_are_escaped(tmp_path: Path) -> None:
     text = report_of(run_folder(tmp_path, RECORD))
     page = checked(text)
@@ -108,6 +115,7 @@ def test_names_and_texts_are_escaped(tmp_path: Path) -> None:
     assert "<img src=x>" in page.words
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("stages", "expected"),
     [
@@ -118,12 +126,13 @@ def test_names_and_texts_are_escaped(tmp_path: Path) -> None:
     ids=str,
 )
 def test_stages_in_any_shape(stages: dict[str, object], expected: list[str], tmp_path: Path) -> None:
-    words = [word for word in checked(report_of(run_folder(tmp_path, RECORD | {"stage_seconds": stages}))).words]
-    words = [word for word in words if word.strip()]
+    page = checked(report_of(run_folder(tmp_path, RECORD | {"stage_seconds": stages})))
+    words = [word for word in page.words if word.strip()]
     start = words.index("stage")
     assert words[start + 1 : start + 1 + len(expected)] == expected
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
     run_folder(tmp_path, {})
     for path in [*tmp_path.glob("astraAllVisit*"), tmp_path / "quarantine.parquet"]:
@@ -135,6 +144,7 @@ def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
     assert "The list of failures is not there." in text
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_catalogue_without_labels_still_has_a_report(tmp_path: Path) -> None:
     run_folder(tmp_path, RECORD)
     table = changed(visit_table(0, stars=5), teff=np.full(len(visit_table(0, stars=5)), np.nan))
@@ -146,6 +156,7 @@ def test_a_catalogue_without_labels_still_has_a_report(tmp_path: Path) -> None:
     assert "No z-scores: no star has two spectra" in text
 
 
+@pytest.mark.usefixtures("quick")
 def test_many_failures_are_counted_and_some_shown(tmp_path: Path) -> None:
     text = report_of(run_folder(tmp_path, RECORD, failures=1500))
     assert "The first 20 of 1,500" in text
