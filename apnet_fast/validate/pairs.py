@@ -70,7 +70,7 @@ class Repeats:
 def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     """Repeated visits of a catalogue, FITS or Parquet.
 
-    Only the columns needed are read; memory is about 150 bytes a row of the file. Raises UsageError for a file that
+    Only the columns needed are read; memory is about 250 bytes a row of the file. Raises UsageError for a file that
     lacks them, or without a star that has two selected spectra.
     """
     values = [f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")]
