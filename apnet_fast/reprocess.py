@@ -32,6 +32,9 @@ def reprocess(
         str | None, typer.Option(help="fp16 | fp32 (| fp64, reference only).", show_default="fp16 on GPUs, else fp32")
     ] = None,
     spectra: Annotated[str, typer.Option(help="star | visit | both")] = "both",
+    catalog: Annotated[
+        Path | None, typer.Option(help="Table (allStar, mwmAllStar, ...; FITS or Parquet) that fills source columns.")
+    ] = None,
     readers: Annotated[int, typer.Option(help="Processes that read ahead; 0 reads in this one.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Spectra given to the engine at once.")] = 64,
     shard_size: Annotated[
@@ -73,6 +76,7 @@ def reprocess(
         shard_size=default_shard_size(name) if shard_size is None else shard_size,
         max_failures=max_failures,
         restart=restart,
+        catalog=catalog,
     )
     summary = run(arguments)
     for product, rows in summary.rows.items():

@@ -38,6 +38,7 @@ class RunArguments:
     shard_size: int
     max_failures: int | None
     restart: bool
+    catalog: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -50,6 +51,8 @@ class RunArguments:
         ):
             if value < least:
                 raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
+        if self.catalog is not None and not self.catalog.is_file():
+            raise UsageError("--catalog is no file", got=str(self.catalog), expected="a table, FITS or Parquet")
         if self.spectra not in ("star", "visit", "both"):
             raise UsageError("unknown --spectra", got=repr(self.spectra), expected="star | visit | both")
 

@@ -87,7 +87,7 @@ def test_fits_and_parquet_hold_the_same(tree: Path, small_weights: Path, tmp_pat
         table = pq.read_table(path.with_suffix(".parquet"))
         read = fitsio.read(str(path), ext=2)
         for name in table.column_names:
-            expected = table[name].to_pylist()
+            expected = [list(value) if isinstance(value, bytes) else value for value in table[name].to_pylist()]
             got = [value.decode() if isinstance(value, bytes) else value for value in read[name].tolist()]
             np.testing.assert_array_equal(got, expected, err_msg=name)
         assert len(Table.read(path, hdu=2)) == len(table)
