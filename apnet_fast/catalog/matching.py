@@ -79,29 +79,38 @@ class Matcher:
             if tier is None or not len(pending):
                 continue
             wanted = [_SEPARATOR.join(values) if all(values) else "" for values in _chosen(known, pending, name)]
+            if not any(wanted):
+                continue
             rows, count, one_star = tier.index.find(wanted)
             unsure = (count > 1) & ~one_star
             found.ambiguous[pending[unsure]] = True
             found.source[pending] = np.where((count > 0) & ~unsure, rows, -1)
             if product == self._product and (name in _VISIT_TIERS or product == "star"):
-                exact = (count == 1) & self._says_all(known, pending, name)
-                found.spectrum[pending] = np.where(exact, rows, -1)
+                one = np.flatnonzero(count == 1)
+                exact = one[self._agree(known, pending[one], rows[one], name)]
+                found.spectrum[pending[exact]] = rows[exact]
             pending = pending[found.source[pending] < 0]
         found.ambiguous[found.source >= 0] = False
         return found
 
-    def _says_all(
-        self, known: Sequence[dict[str, str]], pending: NDArray[np.int64], name: tuple[str, ...]
+    def _agree(
+        self,
+        known: Sequence[dict[str, str]],
+        pending: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        name: tuple[str, ...],
     ) -> NDArray[np.bool_]:
-        """Whether a tier compares all parts that both a record and the table know; a file name says all alone."""
+        """Whether records and rows differ in no part that both know; where the file is the same, all is."""
+        same = np.ones(len(pending), bool)
         if name == ("file",):
-            return np.ones(len(pending), bool)
-        others = {part for tier in (_STAR_TIERS if self._product == "star" else _VISIT_TIERS) for part in tier}
-        others = (others & set(self._parts)) - {*name, "file", "sdss_id"}
-        # Where the object's name is an sdss_id it is not the obj of the table.
-        if "sdss_id" in name:
-            others.discard("obj")
-        return np.fromiter((not any(known[i][part] for part in others) for i in pending), bool, len(pending))
+            return same
+        # An object named by its sdss_id has another obj in the table.
+        unlike = {"file", "sdss_id", *name} | ({"obj"} if "sdss_id" in name else set())
+        for part in set(self._parts) - unlike:
+            of_rows = self._parts[part].take(pa.array(np.maximum(rows, 0))).to_pylist()
+            of_records = [known[i][part] for i in pending]
+            same &= [not (a and b and a != b) for a, b in zip(of_rows, of_records, strict=True)]
+        return same
 
 
 class _Tier:
