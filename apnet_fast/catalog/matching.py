@@ -102,14 +102,14 @@ class Matcher:
     ) -> NDArray[np.bool_]:
         """Whether records and rows differ in no part that both know; where the file is the same, all is."""
         same = np.ones(len(pending), bool)
-        if name == ("file",):
+        if name == ("file",) or not len(pending):
             return same
         # An object named by its sdss_id has another obj in the table.
         unlike = {"file", "sdss_id", *name} | ({"obj"} if "sdss_id" in name else set())
         for part in set(self._parts) - unlike:
             of_rows = self._parts[part].take(pa.array(np.maximum(rows, 0))).to_pylist()
             of_records = [known[i][part] for i in pending]
-            same &= [not (a and b and a != b) for a, b in zip(of_rows, of_records, strict=True)]
+            same &= np.array([not (a and b and a != b) for a, b in zip(of_rows, of_records, strict=True)], bool)
         return same
 
 

@@ -182,6 +182,7 @@ def test_sdss5_tables_take_gaia_values_of_the_right_release_alone() -> None:
 def test_names_of_the_file_stay_and_are_completed() -> None:
     record = replace(star_record(1), star=replace(star_record(1).star, telescope=""))
     table = mwm_star().append_column("apred", pa.array(["other"] * STARS))
+    assert rows(mwm_star(), "star", [star_record(1)])[0]["telescope"] == "apo25m"
     row = rows(table, "star", [record])[0]
     assert (row["apred"], row["telescope"]) == ("dr1", "apo25m")
 
