@@ -41,6 +41,9 @@ _ATTRIBUTES = {
     "identity": "identity",
     "reason": "reason",
 }
+FROM_THE_FILE = frozenset({*_ATTRIBUTES, "filetype", "apstar"})
+"""Columns that a spectrum's own file fills."""
+
 _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
 
 # These say which file a spectrum is in, so that the file itself knows them best.
