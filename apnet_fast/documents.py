@@ -52,21 +52,22 @@ def columns_page() -> str:
     lines = [
         "# Columns of the catalogues",
         "",
-        "Generated: `python -m apnet_fast.documents columns > docs/columns.md`. What the columns mean together, and how to",
-        "read them, is in [products.md](products.md).",
+        "Generated: `python -m apnet_fast.documents columns > docs/columns.md`. What the columns mean together, and",
+        "how to read them, is in [products.md](products.md).",
         "",
-        "Forms: A text (as wide as the longest value of the file), B bytes, E float32, J int32, K int64, L logical. From:",
-        "`file` are the columns that a spectrum's own file fills without `--catalog`. DR17 and SDSS-V tables: what their",
-        "allStar and allVisit call the column, where it is not the same name. Tables of Astra have our names.",
+        "Forms: A text (as wide as the longest value of the file), B bytes, E float32, J int32, K int64, L logical.",
+        "From: `file` are the columns that a spectrum's own file fills without `--catalog`. DR17 and SDSS-V tables:",
+        "what their allStar and allVisit call the column, where it is not the same name. Tables of Astra have our",
+        "names.",
         "",
         *section("The source, in both products", "star", 1, 133),
         *section("The spectrum, star product", "star", 134, 172),
         *section("The spectrum, visit product", "visit", 134, 183),
         *section("The results (numbers of the star product; 11 more in the visit product)", "star", 173, stars),
         *section("Provenance of this package", "star", stars + 1, stars + own),
-        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} of this package's own.",
-        "With network `v2`, `teff_sample_median`, `logg_sample_median` and `fe_h_sample_median` stand between `e_fe_h` and",
-        "`result_flags`.",
+        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} of this",
+        "package's own. With network `v2`, `teff_sample_median`, `logg_sample_median` and `fe_h_sample_median` stand",
+        "between `e_fe_h` and `result_flags`.",
     ]
     return "\n".join(lines)
 
@@ -79,10 +80,10 @@ def flags_page() -> str:
     lines = [
         "# Bits of result_flags",
         "",
-        "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names its",
-        "table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one marked bad is.",
-        "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from the",
-        "file.",
+        "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
+        "its table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one marked bad is.",
+        "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from",
+        "the file.",
         "",
     ]
     for table in tables:

@@ -479,3 +479,34 @@ def test_file_names_that_are_no_text(tree: Path, small_weights: Path, tmp_path: 
     assert [Path(row["path"]).name for row in rows] == ["apStar-dr17-é.fits", "apStar-dr17-\\xff.fits"]
     assert [row["reason"] for row in rows] == ["", ""]
     Table.read(tmp_path / "out" / f"{PRODUCT_NAMES['star']}.fits", hdu=2)
+
+
+def test_a_table_of_sources_fills_columns_and_belongs_to_the_run(
+    tree: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    run(arguments([tree], small_weights, plain))
+    stars = pq.read_table(plain / f"{PRODUCT_NAMES['star']}.parquet", columns=["obj", "telescope", "field"])
+    magnitudes = pa.array(np.arange(len(stars)) + 8.0)
+    path = tmp_path / "allStar.parquet"
+    pq.write_table(stars.append_column("j_mag", magnitudes), path)
+
+    output = tmp_path / "filled"
+    run(arguments([tree], small_weights, output, catalog=path))
+    filled = pq.read_table(output / f"{PRODUCT_NAMES['star']}.parquet")
+    assert filled["j_mag"].to_pylist() == magnitudes.to_pylist()
+    assert filled["teff"].to_pylist() == pq.read_table(plain / f"{PRODUCT_NAMES['star']}.parquet")["teff"].to_pylist()
+    record = json.loads((output / "run.json").read_text())
+    assert record["catalog"]["rows_by_match"] == {"star": {"spectrum": 7}, "visit": {"source": 14}}
+    with fits.open(output / f"{PRODUCT_NAMES['visit']}.fits", checksum=True) as file:
+        assert file[0].header["CSHA256"] in record["fingerprint"]["catalog"]
+        assert np.isfinite(file[2].data["j_mag"]).all()
+
+    pq.write_table(stars.append_column("j_mag", pa.array(np.arange(len(stars)) + 9.0)), path)
+    with pytest.raises(UsageError, match="catalog was 'sha256"):
+        run(arguments([tree], small_weights, output, catalog=path))
+
+
+def test_catalog_that_is_no_file_is_refused(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--catalog is no file"):
+        arguments([tree], small_weights, tmp_path, catalog=tmp_path / "nowhere.fits")
