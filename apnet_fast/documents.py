@@ -81,9 +81,9 @@ def flags_page() -> str:
         "# Bits of result_flags",
         "",
         "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
-        "its table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one marked bad is.",
-        "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from",
-        "the file.",
+        "its table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one",
+        "marked bad is. Conditions are evaluated on the values as the catalogue stores them, so that each bit can be",
+        "recomputed from the file.",
         "",
     ]
     for table in tables:

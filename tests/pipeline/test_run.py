@@ -14,6 +14,7 @@ from pathlib import Path
 
 import fitsio
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
