@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def write_product(
     folder: Path,
     name: str,
     product: Product,
-    tables: Callable[[], Iterable[pa.Table]],
+    tables: Iterable[pa.Table],
     widths: Mapping[str, int],
     *,
     network: str,
@@ -37,7 +37,7 @@ def write_product(
 
     Parameters
     ----------
-    tables: gives the rows anew, in order, a table at a time, from `catalog_rows`.
+    tables: rows in order, a table at a time, from `catalog_rows`; one pass over them feeds both files.
     widths: longest text of each text column, from `text_widths`.
     network, recipe: which columns there are.
     cards: provenance, for HDU 0 and the metadata of the Parquet file.
@@ -46,22 +46,24 @@ def write_product(
     -------
     Numbers of rows by `source_match`; none without a table of sources.
     """
-    own = recipe != _DROP_IN_RECIPE
-    with written_whole(folder / f"{name}.fits") as partial:
-        columns = product_columns(product, network, own=own)
-        write_fits(partial, columns, boss_columns(network), tables(), widths, cards, created)
-
+    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE)
     every = product_columns(product, network)
     metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
-    schema = arrow_schema(every).with_metadata(metadata)
     matches: Counter[str] = Counter()
     with (
-        written_whole(folder / f"{name}.parquet") as partial,
-        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
+        written_whole(folder / f"{name}.fits") as fits,
+        written_whole(folder / f"{name}.parquet") as parquet,
+        pq.ParquetWriter(parquet, arrow_schema(every).with_metadata(metadata), compression="zstd") as writer,
     ):
-        for table in tables():
-            writer.write_table(with_nulls(table, every).cast(schema))
-            if "source_match" in table.column_names:
-                counted = table["source_match"].value_counts().to_pylist()
-                matches.update({entry["values"]: entry["counts"] for entry in counted})
+
+        def also_to_parquet() -> Iterator[pa.Table]:
+            for table in tables:
+                writer.write_table(with_nulls(table, every).cast(writer.schema))
+                if "source_match" in table.column_names:
+                    counted = table["source_match"].value_counts().to_pylist()
+                    matches.update({entry["values"]: entry["counts"] for entry in counted})
+                yield table
+                del table
+
+        write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created)
     return dict(matches)

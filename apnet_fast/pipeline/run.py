@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain, islice
 
 import numpy as np
@@ -241,7 +240,7 @@ class _Run:
                 output,
                 PRODUCT_NAMES[product],
                 product,
-                partial(self.store.tables, product),
+                self.store.tables(product),
                 widths,
                 network=self.checkpoint.network,
                 recipe=self.recipe.name,

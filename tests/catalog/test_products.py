@@ -27,7 +27,7 @@ def write(
         folder,
         "p-0.1",
         product,
-        lambda: iter(tables),
+        iter(tables),
         widths,
         network=network,
         recipe=recipe,
