@@ -25,7 +25,11 @@ def reprocess(
         ),
     ] = None,
     catalog: Annotated[
-        Path | None, typer.Option(help="Summary table; without INPUT, its rows' files are the input.")
+        Path | None,
+        typer.Option(
+            help="Table (allStar, mwmAllStar, ...; FITS or Parquet) that fills source columns; without INPUT, the files"
+            " of its rows are the input."
+        ),
     ] = None,
     root: Annotated[
         Path | None, typer.Option(envvar="SAS_BASE_DIR", help="Folder that holds dr17/, sdsswork/, ... for tables.")

@@ -58,6 +58,8 @@ class RunArguments:
         ):
             if value < least:
                 raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
+        if self.catalog is not None and not self.catalog.is_file():
+            raise UsageError("--catalog is no file", got=str(self.catalog), expected="a table, FITS or Parquet")
         if self.spectra not in ("star", "visit", "both"):
             raise UsageError("unknown --spectra", got=repr(self.spectra), expected="star | visit | both")
 
