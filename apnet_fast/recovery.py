@@ -98,7 +98,7 @@ def catalogue_recovery(catalogue: Path, labels: Path, columns: dict[str, str] | 
 
     names = ("obj", "snr", *_LABELS, *(f"raw_e_{label}" for label in _LABELS))
     table = read_table(catalogue, names)
-    truth = load_labels(labels, columns)
+    truth = load_labels([labels], columns)
     rows = [truth.row_of_star(obj) for obj in table["obj"].to_pylist()]
     known = np.array([row is not None for row in rows], dtype=bool)
     if not known.any():

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.elements import MASSES, N_ELEMENTS
 from apnet_fast.simulate.ionisation import BOLTZMANN, electron_density, hydrogen_density, saha_ratios, table_place
 from apnet_fast.simulate.molecules import N_MOLECULES, associate, h2_constant, water_partition
@@ -44,13 +44,13 @@ TEMPERATURE, DENSITY, ELECTRONS, HYDROGEN, EXTINCTION = range(5)
 N_QUANTITIES = 5
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def hopf(tau):  # type: ignore[no-untyped-def]
     """q(tau) of T^4 = 3/4 Teff^4 (tau + q), Krishna Swamy (1966)."""
     return 1.39 - 0.815 * math.exp(-2.54 * tau) - 0.025 * math.exp(-30.0 * tau)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_gas(temperature, pressure, abundance, partition, energies, ratios, atoms, neutral, molecules):  # type: ignore[no-untyped-def]
     """Equilibrium of gas at temperature (K) and pressure (dyn/cm^2): electrons and free H per cm^3, density in g/cm^3.
 
@@ -78,7 +78,7 @@ def solve_gas(temperature, pressure, abundance, partition, energies, ratios, ato
     return electrons, hydrogen, density * ATOMIC_MASS
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rosseland(temperature, hydrogen, electrons, water):  # type: ignore[no-untyped-def]
     """Rosseland mean extinction in 1/cm; water: molecules per cm^3."""
     inverse = 0.0
@@ -90,7 +90,7 @@ def rosseland(temperature, hydrogen, electrons, water):  # type: ignore[no-untyp
     return 1.0 / inverse
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _extinctions(temperature, pressure, abundance, partition, energies, ratios, atoms, neutral, molecules):  # type: ignore[no-untyped-def]
     """Rosseland mean and the extinction at the reference wavelength, over density, in cm^2/g."""
     electrons, hydrogen, density = solve_gas(
@@ -101,7 +101,7 @@ def _extinctions(temperature, pressure, abundance, partition, energies, ratios, 
     return mean / density, continuous(REFERENCE_WAVELENGTH, temperature, hydrogen, electrons) / density
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def structure(teff, logg, abundance, partition, energies):  # type: ignore[no-untyped-def]
     """Logarithms of Rosseland depth, gas pressure and H-band depth of the layers, (3, N_LAYERS) float64."""
     ratios = np.empty((N_ELEMENTS, 2))
@@ -146,15 +146,14 @@ def structure(teff, logg, abundance, partition, energies):  # type: ignore[no-un
     return out
 
 
-@njit(cache=True, nogil=True)
-def sample_nodes(teff, logg, abundance, partition, energies, nodes, populations):  # type: ignore[no-untyped-def]
-    """The gas at the depths `NODE_TAU`.
+@compiled
+def sample_nodes(teff, layers, abundance, partition, energies, nodes, populations):  # type: ignore[no-untyped-def]
+    """The gas at the depths `NODE_TAU`, of the `layers` that `structure` found.
 
     nodes: (N_NODES, N_QUANTITIES), filled with temperature, density, electrons and free H per cm^3, and
     continuous extinction at the reference wavelength in 1/cm. populations: (2 N_ELEMENTS + N_MOLECULES, N_NODES),
     filled with density over partition function and extinction: neutral and ionised atoms, then molecules.
     """
-    layers = structure(teff, logg, abundance, partition, energies)
     ratios = np.empty((N_ELEMENTS, 2))
     atoms = np.empty(N_ELEMENTS)
     neutral = np.empty(N_ELEMENTS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.grid import PIXEL_KMS
 
 OVERSAMPLING = 3
@@ -26,7 +26,7 @@ GAUSSIAN_REACH = 4.5
 _ROTATION_VARIANCE = (1.0 / 4.0 - LIMB_DARKENING / 4.0 + LIMB_DARKENING * 2.0 / 15.0) / (1.0 - LIMB_DARKENING / 3.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rotation_profile(v, vsini):  # type: ignore[no-untyped-def]
     """Gray (3rd ed.), equation 18.14, without its normalisation."""
     y = 1.0 - (v / vsini) ** 2
@@ -35,7 +35,7 @@ def _rotation_profile(v, vsini):  # type: ignore[no-untyped-def]
     return 2.0 * (1.0 - LIMB_DARKENING) * math.sqrt(y) + 0.5 * math.pi * LIMB_DARKENING * y
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def kernel(vsini, vmacro):  # type: ignore[no-untyped-def]
     """The kernel on the fine grid, (2 reach + 1,) float32 of sum 1; vsini and vmacro (1/e half-width) in km/s."""
     variance = LINE_SPREAD_SIGMA_KMS**2 + 0.5 * vmacro * vmacro
@@ -59,7 +59,7 @@ def kernel(vsini, vmacro):  # type: ignore[no-untyped-def]
     return (out / out.sum()).astype(np.float32)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def to_pixels(fine, profile, out):  # type: ignore[no-untyped-def]
     """Convolve the fine grid with `profile` and keep the centre of every pixel; `fine` begins PAD_PIXELS before it."""
     reach = profile.size // 2

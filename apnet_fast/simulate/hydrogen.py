@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.atmosphere import (
     ATOMIC_MASS,
     ELECTRONS,
@@ -49,7 +49,7 @@ NEGLIGIBLE = 3e-4
 NARROWEST_KMS = 9.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_brackett(opacity, wavelength, nodes, neutral, turbulence):  # type: ignore[no-untyped-def]
     """Add the series to `opacity`.
 

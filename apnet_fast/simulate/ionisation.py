@@ -9,9 +9,9 @@ import math
 from functools import cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.elements import ELEMENTS, N_ELEMENTS
 
 BOLTZMANN = 1.380649e-16  # erg/K
@@ -45,7 +45,7 @@ def ionisation_energies() -> NDArray[np.float64]:
     return np.array([element.ionisation for element in ELEMENTS])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def table_place(temperature):  # type: ignore[no-untyped-def]
     """Index and fraction of `temperature` (K) in a table over LN_T_START, LN_T_STEP, N_LN_T."""
     place = (math.log(temperature) - LN_T_START) / LN_T_STEP
@@ -54,7 +54,7 @@ def table_place(temperature):  # type: ignore[no-untyped-def]
     return index, place - index
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def saha_ratios(temperature, partition, energies, out):  # type: ignore[no-untyped-def]
     """n(stage + 1) n_e / n(stage) of every element, per cm^3, into `out` (N_ELEMENTS, 2)."""
     index, fraction = table_place(temperature)
@@ -70,7 +70,7 @@ def saha_ratios(temperature, partition, energies, out):  # type: ignore[no-untyp
             )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def hydrogen_density(n_total, n_electrons, saha_hydrogen, h2_constant, metals):  # type: ignore[no-untyped-def]
     """Neutral atomic hydrogen per cm^3, of a gas of `n_total` particles.
 
@@ -83,7 +83,7 @@ def hydrogen_density(n_total, n_electrons, saha_hydrogen, h2_constant, metals): 
     return 2.0 * heavy / (linear + math.sqrt(linear * linear + 4.0 * square * heavy))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _charge_excess(ln_electrons, n_total, ratios, abundance, h2_constant, metals):  # type: ignore[no-untyped-def]
     """ln of the electrons the ions would give over those assumed."""
     electrons = math.exp(ln_electrons)
@@ -97,7 +97,7 @@ def _charge_excess(ln_electrons, n_total, ratios, abundance, h2_constant, metals
     return math.log(given + 1e-300) - ln_electrons
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def electron_density(n_total, ratios, abundance, h2_constant):  # type: ignore[no-untyped-def]
     """Electrons per cm^3 that balance the charges of all ions, for `n_total` particles per cm^3.
 

@@ -1,11 +1,11 @@
 """Molecules: their equilibrium with atoms, and their lines in the H band.
 
-Molecular constants: Huber & Herzberg (1979) and NIST, approximate; positions of CO and OH lines
-follow from them to about 0.1 Angstrom, of CN to a few Angstrom. Band strengths: CO 3-0 from the
+Molecular constants: Huber & Herzberg (1979) and NIST, approximate; positions of CO lines follow
+from them to 1 Angstrom, of OH to a few, of CN to some 10. Band strengths: CO 3-0 from the
 integrated intensity 4.7e-22 cm (HITRAN), higher bands scaled as a harmonic oscillator; OH from
 the log gf = -5.4 of its 2-0 lines near 1.53 micron (Goldman et al. 1998); CN about 4e-4 a band.
 Water and FeH have too many lines to hold here: seeded random lines stand for them, whose
-crowding, mean cross-section and lower energies are those of the bands, whose positions are not.
+lower energies and envelope are those of the bands; their positions are made up.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.elements import NAMES
 from apnet_fast.simulate.ionisation import BOLTZMANN_EV, KELVIN_PER_WAVENUMBER
 
@@ -46,7 +46,7 @@ _WATER_ROTATION = 27.88 * 14.51 * 9.28
 TRANSLATION = 1.879e20  # (2 pi amu k / h^2)^1.5, per cm^3, K^1.5 and amu^1.5
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def diatomic_partition(molecule, temperature):  # type: ignore[no-untyped-def]
     """Partition function of a rigid rotor and harmonic oscillator."""
     x = KELVIN_PER_WAVENUMBER / temperature
@@ -54,7 +54,7 @@ def diatomic_partition(molecule, temperature):  # type: ignore[no-untyped-def]
     return weight / (x * rotation) / (1.0 - math.exp(-x * vibration))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def water_partition(temperature):  # type: ignore[no-untyped-def]
     """Partition function of H2O, nuclear spins left out."""
     x = KELVIN_PER_WAVENUMBER / temperature
@@ -64,7 +64,7 @@ def water_partition(temperature):  # type: ignore[no-untyped-def]
     return rotation
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _formation(molecule, temperature, first, second):  # type: ignore[no-untyped-def]
     """n(AB) / n(A) n(B) in cm^3; first, second: partition functions of the atoms."""
     translation = TRANSLATION * (temperature * _DIATOMIC[molecule, 4]) ** 1.5
@@ -72,13 +72,13 @@ def _formation(molecule, temperature, first, second):  # type: ignore[no-untyped
     return diatomic_partition(molecule, temperature) / (first * second * translation) * math.exp(min(energy, 300.0))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def h2_constant(temperature):  # type: ignore[no-untyped-def]
     """n(H2) / n(H)^2 in cm^3."""
     return _formation(_H2, temperature, 2.0, 2.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def associate(temperature, atoms, partition, out):  # type: ignore[no-untyped-def]
     """Bind neutral C, N and O: densities of `MOLECULES` over their partition functions into `out` (5,).
 
@@ -159,6 +159,8 @@ def _co_energy(v: int, j: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 OH_BAND_F = 4.3e-7
+OH_GAMMA = 0.0046
+"""Second-order change of the rotational constant with v, 1/cm: set so that the pairs near 15,280 and 15,559 fit."""
 
 
 def hydroxyl() -> Band:
@@ -170,7 +172,7 @@ def hydroxyl() -> Band:
             j = np.arange(1.5 if component == 1 else 0.5, 35.0)[1:]
             for parity in (-1.0, 1.0):
                 lower = _oh_energy(v, j, component, parity)
-                upper = _oh_energy(v + 2, j - 1, component, -parity)
+                upper = _oh_energy(v + 2, j - 1, component, parity)
                 parts.append((upper - lower, lower, strength * j))
     return _join(parts)
 
@@ -179,8 +181,9 @@ def _oh_energy(v: int, j: NDArray[np.float64], component: int, parity: float) ->
     """Hill & Van Vleck term value above v = 0, with Lambda doubling q N (N + 1) / 2 in the 2Pi states."""
     x = v + 0.5
     vibration = 3737.761 * (x - 0.5) - 84.8813 * (x**2 - 0.25) + 0.5409 * (x**3 - 0.125)
-    rotation = _two_pi(18.9108 - 0.7242 * x, -139.2, 1.938e-3 - 0.5e-4 * x, j, component)
+    rotation = _two_pi(18.9108 - 0.7242 * x + OH_GAMMA * x**2, -139.2, 1.938e-3 - 0.4e-4 * x, j, component)
     n = j - 0.5 if component == 1 else j + 0.5
+    rotation += 1.43e-7 * (n * (n + 1)) ** 3
     doubling = parity * 0.5 * 0.0387 * n * (n + 1)
     ground = _two_pi(18.9108 - 0.3621, -139.2, 1.913e-3, np.array([1.5]), 1)[0]
     return vibration + rotation + doubling - ground
@@ -227,14 +230,14 @@ def _cn_excited(v: int, j: NDArray[np.float64], component: int) -> NDArray[np.fl
     return vibration + _two_pi(1.7151 - 0.01708 * x, -52.64, 5.93e-6, j, component)
 
 
-WATER_LINES, WATER_SEED, WATER_GF = 3500, 20_130_301, 4.0e-6
-IRON_HYDRIDE_LINES, IRON_HYDRIDE_SEED, IRON_HYDRIDE_GF = 500, 15_831, 2.0e-4
+WATER_LINES, WATER_SEED, WATER_GF = 3500, 20_130_301, 8.0e-7
+IRON_HYDRIDE_LINES, IRON_HYDRIDE_SEED, IRON_HYDRIDE_GF = 500, 15_831, 6.0e-5
 
 
 def water() -> Band:
     """A forest of random lines with the envelope of water: a minimum near 6,150 1/cm, rising to both ends.
 
-    The mean cross-section at 3,000 K is a few 1e-21 cm^2, about that of the band.
+    The strength is set by eye: an M dwarf of 3,300 K shows blends of 10 to 40 %, fewer and deeper than real ones.
     """
     rng = np.random.default_rng(WATER_SEED)
     wavenumber = rng.uniform(*BAND_CM, WATER_LINES)

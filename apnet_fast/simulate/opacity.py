@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from apnet_fast.compiled import compiled
 
 H_MINUS_EDGE = 1.6419  # micron
 ALPHA = 1.439e4  # hc/k, micron K
@@ -45,7 +46,7 @@ EDGE_SOFTNESS = 0.04
 """Series limits are blurred over this much of ln(wavelength): there the lines of a series run together."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def h_minus(wavelength, temperature):  # type: ignore[no-untyped-def]
     """Opacity of H-, bound-free and free-free, in cm^4/dyn: for one neutral H atom and unit electron pressure.
 
@@ -77,7 +78,7 @@ def h_minus(wavelength, temperature):  # type: ignore[no-untyped-def]
     return total + 1e-29 * max(free, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def hydrogen(wavelength, temperature):  # type: ignore[no-untyped-def]
     """Opacity of H I, bound-free and free-free, in cm^2 for one neutral atom in its ground state's population n / 2.
 
@@ -98,7 +99,7 @@ def hydrogen(wavelength, temperature):  # type: ignore[no-untyped-def]
     return 0.5 * total * emission
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def continuous(wavelength, temperature, n_hydrogen, n_electrons):  # type: ignore[no-untyped-def]
     """Continuous extinction in 1/cm; n_hydrogen and n_electrons: neutral H and electrons per cm^3.
 

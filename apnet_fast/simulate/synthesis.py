@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from apnet_fast.compiled import compiled
 from apnet_fast.errors import UsageError
 from apnet_fast.simulate.atmosphere import (
     CONTINUUM_KNOTS,
     N_NODES,
     N_QUANTITIES,
     sample_nodes,
+    structure,
 )
 from apnet_fast.simulate.broadening import FASTEST_KMS, OVERSAMPLING, PAD_PIXELS, STEP_KMS, kernel, to_pixels
 from apnet_fast.simulate.elements import abundances, default_alpha
@@ -60,7 +61,7 @@ def synthesise(
     UsageError: labels that are not finite or out of range.
     """
     columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (teff, logg, fe_h, vsini)))
-    teff, logg, fe_h, vsini = (np.ascontiguousarray(column) for column in columns)
+    teff, logg, fe_h, vsini = (np.array(column) for column in columns)
     _check("teff", teff, TEFF_RANGE)
     _check("logg", logg, LOGG_RANGE)
     _check("fe_h", fe_h, FE_H_RANGE)
@@ -69,14 +70,47 @@ def synthesise(
     alpha = default_alpha(fe_h) if alpha_fe is None else _like(alpha_fe, shape)
     macro = default_vmacro(teff, logg, fe_h) if vmacro is None else _like(vmacro, shape)
     micro = default_vmicro(teff, logg) if vmicro is None else _like(vmicro, shape)
-    table, place, wavelength, coarse = _grids()
+    abundance = abundances(teff, logg, fe_h, alpha)
     out = np.empty((teff.size, N_PIXELS), dtype=np.float32)
-    _synthesise(
-        teff, logg, abundances(teff, logg, fe_h, alpha), vsini, macro, micro,
-        partition_table(), ionisation_energies(), wavelength, coarse, place,
-        table.wavelength, table.species, table.gf, table.lower, table.van_der_waals, table.stark, table.masses, out,
-    )  # fmt: skip
+    room = _Room()
+    for star in range(teff.size):
+        room.synthesise(teff[star], logg[star], abundance[star], micro[star])
+        to_pixels(room.fine, kernel(vsini[star], macro[star]), out[star])
     return out
+
+
+class _Room:
+    """The arrays one spectrum after the other is made in.
+
+    The stages are called one by one, not from one compiled function: numba would inline and compile all of them anew.
+    """
+
+    def __init__(self) -> None:
+        self.table, self.place, self.wavelength, self.coarse = _grids()
+        self.partition, self.energies = partition_table(), ionisation_energies()
+        self.nodes = np.empty((N_NODES, N_QUANTITIES))
+        self.populations = np.empty((self.table.masses.size, N_NODES))
+        self.source = np.empty((CONTINUUM_KNOTS.size, N_NODES))
+        self.ratio = np.empty((CONTINUUM_KNOTS.size, N_NODES))
+        self.hydrogen = np.empty((N_NODES, self.coarse.size))
+        self.opacity = np.empty((N_NODES, self.wavelength.size), dtype=np.float32)
+        self.fine = np.empty(self.wavelength.size, dtype=np.float32)
+
+    def synthesise(self, teff: float, logg: float, abundance: NDArray[np.float64], vmicro: float) -> None:
+        """Fill `fine` with the flux on the fine grid before rotation and instrument, over the continuum at 16,000 A."""
+        table, nodes, populations = self.table, self.nodes, self.populations
+        layers = structure(teff, logg, abundance, self.partition, self.energies)
+        sample_nodes(teff, layers, abundance, self.partition, self.energies, nodes, populations)
+        self.hydrogen[:] = 0.0
+        add_brackett(self.hydrogen, self.coarse, nodes, populations[0], vmicro)
+        _interpolate(self.hydrogen, self.opacity)
+        add_lines(
+            self.opacity, self.place, STEP_KMS, table.wavelength, table.species, table.gf, table.lower,
+            table.van_der_waals, table.stark, table.masses, nodes, populations, vmicro,
+        )  # fmt: skip
+        knot_values(nodes, self.source, self.ratio)
+        self.source /= continuum_flux(nodes)
+        emergent_flux(self.opacity, self.wavelength, self.source, self.ratio, self.fine)
 
 
 def default_vmicro(teff: NDArray[np.float64], logg: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,7 +127,7 @@ def default_vmacro(
 
 
 def _like(values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), shape))
+    return np.array(np.broadcast_to(np.asarray(values, dtype=np.float64), shape))
 
 
 def _check(name: str, values: NDArray[np.float64], limits: tuple[float, float]) -> None:
@@ -115,35 +149,7 @@ def _grids():  # type: ignore[no-untyped-def]
     return table, place, (1e-4 * fine).astype(np.float32), coarse
 
 
-@njit(cache=True, nogil=True)
-def _synthesise(  # type: ignore[no-untyped-def]
-    teff, logg, abundance, vsini, vmacro, vmicro, partition, energies, wavelength, coarse, place,
-    line_wavelength, species, gf, lower, van_der_waals, stark, masses, out,
-):  # fmt: skip
-    nodes = np.empty((N_NODES, N_QUANTITIES))
-    populations = np.empty((masses.size, N_NODES))
-    source = np.empty((CONTINUUM_KNOTS.size, N_NODES))
-    ratio = np.empty((CONTINUUM_KNOTS.size, N_NODES))
-    hydrogen = np.empty((N_NODES, coarse.size))
-    opacity = np.empty((N_NODES, wavelength.size), dtype=np.float32)
-    fine = np.empty(wavelength.size, dtype=np.float32)
-    for star in range(teff.size):
-        sample_nodes(teff[star], logg[star], abundance[star], partition, energies, nodes, populations)
-        hydrogen[:] = 0.0
-        add_brackett(hydrogen, coarse, nodes, populations[0], vmicro[star])
-        _interpolate(hydrogen, opacity)
-        add_lines(
-            opacity, place, STEP_KMS, line_wavelength, species, gf, lower, van_der_waals, stark, masses,
-            nodes, populations, vmicro[star],
-        )  # fmt: skip
-        knot_values(nodes, source, ratio)
-        level = continuum_flux(nodes)
-        source /= level
-        emergent_flux(opacity, wavelength, source, ratio, fine)
-        to_pixels(fine, kernel(vsini[star], vmacro[star]), out[star])
-
-
-@njit(cache=True, nogil=True)
+@compiled
 def _interpolate(coarse, fine):  # type: ignore[no-untyped-def]
     """Fill `fine` (rows, n) from `coarse`, which holds every HYDROGEN_STEP-th point and one more."""
     for row in range(fine.shape[0]):

@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numba import njit
 
+from apnet_fast.compiled import compiled
 from apnet_fast.simulate.atmosphere import (
     ATOMIC_MASS,
     CONTINUUM_KNOTS,
@@ -49,13 +50,13 @@ DEEPEST = np.float32(30.0)
 """Optical depth from which nothing comes up."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def planck(wavelength, temperature):  # type: ignore[no-untyped-def]
     """Planck function per unit wavelength, in arbitrary units; wavelength in micron."""
     return wavelength**-5.0 / math.expm1(ALPHA / (wavelength * temperature))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def knot_values(nodes, source, ratio):  # type: ignore[no-untyped-def]
     """Planck function and extinction (over that at the reference) at the continuum knots, each (knots, N_NODES)."""
     for knot in range(CONTINUUM_KNOTS.size):
@@ -67,7 +68,7 @@ def knot_values(nodes, source, ratio):  # type: ignore[no-untyped-def]
             ratio[knot, node] = extinction / nodes[node, EXTINCTION]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def continuum_flux(nodes):  # type: ignore[no-untyped-def]
     """Flux without lines at the reference wavelength, in the units of `planck`."""
     total = 0.0
@@ -84,7 +85,7 @@ def continuum_flux(nodes):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def add_lines(  # type: ignore[no-untyped-def]
     opacity,
     place,
@@ -192,7 +193,7 @@ def _exponential(x):  # type: ignore[no-untyped-def]
     return np.float32(1.0) / (eighth * eighth)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _go_deeper(  # type: ignore[no-untyped-def]
     thickness, ratio, ratio_slope, rise, rise_slope, part, opacity, extinction, depth, steep, slant, flux
 ):
@@ -219,7 +220,7 @@ def _go_deeper(  # type: ignore[no-untyped-def]
         slant[i] = slant_left
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def emergent_flux(opacity, wavelength, source, ratio, out):  # type: ignore[no-untyped-def]
     """Flux leaving the star, in the units of `planck`, into `out` (n,) float32.
 

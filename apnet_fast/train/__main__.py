@@ -16,8 +16,11 @@ _TRAINING, _AUGMENTATION, _COMPUTING = "Training", "Augmentation", "Computing"
 
 @app.command("train")
 def train_command(
-    spectra: Annotated[list[str], typer.Option(help="apStar files, folders, @list.txt or packs; repeat for several.")],
-    labels: Annotated[Path, typer.Option(help="Table with teff, logg, fe_h and obj or path (Parquet, FITS, CSV).")],
+    spectra: Annotated[list[str], typer.Option(help="apStar files, a folder, @list.txt or a pack; may be repeated.")],
+    labels: Annotated[
+        list[Path],
+        typer.Option(help="Table with teff, logg, fe_h and obj or path (Parquet, FITS, CSV); may be repeated."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write (.safetensors).")],
     network: Annotated[str, typer.Option(help="v3")] = "v3",
     model_args: Annotated[
@@ -92,7 +95,7 @@ def train_command(
     where = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
     settings = TrainSettings(
         spectra=tuple(spectra),
-        labels=labels,
+        labels=tuple(labels),
         output=output,
         columns=_columns(column or []),
         network=network,

@@ -72,16 +72,18 @@ class Batches:
         """Batches an epoch; spectra that do not fill the last one wait for another epoch."""
         return len(self._split.training) // self._batch_size
 
+    def first(self) -> tuple[Tensor, Tensor]:
+        """Inputs (B, 1, pixels) of the first batch, and which of its pixels hold data, bool (B, pixels)."""
+        rows = self._order(0)[: self._batch_size]
+        inputs = torch.stack([self._training_input(row, 0) for row in rows])[:, None, :]
+        flux = self._cache.spectra[rows, 0]
+        return inputs, torch.from_numpy(np.isfinite(flux) & (flux != 0))
+
     def training(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs (B, 1, pixels) and targets (B, 3) of an epoch from its batch number `first` on."""
-        order = np.random.default_rng([self._seed, epoch]).permutation(self._split.training)
-        size = self._batch_size
+        order, size = self._order(epoch), self._batch_size
         rows = [order[step * size : (step + 1) * size] for step in range(first, self.steps)]
-
-        def make(row: int) -> Tensor:
-            return training_input(self._cache.spectra[row], self._keys[row], epoch, self._augmentation, self._recipe)
-
-        yield from self._ahead(rows, make)
+        yield from self._ahead(rows, lambda row: self._training_input(row, epoch))
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets of the spectra held back: one noise draw of each, the same in every epoch."""
@@ -90,6 +92,12 @@ class Batches:
         yield from self._ahead(
             batches, lambda row: inference_input(self._cache.spectra[row], self._keys[row], 0, self._recipe)
         )
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch]).permutation(self._split.training)
+
+    def _training_input(self, row: int, epoch: int) -> Tensor:
+        return training_input(self._cache.spectra[row], self._keys[row], epoch, self._augmentation, self._recipe)
 
     def _ahead(
         self, batches: list[NDArray[np.int64]], make: Callable[[int], Tensor]

@@ -1,8 +1,8 @@
-"""The label table of a training set, and which of its rows belongs to a spectrum."""
+"""The label tables of a training set, and which of its rows belongs to a spectrum."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +26,12 @@ _LOWEST_LABEL = -900.0
 class LabelTable:
     """Labels of n stars or spectra, found by path or by the star's name.
 
-    values: float64 (n, 3), teff [K], logg [log10(cm/s^2)], fe_h [dex], NaN where unknown. sha256: of the file.
+    values: float64 (n, 3), teff [K], logg [log10(cm/s^2)], fe_h [dex], NaN where unknown. sha256: of the files.
     repeated: names that several rows have, so that only the path could tell them apart; the first row counts.
     """
 
     values: NDArray[np.float64]
-    sha256: str
+    sha256: tuple[str, ...]
     repeated: int
     _rows_by_path: Mapping[str, int] = field(repr=False)
     _rows_by_obj: Mapping[str, int] = field(repr=False)
@@ -51,8 +51,8 @@ class LabelTable:
         return self._rows_by_obj.get(obj)
 
 
-def load_labels(path: Path, columns: Mapping[str, str] | None = None) -> LabelTable:
-    """Read a label table: Parquet, FITS or CSV (.csv), with teff, logg, fe_h and obj (or apogee_id) or path.
+def load_labels(paths: Sequence[Path], columns: Mapping[str, str] | None = None) -> LabelTable:
+    """Read label tables: Parquet, FITS or CSV (.csv), with teff, logg, fe_h and obj (or apogee_id) or path.
 
     columns: other names for teff, logg, fe_h, obj, path. Values that are null, not finite, below -900 (the survey's
     -9999) or a Teff of 0 count as unknown. Raises UsageError for a table without labels or without names.
@@ -60,9 +60,22 @@ def load_labels(path: Path, columns: Mapping[str, str] | None = None) -> LabelTa
     asked = dict(columns or {})
     unknown = sorted(set(asked) - {*LABELS, "obj", "path"})
     if unknown:
-        raise UsageError(
-            "unknown label column", got=", ".join(unknown), expected="teff, logg, fe_h, obj or path", where=str(path)
-        )
+        raise UsageError("unknown label column", got=", ".join(unknown), expected="teff, logg, fe_h, obj or path")
+    tables = [_load(path, asked) for path in paths]
+    by_obj, repeated = _first_rows([name for table in tables for name in table.objs])
+    by_path, _ = _first_rows([name for table in tables for name in table.paths])
+    values = np.concatenate([table.values for table in tables])
+    return LabelTable(values, tuple(sha256_of(path) for path in paths), repeated, by_path, by_obj)
+
+
+@dataclass(frozen=True)
+class _OneTable:
+    values: NDArray[np.float64]
+    objs: list[str]
+    paths: list[str]
+
+
+def _load(path: Path, asked: Mapping[str, str]) -> _OneTable:
     table = _read(path)
     values = np.stack([_numbers(table, asked.get(label, label), path) for label in LABELS], axis=1)
     values[~np.isfinite(values) | (values < _LOWEST_LABEL)] = np.nan
@@ -78,9 +91,7 @@ def load_labels(path: Path, columns: Mapping[str, str] | None = None) -> LabelTa
             remedy="--column obj=NAME",
             where=str(path),
         )
-    by_obj, repeated = _first_rows(table, obj_column)
-    by_path, _ = _first_rows(table, path_column)
-    return LabelTable(values, sha256_of(path), repeated, by_path, by_obj)
+    return _OneTable(values, _texts(table, obj_column), _texts(table, path_column))
 
 
 def _read(path: Path) -> pa.Table:
@@ -124,12 +135,15 @@ def _column_of(table: pa.Table, asked: str | None, names: tuple[str, ...], path:
     return next((name for name in candidates if name in table.column_names), None)
 
 
-def _first_rows(table: pa.Table, column: str | None) -> tuple[dict[str, int], int]:
+def _texts(table: pa.Table, column: str | None) -> list[str]:
+    """Values of a column without blanks; "" where it has none, or where there is no column."""
+    if column is None:
+        return [""] * len(table)
+    return [(name or "").strip() for name in table[column].cast(pa.string()).to_pylist()]
+
+
+def _first_rows(names: Sequence[str]) -> tuple[dict[str, int], int]:
     """The first row of each name, and how many names come back in later rows."""
     rows: dict[str, int] = {}
-    repeated = set()
-    for row, name in enumerate(table[column].cast(pa.string()).to_pylist() if column else ()):
-        key = (name or "").strip()
-        if key and rows.setdefault(key, row) != row:
-            repeated.add(key)
+    repeated = {name for row, name in enumerate(names) if name and rows.setdefault(name, row) != row}
     return rows, len(repeated)

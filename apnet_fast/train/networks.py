@@ -15,6 +15,7 @@ from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint, architecture_from_args
 from apnet_fast.networks.scaling import V3_SCALING, LabelScaling
 from apnet_fast.networks.v3 import ApogeeNetV3
+from apnet_fast.train.start import start_v3
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Trainable:
     """A network that can be trained.
 
     build: from model arguments (a mapping, as of model_args.yaml) to a module that maps inputs (B, 1, pixels) to
-    (B, labels), scaled. label_names: of its outputs, in order. checkpoint: from arguments, scaling, state and origin.
+    (B, labels), scaled. label_names: of its outputs, in order. start: adjusts fresh weights to a batch of inputs and to
+    where they hold data (bool (B, pixels)). checkpoint: from arguments, scaling, state and origin.
     """
 
     name: str
     label_names: tuple[str, ...]
     build: Callable[[Mapping[str, Any], str], nn.Module]
+    start: Callable[[Any, Tensor, Tensor], None]
     checkpoint: Callable[[Mapping[str, Any], LabelScaling, Mapping[str, Tensor], str], Checkpoint]
 
 
@@ -41,7 +44,7 @@ def _checkpoint_v3(
     return Checkpoint("v3", architecture_from_args(args, ""), scaling, state, origin)
 
 
-NETWORKS = {"v3": Trainable("v3", V3_SCALING.names, _build_v3, _checkpoint_v3)}
+NETWORKS = {"v3": Trainable("v3", V3_SCALING.names, _build_v3, start_v3, _checkpoint_v3)}
 
 
 def find_network(name: str) -> Trainable:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from apnet_fast._version import __version__
 from apnet_fast.errors import Stopped, UsageError
@@ -90,7 +91,7 @@ class _Run:
             workers=settings.workers,
         )
         self.learner = Learner(
-            seeded(lambda: self.network.build(settings.model_args, "model arguments"), settings.seed),
+            seeded(self._started, settings.seed),
             device=settings.device,
             precision=settings.precision,
             weight_decay=settings.weight_decay,
@@ -103,6 +104,11 @@ class _Run:
             self.learner.restore(saved["learner"])
             self.at = _Progress(**saved["progress"])
             say(f"going on at step {self.at.step} of {self.steps}")
+
+    def _started(self) -> nn.Module:
+        module = self.network.build(self.settings.model_args, "model arguments")
+        self.network.start(module, *self.batches.first())
+        return module
 
     @property
     def steps(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class TrainSettings:
     """
 
     spectra: tuple[str, ...]
-    labels: Path
+    labels: tuple[Path, ...]
     output: Path
     columns: Mapping[str, str] = field(default_factory=dict)
     network: str = "v3"
@@ -87,10 +87,10 @@ class TrainSettings:
         """Where the run keeps its spectra, state, curves and report: beside the weights file."""
         return self.output.with_suffix(".training")
 
-    def fingerprint(self, labels_sha256: str) -> dict[str, Any]:
+    def fingerprint(self, labels_sha256: Sequence[str]) -> dict[str, Any]:
         """What decides the weights: a run goes on only with the same."""
         values = {key: value for key, value in asdict(self).items() if key not in _NOT_IN_FINGERPRINT}
-        return {**values, "spectra": list(self.spectra), "labels": labels_sha256}
+        return {**values, "spectra": list(self.spectra), "labels": list(labels_sha256)}
 
     def rate_at(self, step: int, steps: int) -> float:
         """Learning rate of a step (from 0) of `steps`: linear warm-up, then half a cosine down to 1 %."""

@@ -1,9 +1,9 @@
 """Initial weights of v3 that see lines.
 
-Log flux varies by 1 from star to star with brightness, and by 0.01 to 0.5 in lines. Pixels without data, or without flux
-in a noise draw, lie 10 to 20 lower, at the recipe's floor: single ones everywhere, whole gaps between the chips. Through
-the usual random kernels of 30 taps these spikes are all that is seen, in every window, and learning to see lines takes
-longer than many a training. So training starts with
+Log flux varies by 1 from star to star with brightness, and by 0.01 to 0.5 in lines. Pixels without data, or without
+flux in a noise draw, lie 10 to 20 lower, at the recipe's floor: single ones everywhere, whole gaps between the chips.
+Through the usual random kernels of 30 taps these spikes are all that is seen, in every window, and learning to see
+lines takes longer than many a training. So training starts with
 
 - narrow, positive kernels in the first convolution, and BatchNorm offsets that keep the stars on the linear side of the
   ELU: spikes saturate there at -1, and max-pooling drops the single ones;
@@ -82,9 +82,8 @@ def _normalise_covered(network: ApogeeNetV3, inputs: Tensor, covered: Tensor) ->
         overall = (x.var(dim=(0, 2), unbiased=False) + norm.eps).sqrt()
         std = torch.maximum(std, 1e-3 * overall)
         norm.weight.copy_(overall / std)
-        norm.bias.copy_((x.mean(dim=(0, 2)) - middle) / std)
-        if norm is network.first_conv.bn:
-            norm.bias += _FIRST_OFFSET
+        offset = _FIRST_OFFSET if norm is network.first_conv.bn else 0.0
+        norm.bias.copy_((x.mean(dim=(0, 2)) - middle) / std + offset)
 
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
     hooks = [norm.register_forward_pre_hook(adjust) for norm in norms]
