@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from apnet_fast.train.convolution import use_bf16_convolutions
 
+_INPUTS_AT_FULL_RATE = 128
+
 
 def masked_loss(outputs: Tensor, targets: Tensor, knee: float) -> Tensor:
     """Smooth L1 of scaled labels (B, 3), mean over the known ones; a target of NaN has no loss and no gradient.
@@ -20,6 +22,23 @@ def masked_loss(outputs: Tensor, targets: Tensor, knee: float) -> Tensor:
     known = ~torch.isnan(targets)
     losses = functional.smooth_l1_loss(outputs, torch.where(known, targets, 0.0), reduction="none", beta=knee)
     return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters for AdamW, in groups of one `weight_decay` and one `share` of the learning rate.
+
+    Adam moves every weight by the rate, whatever its gradient. Pooled features are positive and vary together, so in a
+    layer of thousands of inputs those moves add up: a few steps would push every ReLU to one side for good. The rate of
+    a linear layer is therefore a share, inverse to its inputs (Yang et al. 2022, "Tensor Programs V"). Biases and
+    BatchNorm's scales do not decay.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for module in network.modules():
+        for parameter in module.parameters(recurse=False):
+            wide = isinstance(module, nn.Linear) and parameter.ndim > 1
+            share = min(1.0, _INPUTS_AT_FULL_RATE / parameter.shape[1]) if wide else 1.0
+            groups.setdefault((weight_decay if parameter.ndim > 1 else 0.0, share), []).append(parameter)
+    return [{"params": group, "weight_decay": decay, "share": share} for (decay, share), group in groups.items()]
 
 
 class Learner:
@@ -41,13 +60,7 @@ class Learner:
         self.network = network.to(device)
         self._device = torch.device(device)
         self._clip, self._knee, self._ema = clip, knee, ema
-        parameters = list(self.network.parameters())
-        # Biases and BatchNorm's scales are not shrunk.
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self._optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.99))
+        self._optimizer = torch.optim.AdamW(parameter_groups(self.network, weight_decay), lr=0.0, betas=(0.9, 0.99))
         self._averaged = {key: value.clone() for key, value in self.network.state_dict().items()}
         self._updates = 0
 
@@ -55,7 +68,7 @@ class Learner:
         """One update of the weights at learning rate `rate`; returns the loss before it."""
         self.network.train()
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self._optimizer.zero_grad(set_to_none=True)
         loss = masked_loss(self.network(inputs.to(self._device)), targets.to(self._device), self._knee)
         loss.backward()
