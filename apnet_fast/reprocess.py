@@ -47,7 +47,7 @@ def reprocess(
     Give the same command again after any interruption and it goes on. Exit codes: 0 done, 2 usage, 3 done with
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
-    # Imported here: --help, and the reader processes that import this module, need neither torch nor numba.
+    # Imported here: --help, and the reader processes that import this module, do not need torch.
     from apnet_fast.engines import choose_devices, default_precision, find_engine
     from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
     from apnet_fast.pipeline.progress import say
