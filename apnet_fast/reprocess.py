@@ -79,6 +79,7 @@ def reprocess(
         say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows, in HDU 2")
     if summary.rate is not None:
         say(f"{summary.rate:.2f} spectra/s, everything counted; details in {output / RUN_FILE}")
+        say(f"{summary.bound}")
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")

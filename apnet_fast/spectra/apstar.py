@@ -64,6 +64,11 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool =
     return SpectrumBatch(read.flux, read.error, records)
 
 
+def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: a row of each product, known by its name."""
+    return _failed(path, PrimaryHeader({}), products, ReadFailure(reason, text, hdu=0))
+
+
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     """The file, open; ReadFailure where that cannot be."""

@@ -33,10 +33,10 @@ _KEPT = 8 << 20
 _FIRST_CARDS = re.compile(r"SIMPLE  = {20}T *(?:/.*)?\nBITPIX  = {19}(?: 8|16) *(?:/.*)?\nNAXIS   = {20}0 *(?:/.*)?")
 _EXTEND = re.compile(r" {19}[TF] *(?:/.*)?")
 # Cards behind the first three of a primary header without data that a FITS library may make something of.
-_UNUSUAL = frozenset(
-    ("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "XTENSION", "EXTNAME", "EXTVER", "EXTLEVEL", "HDUNAME", "HDUVER")
-    + ("BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT", "GROUPS", "ZIMAGE", "INHERIT")
-)
+_UNUSUAL = frozenset((
+    "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "XTENSION", "EXTNAME", "EXTVER", "EXTLEVEL", "HDUNAME", "HDUVER",
+    "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT", "GROUPS", "ZIMAGE", "INHERIT",
+))  # fmt: skip
 
 _scratch = threading.local()
 
