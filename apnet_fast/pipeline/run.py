@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,7 +186,7 @@ class _Run:
             schema = arrow_schema(product).with_metadata({card[0]: str(card[1]) for card in cards})
             path = output / f"{PRODUCT_NAMES[product]}.fits"
             # One pass over the shards feeds both forms.
-            with written_whole(path) as fits, written_whole(path.with_suffix(".parquet")) as parquet:
+            with _told_where(path), written_whole(path) as fits, written_whole(path.with_suffix(".parquet")) as parquet:
                 tables = _also_written(parquet, schema, self.store.tables(product))
                 write_fits(fits, columns, tables, widths, cards, created)
         with written_whole(output / QUARANTINE_FILE) as parquet:
@@ -243,3 +244,19 @@ def _also_written(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> 
         for table in tables:
             writer.write_table(table.cast(schema))
             yield table
+
+
+@contextmanager
+def _told_where(path: Path) -> Iterator[None]:
+    """Stopped in place of the FITS library's errors, which do not say that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise Stopped(
+            "a catalogue cannot be written",
+            got=" ".join(str(error).split())[:200],
+            remedy="make room if the disk is full, then give the same command again: all shards are done",
+            where=str(path),
+        ) from error

@@ -58,8 +58,7 @@ class DeviceWorkers:
     def __init__(
         self, arguments: RunArguments, fingerprint: Fingerprint, devices: Sequence[str], times: StageTimes
     ) -> None:
-        on_cpu = [device for device in devices if device.startswith("cpu")]
-        threads = max(1, _threads() // max(len(on_cpu), 1))
+        threads = max(1, _threads() // len(devices))
         self._orders = [Orders(arguments, fingerprint, device, threads) for device in devices]
         self._times = times
 

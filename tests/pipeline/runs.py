@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.run import PRODUCT_NAMES
+from apnet_fast.pipeline.run import PRODUCT_NAMES, RUN_FILE
 from apnet_fast.spectra import Product
 
 # What may differ between two runs of the same command.
@@ -58,3 +60,8 @@ def catalogue_bytes(output: Path) -> bytes:
 def quarantine(output: Path) -> list[dict[str, object]]:
     """Rows of quarantine.parquet."""
     return pq.read_table(output / "quarantine.parquet").to_pylist()
+
+
+def stored_record(output: Path) -> dict[str, Any]:
+    """The content of run.json."""
+    return json.loads((output / RUN_FILE).read_text())
