@@ -35,7 +35,7 @@ def reprocess(
         Path | None, typer.Option(envvar="SAS_BASE_DIR", help="Folder that holds dr17/, sdsswork/, ... for tables.")
     ] = None,
     gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, such as 0,1. Default: all, else the CPU.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone; cpu,cpu for two workers.")] = None,
     engine: Annotated[
         str, typer.Option(help="auto | triton | cpu | reference (slow, plain) | null (no labels)")
     ] = "auto",
@@ -46,7 +46,10 @@ def reprocess(
         str | None, typer.Option(help="fp16 | fp32 (| fp64, reference only).", show_default="fp16 on GPUs, else fp32")
     ] = None,
     spectra: Annotated[str, typer.Option(help="star | visit | both")] = "both",
-    readers: Annotated[int, typer.Option(help="Processes that read ahead; 0 reads in this one.")] = 0,
+    readers: Annotated[
+        int | None,
+        typer.Option(help="Processes that read ahead, for each device; 0: none.", show_default="by device and cores"),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Spectra given to the engine at once.")] = 64,
     shard_size: Annotated[
         int | None, typer.Option(help="Files of one restartable piece.", show_default="by engine")
@@ -61,9 +64,9 @@ def reprocess(
     Give the same command again after any interruption and it goes on. Exit codes: 0 done, 2 usage, 3 done with
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
-    # Imported here: --help, and the reader processes that import this module, need neither torch nor numba.
+    # Imported here: --help, and the reader processes that import this module, do not need torch.
     from apnet_fast.engines import choose_devices, default_precision, find_engine
-    from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
+    from apnet_fast.pipeline.arguments import RunArguments, default_readers, default_shard_size
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
     from apnet_fast.spectra.pack import is_pack
@@ -83,7 +86,7 @@ def reprocess(
         seed=seed,
         precision=precision,
         spectra=spectra,  # type: ignore[arg-type]
-        readers=readers,
+        readers=default_readers(where) if readers is None else readers,
         batch_size=batch_size,
         shard_size=default_shard_size(name, any(map(is_pack, inputs or ()))) if shard_size is None else shard_size,
         max_failures=max_failures,
@@ -96,6 +99,7 @@ def reprocess(
         say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows, in HDU 2")
     if summary.rate is not None:
         say(f"{summary.rate:.2f} spectra/s, everything counted; details in {output / RUN_FILE}")
+        say(f"{summary.bound}")
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")
