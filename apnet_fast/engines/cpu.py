@@ -52,6 +52,7 @@ class CpuEngine(Engine):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         n, pixels = flux.shape
         rows = 1 + draws

@@ -33,8 +33,9 @@ _METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "le
 class Checkpoint:
     """The weights of one network, checked.
 
-    network: its name in `kinds.NETWORKS`. state: upstream's state_dict keys to CPU tensors. sha256: of the file it was read from ("" if made in
-    memory). origin and source_sha256 say what it was made from; left_out names keys that were dropped.
+    network: its name in `kinds.NETWORKS`. state: upstream's state_dict keys to CPU tensors. sha256: of the file it was
+    read from ("" if made in memory). origin and source_sha256 say what it was made from; left_out names keys that were
+    dropped.
     """
 
     network: str

@@ -76,9 +76,10 @@ class NetworkKind:
                     expected="two or more positive whole numbers" if several else "a positive whole number",
                     where=where,
                 )
-        return self.architecture(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        sound: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return self.architecture(**sound)
 
 
 NETWORKS: dict[str, NetworkKind] = {

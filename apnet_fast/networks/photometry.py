@@ -62,7 +62,7 @@ def as_photometry(photometry: ArrayLike | None, n: int) -> NDArray[np.float32]:
 
 def missing_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> NDArray[np.bool_]:
     """Which values (n, 7) count as missing under a rule: bool (n, 7)."""
-    missing = ~(np.isfinite(photometry) & (photometry < _LEAST_SENTINEL))
+    missing: NDArray[np.bool_] = ~(np.isfinite(photometry) & (photometry < _LEAST_SENTINEL))
     return missing | (photometry <= _GREATEST_NEGATIVE) if rule == "astra" else missing
 
 

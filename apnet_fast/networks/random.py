@@ -36,8 +36,8 @@ def random_checkpoint(
 ) -> Checkpoint:
     """A checkpoint with random weights: v3 labels about logg 3.2 +- 0.8, log10 teff 3.70 +- 0.07, others less.
 
-    network: "v3" (default), "v2" or "v1"; an `architecture` says it too. Random numbers come from numpy's PCG64, so a seed
-    gives the same convolution and linear weights on every machine; calibrated values are rounded to 3 digits
+    network: "v3" (default), "v2" or "v1"; an `architecture` says it too. Random numbers come from numpy's PCG64, so a
+    seed gives the same convolution and linear weights on every machine; calibrated values are rounded to 3 digits
     to keep rounding of the platform out of them. Raises UsageError for an unknown network.
     """
     kind = network_kind(network or "v3") if architecture is None else kind_of(architecture)

@@ -3,8 +3,8 @@
 These networks see the flux itself, over three decades of brightness, and ReLU networks are linear in scale: with plain
 random weights only the brightness would count. So the first pair of convs, eight ramps that end at eight levels
 of flux, bends the flux into something like its logarithm, which the layers behind it see. Every
-layer is then scaled on synthetic spectra, so that its channels have mean 0 and spread 1 before their ReLU, and spectrum and
-photometry have equal shares in the first linear layer.
+layer is then scaled on synthetic spectra, so that its channels have mean 0 and spread 1 before their ReLU, and
+spectrum and photometry have equal shares in the first linear layer.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _bend_into_logarithm(first: nn.Module, second: nn.Module, flux: Tensor, gene
     state["weight"].zero_()
     state["weight"][:, 0, 1] = torch.from_numpy(-1 / levels).float()
     state["bias"].fill_(1.0)
-    # ln is concave, taken as flat beyond the last level: minus a sum of ramps, each with the change of slope at its level.
+    # ln is concave, taken as flat beyond the last level: minus a sum of ramps, each with its level's change of slope.
     slopes = np.concatenate([[1 / levels[0]], np.diff(np.log(levels)) / np.diff(levels), [0.0]])
     bends = torch.from_numpy(-np.diff(slopes) * levels).float()
     state = second.state_dict()

@@ -55,8 +55,9 @@ def layer_ranges(checkpoint: Checkpoint) -> list[LayerRange]:
     spectra = _spectra() if v3 else _spectra().exp()
     # All photometry missing: placeholders lie further out than any star.
     placeholders = torch.from_numpy(normalised_photometry(as_photometry(None, len(spectra)), "astra"))
+    inputs = (spectra, placeholders) if checkpoint.network == "v2" else (spectra,)
     with torch.inference_mode():
-        network(spectra, placeholders) if checkpoint.network == "v2" else network(spectra)
+        network(*inputs)
     return [LayerRange(name, value) for name, value in largest.items()]
 
 
