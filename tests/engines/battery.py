@@ -22,7 +22,8 @@ PIXELS = 8575
 GAPS = ((0, 220), (3317, 3558), (6125, 6315), (8378, PIXELS))
 # Of a label plus its scatter in the training set. "halves" is for fp16 on random weights, which no training has made
 # insensitive to rounding; what fp16 does to labels in units of their errors is measured apart.
-TIERS = {"strict": 1e-5, "halves": 5e-3}
+# "lost" is for spectra that are nothing but noise to a network, whose labels lie thousands of K below zero.
+TIERS = {"strict": 1e-5, "halves": 5e-3, "lost": 1e-4}
 
 
 def ordinary_spectra(
@@ -81,6 +82,7 @@ class EngineBattery:
     engine: ClassVar[type[Engine]]
     network: ClassVar[str] = "v3"
     clean_recipe: ClassVar[str] = "bossnet-2"
+    strange_tiers: ClassVar[dict[str, str]] = {}
     tap: ClassVar[tuple[str, tuple[int, int, int]]] = ("res_blocks.1.conv2.weight", (3, 5, 29))
     precision: ClassVar[str] = "fp32"
     tier: ClassVar[str] = "strict"
@@ -121,7 +123,7 @@ class EngineBattery:
         keys = noise_keys(0, [name])
         got = self.make(small_checkpoint, recipe).predict(flux, error, keys, min(6, self.most_draws))
         truth = self.truth(small_checkpoint, recipe).predict(flux, error, keys, min(6, self.most_draws))
-        assert_close(got, truth, small_checkpoint, self.tier)
+        assert_close(got, truth, small_checkpoint, self.strange_tiers.get(name, self.tier))
 
     def test_the_tolerance_catches_a_single_wrong_tap(
         self, small_checkpoint: Checkpoint, rng: np.random.Generator
