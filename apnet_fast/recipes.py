@@ -161,7 +161,8 @@ class Recipe:
             draws[:, 0] = clean
         medians, means, raw = _statistics(draws, self)
         if self.teff_error == "dex" and draws.shape[1]:
-            raw[:, 0] = clean[:, 0] * np.std(predictions.log_teff_draws(), axis=1, ddof=self.ddof) * log(10.0)
+            with np.errstate(invalid="ignore"):
+                raw[:, 0] = clean[:, 0] * np.std(predictions.log_teff_draws(), axis=1, ddof=self.ddof) * log(10.0)
         reported = {"clean": clean, "median": medians, "mean": means}[self.label]
         return self._labels(
             _scatter(reported, has_result),
