@@ -96,13 +96,9 @@ def test_the_network_follows_from_the_weights(network: str, recipe: str, tree: P
     fingerprint = json.loads((output / "run.json").read_text())["fingerprint"]
     expected = {"network": network, "recipe": recipe, "draws": 100, "engine": "cpu", "precision": "fp32"}
     assert {key: fingerprint[key] for key in expected} == expected
-    for words, message in (
-        (["--engine", "triton"], f"triton does not compute ApogeeNet {network}"),
-        (["--recipe", "bossnet-2"], f"recipe not defined for ApogeeNet {network}"),
-        (["--precision", "fp16"], "cannot compute in this precision"),
-    ):
-        code, said = reprocess(tree, *words, "--weights", weights, "--output", tmp_path / "other", "--device", "cpu")
-        assert (code, message in said) == (2, True), said
+    words = ("--engine", "triton", "--weights", weights, "--output", tmp_path / "other", "--device", "cpu")
+    code, said = reprocess(tree, *words)
+    assert (code, f"triton does not compute ApogeeNet {network}" in said) == (2, True), said
 
 
 def test_an_output_that_is_a_file_is_a_usage_error(tree: Path, small_weights: Path, tmp_path: Path) -> None:
