@@ -61,6 +61,11 @@ class ApogeeNet:
         """The recipe this network was loaded with."""
         return self.engine.recipe
 
+    @property
+    def label_dtype(self) -> np.dtype[np.void]:
+        """Type of the arrays that `predict` returns."""
+        return label_dtype(self.recipe.network)
+
     def labels(
         self,
         flux: NDArray[np.float32],
@@ -132,9 +137,8 @@ class ApogeeNet:
             usable=usable_spectra(flux_rows),
             photometry=None if photometry is None else np.atleast_2d(np.asarray(photometry, dtype=np.float32)),
         )
-        network = self.recipe.network
-        out = np.empty(len(names), dtype=label_dtype(network))
-        for name in label_names(network):
+        out = np.empty(len(names), dtype=self.label_dtype)
+        for name in label_names(self.recipe.network):
             out[name] = getattr(labels, name)
         return out
 

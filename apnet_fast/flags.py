@@ -372,6 +372,11 @@ def knowingly_unreliable_photometry(rp_mag: NDArray, h_mag: NDArray, k_mag: NDAr
     return known & (rp - k > 2.3) & (h - distance_modulus > 6)
 
 
+def known_table(name: str) -> FlagTable | None:
+    """The table that a catalogue's card FLAGTAB names; None where it is not of this package."""
+    return next((table for table in (PAGE, ASTRA_06, NO_RESULT_ONLY) if table.name == name), None)
+
+
 def print_tables() -> None:
     """Print every table of bits."""
     print("\n\n".join(table.text() for table in (PAGE, ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY)))

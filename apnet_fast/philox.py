@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from apnet_fast.compiled import compiled
+
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
 _WEYL_0 = np.uint32(0x9E3779B9)
@@ -60,7 +62,7 @@ def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@compiled
 def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Ten rounds of Philox4x32: uint32 counter words c0..c3 and key words k0, k1 to four uint32."""
     for _ in range(10):
@@ -70,7 +72,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(cache=True)
+@compiled
 def unit_float(bits):  # type: ignore[no-untyped-def]
     """float32 in [0, 1) from a uint32, as Triton's `uint_to_uniform_float`."""
     signed = np.int32(bits)
@@ -79,7 +81,7 @@ def unit_float(bits):  # type: ignore[no-untyped-def]
     return np.float32(np.float32(signed) * _INT31_TO_UNIT)
 
 
-@njit(cache=True)
+@compiled
 def box_muller(u1, u2):  # type: ignore[no-untyped-def]
     """Two standard normals (float32) from two uniforms (float32), as Triton's `pair_uniform_to_normal`."""
     u1 = max(_SMALLEST_UNIFORM, u1)
@@ -91,7 +93,7 @@ def box_muller(u1, u2):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@compiled
 def normals_of_draw(key, draw, out):  # type: ignore[no-untyped-def]
     """Fill `out` (float32, one value a pixel) with the normals of one draw of one spectrum."""
     k0 = np.uint32(key & _LOW_32_BITS)
@@ -112,7 +114,7 @@ def normals_of_draw(key, draw, out):  # type: ignore[no-untyped-def]
             out[first + 3] = z3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill_normals(keys, out):  # type: ignore[no-untyped-def]
     # One thread: the engines run spectra in parallel, and numba's own threads would change those of torch.
     for spectrum in range(out.shape[0]):

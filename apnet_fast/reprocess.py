@@ -14,12 +14,26 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def reprocess(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="apStar/asStar files, folders (walked), @list.txt (one file a line)."),
-    ],
     weights: Annotated[Path, typer.Option(help="Weights file (.safetensors).")],
     output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT...]",
+            help="apStar/asStar, mwmStar/mwmVisit files, folders (walked), packs, @list.txt (one file a line),"
+            " summary tables (allStar, mwmAllStar, ...; with --root).",
+        ),
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table (allStar, mwmAllStar, ...; FITS or Parquet) that fills source columns; without INPUT, the files"
+            " of its rows are the input."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(envvar="SAS_BASE_DIR", help="Folder that holds dr17/, sdsswork/, ... for tables.")
+    ] = None,
     gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, such as 0,1. Default: all, else the CPU.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone.")] = None,
     engine: Annotated[
@@ -63,6 +77,7 @@ def reprocess(
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
     from apnet_fast.recipes import get_recipe
+    from apnet_fast.spectra.pack import is_pack
 
     network = network_of(weights)
     chosen = get_recipe(recipe, network)
@@ -71,7 +86,7 @@ def reprocess(
         precision = default_precision(engine, where, network)
     name = find_engine(engine, precision, where.split(",")[0], network).name
     arguments = RunArguments(
-        inputs=tuple(inputs),
+        inputs=tuple(inputs or ()),
         weights=weights,
         output=output,
         engine=name,
@@ -83,9 +98,11 @@ def reprocess(
         spectra=spectra,  # type: ignore[arg-type]
         readers=readers,
         batch_size=batch_size,
-        shard_size=default_shard_size(name) if shard_size is None else shard_size,
+        shard_size=default_shard_size(name, any(map(is_pack, inputs or ()))) if shard_size is None else shard_size,
         max_failures=max_failures,
         restart=restart,
+        catalog=catalog,
+        root=root,
     )
     summary = run(arguments)
     for product, rows in summary.rows.items():

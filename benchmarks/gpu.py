@@ -290,7 +290,7 @@ class Bench:
 
     def rivals(self) -> None:
         """The same recipe and draws by other means, each with the batch that suits it best; ratios to the engine."""
-        from benchmarks.rivals import BatchedFp16, upstream_loop
+        from benchmarks.rivals import Batched, upstream_loop
 
         torch, draws = self.torch, self.options.draws
         flux, error = self.recipe.clean_up(*spectra(64, self.pixels))
@@ -306,10 +306,10 @@ class Bench:
         ):
             if compiled and (self.options.skip_compile or self.options.rehearse):
                 continue
-            network = BatchedFp16(self.checkpoint, self.pixels, two_dimensional=two_dimensional)
+            # CPUs have no fp16 convolutions to rehearse with.
+            dtype = torch.float32 if self.device.type == "cpu" else torch.float16
+            network = Batched(self.checkpoint, self.pixels, dtype, two_dimensional=two_dimensional)
             network.to_device(self.device)
-            if self.device.type == "cpu":
-                network = network.float_for_rehearsal()
             run: Any = torch.compile(network, mode="max-autotune") if compiled else network
             for batch in batches[-1:] if compiled else batches:
                 given = [x[:batch] for x in on_device]

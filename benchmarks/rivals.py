@@ -35,30 +35,36 @@ def upstream_loop(checkpoint: Checkpoint, device: torch.device) -> Callable[[np.
     return run
 
 
-class BatchedFp16(nn.Module):
-    """The folded network in fp16, all draws of many spectra at once; conv1d, or conv2d of height 1, channels last."""
+def preprocessed(flux: Tensor, error: Tensor, draws: int) -> Tensor:
+    """Network input (n * (1 + draws), pixels) of cleaned flux and error (n, pixels), float32, on their device."""
+    rank = percentile_rank(flux.shape[1], _RECIPE.quantile)
+    noisy = flux[:, None] + error[:, None] * torch.randn(len(flux), draws, flux.shape[1], device=flux.device)
+    x = torch.cat([flux[:, None], noisy], dim=1).flatten(0, 1)
+    x = torch.log(torch.clamp(x, min=_RECIPE.floor))
+    return torch.minimum(x, x.kthvalue(rank.upper + 1, dim=1, keepdim=True).values)
 
-    def __init__(self, checkpoint: Checkpoint, pixels: int, *, two_dimensional: bool) -> None:
+
+class Batched(nn.Module):
+    """The folded network, all draws of many spectra at once; conv1d, or conv2d of height 1, channels last."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, pixels: int, dtype: torch.dtype, *, two_dimensional: bool = False
+    ) -> None:
         super().__init__()
         self.two_dimensional = two_dimensional
         folded: FoldedV3 = fold_v3(checkpoint, pixels)
-        self.first, self.first_map = folded.first.weight.half(), folded.first.bias.half()
-        self.blocks = [[(conv.weight.half(), conv.bias.half()) for conv in block] for block in folded.blocks]
-        self.linear = [(weight.half(), bias.half()) for weight, bias in folded.linear]
+        self.first, self.first_map = folded.first.weight.to(dtype), folded.first.bias.to(dtype)
+        self.blocks = [
+            [(self._filter(conv.weight.to(dtype)), conv.bias.to(dtype)) for conv in block] for block in folded.blocks
+        ]
+        self.linear = [(weight.to(dtype), bias.to(dtype)) for weight, bias in folded.linear]
         self.pool = folded.pool
 
-    def to_device(self, device: torch.device) -> BatchedFp16:
-        """Weights on the device, in the layout that the convs want."""
+    def to_device(self, device: torch.device) -> Batched:
+        """Weights on the device."""
         self.first, self.first_map = self.first.to(device), self.first_map.to(device)
-        self.blocks = [[(self._filter(w.to(device)), b.to(device)) for w, b in block] for block in self.blocks]
+        self.blocks = [[(w.to(device), b.to(device)) for w, b in block] for block in self.blocks]
         self.linear = [(w.to(device), b.to(device)) for w, b in self.linear]
-        return self
-
-    def float_for_rehearsal(self) -> BatchedFp16:
-        """The same in fp32, for CPUs without fp16 convolutions."""
-        self.first, self.first_map = self.first.float(), self.first_map.float()
-        self.blocks = [[(w.float(), b.float()) for w, b in block] for block in self.blocks]
-        self.linear = [(w.float(), b.float()) for w, b in self.linear]
         return self
 
     def _filter(self, weight: Tensor) -> Tensor:
@@ -73,12 +79,10 @@ class BatchedFp16(nn.Module):
 
     def forward(self, flux: Tensor, error: Tensor, draws: int) -> Tensor:
         """Cleaned flux and error (n, pixels), float32, on the device, to outputs (n * (1 + draws), 3)."""
-        rank = percentile_rank(flux.shape[1], _RECIPE.quantile)
-        noisy = flux[:, None] + error[:, None] * torch.randn(len(flux), draws, flux.shape[1], device=flux.device)
-        x = torch.cat([flux[:, None], noisy], dim=1).flatten(0, 1)
-        x = torch.log(torch.clamp(x, min=_RECIPE.floor))
-        limit = x.kthvalue(rank.upper + 1, dim=1, keepdim=True).values
-        x = torch.minimum(x, limit).to(self.first.dtype)
+        return self.network(preprocessed(flux, error, draws).to(self.first.dtype))
+
+    def network(self, x: Tensor) -> Tensor:
+        """Processed flux (rows, pixels) to outputs (rows, 3)."""
         x = functional.conv1d(x[:, None], self.first, padding=15) + self.first_map
         x = functional.max_pool1d(functional.elu(x), 2)
         if self.two_dimensional:

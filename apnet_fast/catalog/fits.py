@@ -1,37 +1,49 @@
-"""The FITS form of a product, written in a stream: HDU 0 cards, HDU 1 BOSS (no rows), HDU 2 APOGEE."""
+"""The FITS form of a product, written in a stream: HDU 0 cards, HDU 1 BOSS (no rows), HDU 2 APOGEE.
+
+Layout, order of cards and comments are those of Astra 0.6.0's files. The bytes are written here and not by a
+library, because none lets one place the cards of groups between those of columns, and to be quick: a row of 200
+columns, most of them null, is a copy of one row of nulls into which only the columns known are set.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
-import fitsio
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from apnet_fast._version import __version__
+from apnet_fast.catalog.cards import BLOCK, Card, comment_card, header_blocks, title_cards, value_card
+from apnet_fast.catalog.checksum import OnesComplementSum, checksum_of
 from apnet_fast.catalog.columns import Column
+from apnet_fast.catalog.text import fixed_width
 
-# One card: keyword, value, comment.
-Card = tuple[str, str | int | float | bool, str]
+__all__ = ["Card", "fits_time", "text_widths", "write_fits"]
 
 _DESCRIPTIONS = ("HDU 0: Summary information only", "HDU 1: BOSS spectra", "HDU 2: APOGEE spectra")
+_PIPELINE = "ApogeeNet"
+# Rows that stay in a processor's cache while their columns are set.
+_ROWS_AT_ONCE = 1024
 
 
-def text_widths(table: pa.Table, columns: Sequence[Column]) -> dict[str, int]:
-    """Longest value in bytes of each text column of some rows."""
+def text_widths(table: pa.Table) -> dict[str, int]:
+    """Longest value in bytes of each column of text or bytes of some rows."""
     return {
-        column.name: pc.max(pc.binary_length(table[column.name])).as_py() or 0
-        for column in columns
-        if column.form == "A"
+        field.name: pc.max(pc.binary_length(table[field.name])).as_py() or 0
+        for field in table.schema
+        if pa.types.is_string(field.type) or pa.types.is_binary(field.type)
     }
 
 
 def write_fits(
     path: Path,
     columns: Sequence[Column],
+    boss: Sequence[Column],
     tables: Iterable[pa.Table],
     widths: Mapping[str, int],
     cards: Sequence[Card],
@@ -41,41 +53,21 @@ def write_fits(
 
     Parameters
     ----------
-    path: of a file that does not exist yet.
-    tables: rows in order, each with the columns of `columns`.
+    path: of the file, written anew.
+    columns, boss: columns of HDU 2 and of HDU 1, which has no rows.
+    tables: rows in order; a column that a table lacks is null. Each table may have further columns.
     widths: longest text of each text column over all tables, from `text_widths`.
     cards: provenance, for HDU 0.
     """
-    with fitsio.FITS(str(path), "rw") as file:
-        file.write(None)
-        for keyword, value, comment in cards:
-            file[0].write_key(keyword, value, comment)
-        for description in _DESCRIPTIONS:
-            file[0].write_comment(description)
-        _create_table(file, 1, "BOSS", columns, {}, created)
-        _create_table(file, 2, "APOGEE", columns, widths, created)
-        for table in tables:
-            file[2].append(_as_structured(table, columns, widths))
-        for hdu in range(3):
-            file[hdu].write_checksum()
-
-
-def _create_table(
-    file: fitsio.FITS,
-    number: int,
-    instrument: str,
-    columns: Sequence[Column],
-    widths: Mapping[str, int],
-    created: datetime,
-) -> None:
-    dtype = [(column.name, column.numpy_type(widths.get(column.name, 1))) for column in columns]
-    file.create_table_hdu(dtype=np.dtype(dtype).descr)
-    hdu = file[number]
-    hdu.write_key("INSTRMNT", instrument, "Instrument")
-    hdu.write_key("PIPELINE", "ApogeeNet", "Pipeline name")
-    hdu.write_key("CREATED", fits_time(created), "File creation time (UTC %y-%m-%d %H:%M:%S)")
-    for i, column in enumerate(columns, start=1):
-        hdu.write_key(f"TTYPE{i}", column.name, column.fits_comment)
+    with open(path, "wb") as file:
+        file.write(_checked_header(_primary_cards(cards, created), 0, created))
+        file.write(_checked_header(_table_cards("BOSS", boss, {}, 0, created), 0, created))
+        start = file.tell()
+        # The number of rows and the checksums are known at the end; no card changes its length by them.
+        file.write(_checked_header(_table_cards("APOGEE", columns, widths, 0, created), 0, created))
+        rows, datasum = _write_rows(file, tables, columns, widths)
+        file.seek(start)
+        file.write(_checked_header(_table_cards("APOGEE", columns, widths, rows, created), datasum, created))
 
 
 def fits_time(created: datetime) -> str:
@@ -83,17 +75,137 @@ def fits_time(created: datetime) -> str:
     return created.strftime("%y-%m-%d %H:%M:%S")
 
 
-def _as_structured(table: pa.Table, columns: Sequence[Column], widths: Mapping[str, int]) -> NDArray[np.void]:
-    dtype = [(column.name, column.numpy_type(widths.get(column.name, 1))) for column in columns]
-    rows = np.zeros(table.num_rows, dtype=dtype)
+def _primary_cards(cards: Sequence[Card], created: datetime) -> list[str]:
+    lines = [
+        *value_card("SIMPLE", True, "conforms to FITS standard"),
+        *value_card("BITPIX", 8, "array data type"),
+        *value_card("NAXIS", 0, "number of array dimensions"),
+        *value_card("EXTEND", True),
+        *title_cards("Metadata"),
+        *_origin_cards(created),
+        *title_cards("Provenance (apnet_fast)"),
+    ]
+    for card in cards:
+        lines += value_card(*card)
+    return [*lines, *title_cards("HDU Descriptions"), *(comment_card(text) for text in _DESCRIPTIONS)]
+
+
+def _table_cards(
+    instrument: str, columns: Sequence[Column], widths: Mapping[str, int], rows: int, created: datetime
+) -> list[str]:
+    lines = [
+        *value_card("XTENSION", "BINTABLE", "binary table extension"),
+        *value_card("BITPIX", 8, "array data type"),
+        *value_card("NAXIS", 2, "number of array dimensions"),
+        *value_card("NAXIS1", _row_type(columns, widths).itemsize, "length of dimension 1"),
+        *value_card("NAXIS2", rows, "length of dimension 2"),
+        *value_card("PCOUNT", 0, "number of group parameters"),
+        *value_card("GCOUNT", 1, "number of groups"),
+        *value_card("TFIELDS", len(columns), "number of table fields"),
+        *title_cards("Metadata"),
+        *value_card("INSTRMNT", instrument, "Instrument"),
+        *_origin_cards(created),
+    ]
+    category = ""
+    for number, column in enumerate(columns, start=1):
+        if column.category != category:
+            category = column.category
+            lines += title_cards(category)
+        width = widths.get(column.name, 0)
+        lines += value_card(f"TTYPE{number}", column.name, column.fits_comment)
+        lines += value_card(f"TFORM{number}", column.tform(width))
+        if column.form == "B":
+            lines += value_card(f"TDIM{number}", f"({max(width, column.length)})")
+        if column.note:
+            lines.append(comment_card(column.note))
+    return lines
+
+
+def _origin_cards(created: datetime) -> list[str]:
+    return [
+        *value_card("PIPELINE", _PIPELINE, "Pipeline name"),
+        # Programs ask for the card; the version of a pipeline that has not run would be a lie.
+        *value_card("V_ASTRA", "", f"Astra version (none: by apnet_fast {__version__})"),
+        *value_card("CREATED", fits_time(created), "File creation time (UTC %y-%m-%d %H:%M:%S)"),
+    ]
+
+
+def _checked_header(cards: Sequence[str], datasum: int, created: datetime) -> bytes:
+    """Blocks of a header, with the checksums of it and of data whose sum is known."""
+    when = created.strftime("%Y-%m-%dT%H:%M:%S")
+
+    def blocks(checksum: str) -> bytes:
+        return header_blocks(
+            [
+                *cards,
+                *title_cards("DATA INTEGRITY"),
+                *value_card("CHECKSUM", checksum, f"HDU checksum updated {when}"),
+                *value_card("DATASUM", str(datasum), f"data unit checksum updated {when}"),
+            ]
+        )
+
+    return blocks(checksum_of(blocks("0" * 16), datasum))
+
+
+def _row_type(columns: Sequence[Column], widths: Mapping[str, int]) -> np.dtype:
+    return np.dtype([(column.name, column.numpy_type(widths.get(column.name, 0))) for column in columns])
+
+
+def _write_rows(
+    file: BinaryIO, tables: Iterable[pa.Table], columns: Sequence[Column], widths: Mapping[str, int]
+) -> tuple[int, int]:
+    """Write the data of a table HDU, to the end of its last block. Returns the number of rows and their sum."""
+    dtype = _row_type(columns, widths)
+    empty = _null_row(columns, dtype)
+    rows, datasum = 0, OnesComplementSum()
+    for table in tables:
+        for piece in _pieces(table, columns, dtype, empty):
+            file.write(piece)
+            datasum.update(piece)
+        rows += table.num_rows
+        del table
+    file.write(bytes(-rows * dtype.itemsize % BLOCK))
+    return rows, datasum.value
+
+
+def _null_row(columns: Sequence[Column], dtype: np.dtype) -> NDArray[np.uint8]:
+    row = np.zeros(1, dtype)
     for column in columns:
-        values = table[column.name]
-        rows[column.name] = _ascii(values) if column.form == "A" else values.to_numpy()
-    return rows
+        row[column.name] = b"F" if column.form == "L" else column.null
+    return row.view(np.uint8)
 
 
-def _ascii(texts: pa.ChunkedArray) -> NDArray:
-    """Text as bytes; FITS knows ASCII only, so any other character becomes a question mark."""
+def _pieces(
+    table: pa.Table, columns: Sequence[Column], dtype: np.dtype, empty: NDArray[np.uint8]
+) -> Iterator[memoryview]:
+    """The bytes of some rows, a few rows at a time."""
+    known = {
+        column.name: _values(table[column.name], column, dtype[column.name])
+        for column in columns
+        if column.name in table.column_names
+    }
+    for start in range(0, table.num_rows, _ROWS_AT_ONCE):
+        piece = np.empty((min(_ROWS_AT_ONCE, table.num_rows - start), dtype.itemsize), np.uint8)
+        piece[:] = empty
+        rows = piece.reshape(-1).view(dtype)
+        for name, values in known.items():
+            rows[name] = values[start : start + len(piece)]
+        yield piece.data.cast("B")
+
+
+def _values(values: pa.ChunkedArray, column: Column, dtype: np.dtype) -> NDArray:
+    """Values of a column as its field of a row holds them."""
+    if column.form == "L":
+        return np.where(values.to_numpy(), np.uint8(ord("T")), np.uint8(ord("F"))).view("S1")
+    if not column.has_width:
+        return values.to_numpy()
+    if column.form == "B":
+        return np.frombuffer(b"".join(value.ljust(dtype.itemsize, b"\0") for value in values.to_pylist()), dtype)
+    return fixed_width(_ascii(values), dtype.itemsize)
+
+
+def _ascii(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """FITS knows ASCII only; any other character becomes a question mark."""
     if pc.all(pc.string_is_ascii(texts), min_count=0).as_py():
-        return pc.cast(texts, pa.binary()).to_numpy()
-    return np.array([text.encode("ascii", "replace") for text in texts.to_pylist()])
+        return texts
+    return pc.replace_substring_regex(texts, pattern=r"[^\x00-\x7F]", replacement="?")

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from apnet_fast.catalog.columns import COLUMNS, Column, arrow_schema
+from apnet_fast.catalog.columns import Column, arrow_schema, product_columns
+from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.identity import printable
 
-_LABEL_NAMES = frozenset(field.name for field in fields(Labels))
-
-# Columns that a spectrum's record fills; what is in none of the sources gets the column's null.
-_FROM_RECORD: dict[str, Callable[[SpectrumRecord], object]] = {
-    "healpix": lambda record: record.star.healpix,
-    "ra": lambda record: record.ra,
-    "dec": lambda record: record.dec,
-    "release": lambda record: record.star.release,
-    "filetype": lambda record: "apStar" if record.product == "star" else "apVisit",
-    "apred": lambda record: record.star.apred,
-    "apstar": lambda record: "stars",
-    "obj": lambda record: record.star.obj,
-    "telescope": lambda record: record.star.telescope,
-    "field": lambda record: record.star.field,
-    "prefix": lambda record: record.star.prefix,
-    "n_visits": lambda record: record.n_visits,
-    "plate": lambda record: record.visit.plate,
-    "fiber": lambda record: record.visit.fiber,
-    "mjd": lambda record: record.visit.mjd,
-    "reduction": lambda record: record.visit.reduction,
-    "snr": lambda record: record.snr,
-    "path": lambda record: printable(record.path),
-    "file_row": lambda record: record.row,
-    "starver": lambda record: record.star.starver,
-    "identity": lambda record: record.identity,
-    "reason": lambda record: record.reason or "",
+# Columns that an attribute of a spectrum's record fills.
+_ATTRIBUTES = {
+    "sdss_id": "sdss_id",
+    "spectrum_pk": "spectrum_pk",
+    "healpix": "star.healpix",
+    "ra": "ra",
+    "dec": "dec",
+    "release": "star.release",
+    "apred": "star.apred",
+    "prefix": "star.prefix",
+    "obj": "star.obj",
+    "telescope": "star.telescope",
+    "field": "star.field",
+    "n_visits": "n_visits",
+    "plate": "visit.plate",
+    "fiber": "visit.fiber",
+    "mjd": "visit.mjd",
+    "reduction": "visit.reduction",
+    "snr": "snr",
+    "path": "path",
+    "file_row": "row",
+    "starver": "star.starver",
+    "identity": "identity",
+    "reason": "reason",
 }
+FROM_THE_FILE = frozenset({*_ATTRIBUTES, "filetype", "apstar"})
+"""Columns that a spectrum's own file fills."""
+
+_FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
+
+# These say which file a spectrum is in, so that the file itself knows them best.
+_OF_THE_FILE = frozenset(
+    "release filetype apred apstar obj telescope field prefix plate fiber mjd reduction".split()  # noqa: SIM905
+)
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -63,29 +73,51 @@ class RowTimes:
     t_elapsed: NDArray[np.float32]
 
 
-def catalog_rows(product: Product, records: Sequence[SpectrumRecord], labels: Labels, times: RowTimes) -> pa.Table:
+def catalog_rows(
+    product: Product,
+    records: Sequence[SpectrumRecord],
+    labels: Labels,
+    times: RowTimes,
+    sources: SourceTable | None = None,
+    network: str = "v3",
+) -> pa.Table:
     """Rows of one product for those of the records that belong to it, in their order.
 
-    records, the arrays of `labels` and `times.t_elapsed` have equal length n and may mix products.
+    records, the arrays of `labels` and `times.t_elapsed` have equal length n and may mix products. Columns that
+    nothing at hand can fill are left out: `with_nulls` adds them. What the table of sources says of a spectrum takes
+    the place of what its file says, but for the names of the file itself.
     """
     chosen = np.fromiter((record.product == product for record in records), bool, len(records))
     mine = [record for record in records if record.product == product]
-    created = times.created.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    known = _of_labels(labels, chosen)
+    known["created"] = [times.created.strftime("%Y-%m-%dT%H:%M:%S.%f")] * len(mine)
+    known["t_elapsed"] = times.t_elapsed[chosen]
+    of_records = _of_records(product, mine)
+    of_sources = {} if sources is None else sources.columns_for(product, mine)
 
-    def values(column: Column) -> object:
-        if column.name in _LABEL_NAMES:
-            return getattr(labels, column.name)[chosen]
-        if column.name in _FROM_RECORD:
-            source = _FROM_RECORD[column.name]
-            return [source(record) for record in mine]
-        if column.name == "created":
-            return [created] * len(mine)
-        if column.name == "t_elapsed":
-            return times.t_elapsed[chosen]
-        return [column.null] * len(mine)
+    arrays, columns = [], []
+    for column in product_columns(product, network):
+        if column.name in of_sources and column.name not in known:
+            file = of_records.get(column.name)
+            values = _merged(column, file, of_sources[column.name])
+        elif column.name in of_records or column.name in known:
+            values = pa.array(of_records.get(column.name, known.get(column.name)), type=column.arrow_type)
+        else:
+            continue
+        arrays.append(values)
+        columns.append(column)
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
 
-    arrays = [pa.array(values(column), type=column.arrow_type) for column in COLUMNS[product]]
-    return pa.Table.from_arrays(arrays, schema=arrow_schema(product))
+
+def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """A table with exactly these columns, in order: those it has, and the others null."""
+    arrays = [
+        table[column.name]
+        if column.name in table.column_names
+        else pa.repeat(pa.scalar(column.null, column.arrow_type), table.num_rows)
+        for column in columns
+    ]
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
 
 
 def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
@@ -103,3 +135,32 @@ def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
         [pa.array(values, type=field.type) for values, field in zip(columns, QUARANTINE_SCHEMA, strict=True)],
         schema=QUARANTINE_SCHEMA,
     )
+
+
+def _of_labels(labels: Labels, chosen: NDArray[np.bool_]) -> dict[str, object]:
+    values = {field.name: getattr(labels, field.name) for field in fields(Labels)}
+    return {name: value[chosen] for name, value in values.items() if value is not None}
+
+
+def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, object]:
+    """Columns that the records of one product fill, by name."""
+    get = attrgetter(*_ATTRIBUTES.values())
+    columns = list(zip(*map(get, records), strict=True)) or [()] * len(_ATTRIBUTES)
+    known: dict[str, object] = dict(zip(_ATTRIBUTES, columns, strict=True))
+    known["path"] = [printable(record.path) for record in records]
+    known["reason"] = [record.reason or "" for record in records]
+    # The prefix tells the telescopes of SDSS-4 apart; Astra has none for SDSS-V, although its files are named so.
+    known["prefix"] = ["" if record.star.release == "sdss5" else record.star.prefix for record in records]
+    known["filetype"] = [_FILETYPES[product]] * len(records)
+    known["apstar"] = ["stars"] * len(records)
+    return known
+
+
+def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
+    """Values of the table of sources where it has them, else of the file; the other way round for the file's names."""
+    if of_file is None:
+        return of_sources.fill_null(column.null)
+    values = pa.array(of_file, type=column.arrow_type)
+    if column.name in _OF_THE_FILE:
+        return pc.if_else(pc.equal(values, column.null), of_sources.fill_null(column.null), values)
+    return pc.coalesce(of_sources, values)

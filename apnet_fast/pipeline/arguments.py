@@ -14,13 +14,15 @@ Spectra = Literal["star", "visit", "both"]
 # Files of one shard, by engine: a shard is what a killed run may lose, and minutes of a slow engine are enough.
 _DEFAULT_SHARD_SIZE = {"reference": 16, "cpu": 32}
 _FALLBACK_SHARD_SIZE = 1000
+_STARS_OF_A_PACK_FILE = 50
 
 
 @dataclass(frozen=True)
 class RunArguments:
     """Arguments of `reprocess`, as given; see its --help. Raises UsageError where a value makes no sense.
 
-    engine: a name of `engines.ENGINES`, never "auto". shard_size counts files.
+    engine: a name of `engines.ENGINES`, never "auto". shard_size counts files. catalog: a summary table, which stands
+    for its files where there are no inputs. root: the folder below which the files of tables lie.
     """
 
     inputs: tuple[str, ...]
@@ -38,10 +40,16 @@ class RunArguments:
     shard_size: int
     max_failures: int | None
     restart: bool
+    catalog: Path | None = None
+    root: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.inputs:
-            raise UsageError("no input", expected="apStar files, folders or @list.txt", remedy="name at least one")
+        if not self.words:
+            raise UsageError(
+                "no input",
+                expected="apStar files, folders, packs, summary tables or @list.txt",
+                remedy="name at least one, or give --catalog",
+            )
         for name, value, least in (
             ("--readers", self.readers, 0),
             ("--batch-size", self.batch_size, 1),
@@ -50,8 +58,15 @@ class RunArguments:
         ):
             if value < least:
                 raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
+        if self.catalog is not None and not self.catalog.is_file():
+            raise UsageError("--catalog is no file", got=str(self.catalog), expected="a table, FITS or Parquet")
         if self.spectra not in ("star", "visit", "both"):
             raise UsageError("unknown --spectra", got=repr(self.spectra), expected="star | visit | both")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The INPUT words: those given, else the catalog."""
+        return self.inputs or ((str(self.catalog),) if self.catalog else ())
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -59,6 +74,7 @@ class RunArguments:
         return ("star", "visit") if self.spectra == "both" else (self.spectra,)
 
 
-def default_shard_size(engine: str) -> int:
-    """Files a shard, so that a shard of any engine takes minutes at the most."""
-    return _DEFAULT_SHARD_SIZE.get(engine, _FALLBACK_SHARD_SIZE)
+def default_shard_size(engine: str, packs: bool = False) -> int:
+    """Files a shard, so that a shard of any engine takes minutes at the most; packs: files of packs, of many stars."""
+    size = _DEFAULT_SHARD_SIZE.get(engine, _FALLBACK_SHARD_SIZE)
+    return max(size // _STARS_OF_A_PACK_FILE, 1) if packs else size

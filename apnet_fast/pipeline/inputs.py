@@ -1,7 +1,8 @@
-"""From the user's INPUT words to the list of files of a run."""
+"""From the user's INPUT words to the list of sources of a run: files of spectra, or files of a pack."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -9,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apnet_fast.errors import UsageError
+from apnet_fast.pipeline.table_inputs import files_of_table, is_table
 from apnet_fast.spectra.identity import parse_file_name
+from apnet_fast.spectra.pack import is_pack, is_unfinished_pack, load_manifest
 
 # FITS files that SDSS keeps beside apStar files and that hold no star's spectra: apVisit, apField, apStarC,
 # allStar, aspcapStar and their like.
-_OTHER_PRODUCT = re.compile(r"(?!(?:ap|as)Star-)(?:ap|as|all|aspcap|mwm|astra)[A-Z]\w*-")
+_OTHER_PRODUCT = re.compile(r"(?!(?:ap|as)Star-|mwm(?:Star|Visit)-)(?:ap|as|all|aspcap|mwm|astra)[A-Z]\w*-")
 
 
 @dataclass(frozen=True)
@@ -21,26 +24,48 @@ class Inputs:
     """Files of a run, sorted by path, each path once.
 
     other_products: FITS files below given folders that are not apStar, or compressed, as no apStar file is.
-    superseded: older versions (STARVER) of a star whose newest is in `files`.
+    superseded: older versions (STARVER) of a star whose newest is in `files`. nameless_rows: rows of tables that name
+    no file.
     """
 
     files: tuple[str, ...]
     other_products: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
+    nameless_rows: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Number and hash of the sources, for telling one list from another."""
+        listing = "\n".join(self.files).encode("utf-8", "surrogateescape")
+        return f"{len(self.files)} files, sha256 {hashlib.sha256(listing).hexdigest()}"
 
 
-def resolve_inputs(words: Sequence[str]) -> Inputs:
-    """Files named by INPUT words: paths, folders (walked) and @list.txt (one path a line, # for comments).
+def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
+    """Files named by INPUT words: paths, folders (walked), @list.txt (one path a line, # for comments), packs, tables.
 
-    A path that ends in .fits need not exist, nor need those of a list: they get their row in the catalogue and
-    a reason. Relative paths of a list start at the current folder. Order and repetition of the words do not matter.
-    Raises UsageError for a list or folder that is not there, and where nothing is found.
+    A path that ends in .fits need not exist, nor need those of a list or a table: they get their row in the catalogue
+    and a reason. Relative paths of a list start at the current folder. A folder with a manifest is a pack. A summary
+    table stands for the apStar files of its rows below `root`. Order and repetition of the words do not matter.
+    Raises UsageError for a list or folder that is not there, a table that does not say where spectra are, and where
+    nothing is found.
     """
     named: list[str] = []
     walked: list[str] = []
+    tabled: set[str] = set()
+    nameless_rows = 0
     for word in words:
         if word.startswith("@"):
             named.extend(_read_list(word[1:]))
+        elif os.path.isdir(word) and is_unfinished_pack(word):
+            raise UsageError(
+                "the pack is not finished", got=word, remedy="give the command that began it once more, to its end"
+            )
+        elif os.path.isdir(word) and is_pack(word):
+            named.extend(os.path.join(word, name) for name in load_manifest(Path(word)).files)
+        elif is_table(word):
+            table = files_of_table(word, root)
+            tabled.update(table.files)
+            nameless_rows += table.nameless_rows
         elif os.path.isdir(word):
             walked.extend(_walk(word))
         elif word.endswith(".fits"):
@@ -49,29 +74,29 @@ def resolve_inputs(words: Sequence[str]) -> Inputs:
             raise UsageError(
                 "not a .fits file",
                 got=word,
-                expected="an apStar file (unpacked), a folder, or @ and a list of paths",
+                expected="an apStar file (unpacked), a folder, a summary table, or @ and a list of paths",
                 remedy=f"@{word}, if it is a list; gunzip it, if it is packed",
             )
         else:
             raise UsageError(
                 "no such input",
                 got=word,
-                expected="an apStar file, a folder, or @ and a list of paths",
+                expected="an apStar file, a folder, a pack, a summary table, or @ and a list of paths",
                 remedy="check the path",
             )
     other = [path for path in walked if _OTHER_PRODUCT.match(os.path.basename(path)) or not path.endswith(".fits")]
     candidates = set(walked) - set(other)
     superseded = set(_superseded(candidates)) - {os.path.normpath(path) for path in named}
-    files = {os.path.normpath(path) for path in named} | (candidates - superseded)
+    files = {os.path.normpath(path) for path in named} | (candidates - superseded) | tabled
     if not files:
         raise UsageError(
             "no apStar files found: the folders hold none, or the lists are empty",
             got=" ".join(words),
-            expected="files named apStar-*.fits or asStar-*.fits",
+            expected="files named apStar-*.fits, asStar-*.fits, mwmStar-*.fits or mwmVisit-*.fits",
             remedy="give the folder that holds them, or a list",
         )
     older = [path for path in superseded if not _is_plain_name_of(path, files)]
-    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)))
+    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)), nameless_rows)
 
 
 def _read_list(path: str) -> list[str]:

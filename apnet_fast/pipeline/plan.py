@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from apnet_fast._version import __version__
 from apnet_fast.errors import UsageError
+from apnet_fast.files import sha256_of
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
 
@@ -30,6 +31,7 @@ class Fingerprint:
     tuning: str
     spectra: str
     shard_size: int
+    catalog: str
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -92,5 +94,6 @@ def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Check
         tuning=tuning,
         spectra=arguments.spectra,
         shard_size=arguments.shard_size,
+        catalog="" if arguments.catalog is None else f"sha256 {sha256_of(arguments.catalog)}",
     )
     return Plan(files, arguments.shard_size, fingerprint)

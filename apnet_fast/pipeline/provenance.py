@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from apnet_fast._version import __version__
-from apnet_fast.catalog.fits import Card, fits_time
+from apnet_fast.catalog.cards import Card
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.pipeline.times import StageTimes
@@ -18,13 +18,13 @@ from apnet_fast.recipes import Recipe
 from apnet_fast.spectra.batch import Product
 
 _LIBRARIES = ("numpy", "numba", "fitsio", "pyarrow")
-_FITS_TEXT = 68  # characters of a card's text value
 
 
 def run_record(
     *,
     plan: Plan,
     checkpoint: Checkpoint,
+    catalog: Mapping[str, object] | None,
     device: str,
     readers: int,
     batch_size: int,
@@ -47,6 +47,7 @@ def run_record(
             "source_sha256": checkpoint.source_sha256,
             "left_out": list(checkpoint.left_out),
         },
+        "catalog": None if catalog is None else dict(catalog),
         "device": device,
         "readers": readers,
         "batch_size": batch_size,
@@ -91,16 +92,12 @@ def _processor() -> str:
     return platform.processor()
 
 
-def provenance_cards(
-    plan: Plan, recipe: Recipe, checkpoint: Checkpoint, product: Product, created: datetime
-) -> list[Card]:
+def provenance_cards(plan: Plan, recipe: Recipe, checkpoint: Checkpoint, product: Product) -> list[Card]:
     """Cards of HDU 0 that say what the labels of a product depend on."""
     fingerprint = plan.fingerprint
     return [
-        ("PIPELINE", "ApogeeNet", "Pipeline name"),
         ("SOFTWARE", "apnet_fast", "Software that made this file"),
         ("SOFTVERS", __version__, "Its version"),
-        ("CREATED", fits_time(created), "File creation time (UTC %y-%m-%d %H:%M:%S)"),
         ("PRODUCT", product, "star: coadds; visit: visits"),
         ("NETWORK", checkpoint.network, "ApogeeNet version"),
         ("RECIPE", recipe.name, "What exactly was computed"),
@@ -111,6 +108,7 @@ def provenance_cards(
         ("PRECISIO", fingerprint.precision, "Its arithmetic"),
         # No comments: these values fill their cards.
         ("WSHA256", checkpoint.sha256, ""),
-        ("WORIGIN", checkpoint.origin[:_FITS_TEXT], ""),
+        ("WORIGIN", checkpoint.origin, ""),
+        *([("CSHA256", fingerprint.catalog.removeprefix("sha256 "), "")] if fingerprint.catalog else []),
         ("NFILES", len(plan.files), "apStar files of the run"),
     ]

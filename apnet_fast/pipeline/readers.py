@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
 from apnet_fast.errors import Stopped
-from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
+from apnet_fast.spectra import Product, SpectrumBatch, read_spectra
 
 # Files a reader may be ahead of the engine; a file of 20 visits takes 1.4 MB.
 _AHEAD_PER_READER = 16
@@ -53,12 +53,12 @@ class Readers:
         """Batches of the files, one a file, in order."""
         if self._pool is None:
             for path in files:
-                yield read_apstar(path, self._products)
+                yield read_spectra(path, self._products)
             return
         pending: deque[Future[SpectrumBatch]] = deque()
         try:
             for path in files:
-                pending.append(self._pool.submit(read_apstar, path, self._products))
+                pending.append(self._pool.submit(read_spectra, path, self._products))
                 if len(pending) >= self._ahead:
                     yield pending.popleft().result()
             while pending:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from apnet_fast._version import __version__
 from apnet_fast.api import ApogeeNet
-from apnet_fast.catalog.columns import COLUMNS, arrow_schema
-from apnet_fast.catalog.fits import write_fits
+from apnet_fast.catalog.products import write_product
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
+from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine, find_engine
 from apnet_fast.errors import Stopped
 from apnet_fast.files import locked, write_json, written_whole
@@ -33,6 +33,7 @@ from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Labels, Recipe, get_recipe
 from apnet_fast.spectra import Product, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.spectra.identity import printable
 
 PRODUCT_NAMES: dict[Product, str] = {
     "star": f"astraAllStarAPOGEENet-{__version__}",
@@ -72,12 +73,15 @@ def run(arguments: RunArguments) -> RunSummary:
     engines = [find_engine(arguments.engine, arguments.precision, device, network) for device in devices]
     tuning = ",".join(sorted({engine.tuning_sha256(device) for engine, device in zip(engines, devices, strict=True)}))
     with times.measure("planning"):
-        inputs = resolve_inputs(arguments.inputs)
+        inputs = resolve_inputs(arguments.words, str(arguments.root) if arguments.root else None)
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
         arguments = replace(arguments, precision=engines[0].effective_precision(checkpoint, arguments.precision))
     plan = make_plan(arguments, inputs.files, checkpoint, tuning)
     skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
+    if inputs.nameless_rows:
+        skipped["rows_without_file"] = inputs.nameless_rows
+        say(f"{inputs.nameless_rows} rows of tables left out: they name no file")
     if inputs.other_products:
         say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
     if inputs.superseded:
@@ -102,6 +106,7 @@ class _Run:
         self.checkpoint, self.skipped = checkpoint, skipped
         self.store = ShardStore(arguments.output, plan, arguments.products)
         self.times = times
+        self.sources: SourceTable | None = None
         self.started = datetime.now(UTC)
 
     def go(self) -> RunSummary:
@@ -127,8 +132,8 @@ class _Run:
             say("this run is complete already; nothing to do (--restart does it again)")
             return summary
         with self.times.measure("catalogues"):
-            self._write_catalogues(complete)
-        self._write_record(summary, resumed)
+            matches = self._write_catalogues(complete)
+        self._write_record(summary, resumed, matches)
         return replace(summary, rate=self.times.rate)
 
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
@@ -141,6 +146,8 @@ class _Run:
                 device=arguments.device,
                 precision=arguments.precision,
             )
+            if arguments.catalog is not None:
+                self.sources = SourceTable.load(arguments.catalog)
         say(
             f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
             f" engine {arguments.engine} on {arguments.device},"
@@ -206,7 +213,7 @@ class _Run:
             joined = _joined(labels)
             tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(records)}
             for product in self.arguments.products:
-                tables[product] = catalog_rows(product, records, joined, times)
+                tables[product] = catalog_rows(product, records, joined, times, self.sources, self.checkpoint.network)
             return tables
 
     def _batches(self, files: Iterator[SpectrumBatch]) -> Iterator[tuple[int, SpectrumBatch]]:
@@ -224,34 +231,40 @@ class _Run:
             if file is None:
                 return
 
-    def _write_catalogues(self, markers: Sequence[Marker]) -> None:
+    def _write_catalogues(self, markers: Sequence[Marker]) -> dict[Product, dict[str, int]]:
+        """Write all products and the quarantine; what --catalog knew of each product's rows."""
         output, created = self.arguments.output, datetime.now(UTC)
+        matches: dict[Product, dict[str, int]] = {}
         for product in self.arguments.products:
-            columns = COLUMNS[product]
             widths: Counter[str] = Counter()
             for marker in markers:
                 for name, width in marker.parts[product].widths.items():
                     widths[name] = max(widths[name], width)
-            cards = provenance_cards(self.plan, self.recipe, self.checkpoint, product, created)
-            with written_whole(output / f"{PRODUCT_NAMES[product]}.fits") as partial:
-                write_fits(partial, columns, self.store.tables(product), widths, cards, created)
-            metadata = {card[0]: str(card[1]) for card in cards}
-            schema = arrow_schema(product).with_metadata(metadata)
-            self._write_parquet(f"{PRODUCT_NAMES[product]}.parquet", schema, product)
-        self._write_parquet(QUARANTINE_FILE, QUARANTINE_SCHEMA, QUARANTINE)
-
-    def _write_parquet(self, file: str, schema: pa.Schema, part: str) -> None:
+            matches[product] = write_product(
+                output,
+                PRODUCT_NAMES[product],
+                product,
+                self.store.tables(product),
+                widths,
+                network=self.checkpoint.network,
+                recipe=self.recipe.name,
+                cards=provenance_cards(self.plan, self.recipe, self.checkpoint, product),
+                created=created,
+            )
         with (
-            written_whole(self.arguments.output / file) as partial,
-            pq.ParquetWriter(partial, schema, compression="zstd") as writer,
+            written_whole(output / QUARANTINE_FILE) as part,
+            pq.ParquetWriter(part, QUARANTINE_SCHEMA, compression="zstd") as writer,
         ):
-            for table in self.store.tables(part):
-                writer.write_table(table.cast(schema))
+            for table in self.store.tables(QUARANTINE):
+                writer.write_table(table)
+        return matches
 
-    def _write_record(self, summary: RunSummary, resumed: int) -> None:
+    def _write_record(self, summary: RunSummary, resumed: int, matches: dict[Product, dict[str, int]]) -> None:
+        catalog = self.arguments.catalog
         record = run_record(
             plan=self.plan,
             checkpoint=self.checkpoint,
+            catalog=None if catalog is None else {"file": printable(str(catalog)), "rows_by_match": matches},
             device=self.arguments.device,
             readers=self.arguments.readers,
             batch_size=self.arguments.batch_size,

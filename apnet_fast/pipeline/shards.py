@@ -8,12 +8,10 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.catalog.fits import text_widths
 from apnet_fast.errors import UsageError
 from apnet_fast.files import PARTIAL, sha256_of, write_json, written_whole
@@ -82,7 +80,7 @@ class ShardStore:
             path = self._part(shard, name)
             with written_whole(path) as partial:
                 pq.write_table(table, partial, compression="zstd")
-            widths = {} if name == QUARANTINE else text_widths(table, COLUMNS[cast(Product, name)])
+            widths = {} if name == QUARANTINE else text_widths(table)
             parts[name] = Part(sha256_of(path), table.num_rows, widths)
         counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
         marker = Marker(self.plan.fingerprint.digest, parts, {entry["values"]: entry["counts"] for entry in counts})

@@ -65,7 +65,9 @@ def _at_magnitude(h_mag: float) -> Callable[[Star], Star]:
 def _vesta(star: Star) -> Star:
     """Reflected sunlight through the 1-m telescope's fibre, at the flux its writer gives such files."""
     star = _at_magnitude(-8.3)(star)
-    return replace(star, obj="VESTA", telescope="apo1m", field="standards", teff=5772.0, logg=4.44, fe_h=0.0, v_rad=0.0)
+    return replace(
+        star, obj="VESTA", telescope="apo1m", field="standards", teff=5772.0, logg=4.44, fe_h=0.0, vsini=1.6, v_rad=0.0
+    )
 
 
 def _second_visit_dead(visits: list[Visit]) -> list[Visit]:

@@ -1,4 +1,4 @@
-"""Who is observed: labels, magnitudes, places on the sky and names."""
+"""Who is observed: magnitudes, places on the sky and names."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from apnet_fast.simulate.healpix import APOGEE_NSIDE, ang2pix_ring
+from apnet_fast.simulate.tracks import draw_labels
 
 N_FIELDS = 60
 FIELD_RADIUS_DEG = 1.5
 SOUTHERN_LIMIT_DEG = -30.0
 """Fields south of it are observed from Las Campanas: a quarter of the sphere."""
-
-POPULATION_SHARES = {
-    "dwarf": 0.33,
-    "giant": 0.35,
-    "clump": 0.17,
-    "cool_dwarf": 0.05,
-    "young": 0.06,
-    "hot": 0.04,
-}
 
 H_MAG_MEAN, H_MAG_SPREAD = 11.3, 1.2
 """2MASS H of the stars, before its limits."""
@@ -51,7 +43,7 @@ class Star:
     """A star to observe.
 
     obj: 2MASS-style name; ra, dec in degrees; healpix: nside 128, RING; teff in K,
-    logg in log10(cm/s^2), fe_h in dex; magnitudes in the 2MASS system; v_rad:
+    logg in log10(cm/s^2), fe_h in dex, vsini in km/s; magnitudes in the 2MASS system; v_rad:
     barycentric velocity in km/s; v_amplitude: half-amplitude of its orbit in km/s.
     """
 
@@ -64,6 +56,7 @@ class Star:
     teff: float
     logg: float
     fe_h: float
+    vsini: float
     j_mag: float
     h_mag: float
     k_mag: float
@@ -95,9 +88,9 @@ def draw_fields(rng: np.random.Generator, southernmost_dec: float) -> list[Field
 
 def draw_star(rng: np.random.Generator, field: Field) -> Star:
     """One star of the survey's mix of populations in `field`."""
-    teff, logg, fe_h = draw_labels(rng)
+    labels = draw_labels(rng)
     h_mag = float(np.clip(rng.normal(H_MAG_MEAN, H_MAG_SPREAD), 5.9, 15.3))
-    j_minus_h = float(np.clip(0.95 - 1.3 * math.log10(teff / 3500.0) / math.log10(2.0), -0.15, 1.0))
+    j_minus_h = float(np.clip(0.95 - 1.3 * math.log10(labels.teff / 3500.0) / math.log10(2.0), -0.15, 1.0))
     h_minus_k = 0.05 + 0.15 * j_minus_h
     ra, dec = _place(rng, field)
     is_binary = rng.random() < 0.15
@@ -108,40 +101,16 @@ def draw_star(rng: np.random.Generator, field: Field) -> Star:
         field=field.name,
         telescope=field.telescope,
         healpix=ang2pix_ring(APOGEE_NSIDE, ra, dec),
-        teff=teff,
-        logg=logg,
-        fe_h=fe_h,
+        teff=labels.teff,
+        logg=labels.logg,
+        fe_h=labels.fe_h,
+        vsini=labels.vsini,
         j_mag=h_mag + j_minus_h,
         h_mag=h_mag,
         k_mag=h_mag - h_minus_k,
-        v_rad=float(rng.normal(0.0, 40.0 if fe_h > -1 else 130.0)),
+        v_rad=float(rng.normal(0.0, 40.0 if labels.fe_h > -1 else 130.0)),
         v_amplitude=float(10.0 ** rng.uniform(0.0, 1.7)) if is_binary else 0.1,
     )
-
-
-def draw_labels(rng: np.random.Generator) -> tuple[float, float, float]:
-    """teff in K, logg in dex, fe_h in dex of one star of the mix `POPULATION_SHARES`."""
-    population = rng.choice(list(POPULATION_SHARES), p=list(POPULATION_SHARES.values()))
-    if population == "dwarf":
-        teff = rng.uniform(4000.0, 7200.0)
-        logg = 4.65 - 0.55 * (teff - 4000.0) / 3200.0 - abs(rng.normal(0.0, 0.08))
-        fe_h = rng.normal(-0.1, 0.22)
-    elif population == "giant":
-        teff = rng.uniform(3600.0, 5200.0)
-        fe_h = rng.normal(-0.25, 0.35)
-        logg = 0.5 + 2.9 * (teff - 3600.0) / 1600.0 + 0.6 * fe_h + rng.normal(0.0, 0.1)
-    elif population == "clump":
-        teff, logg, fe_h = rng.normal(4850.0, 120.0), rng.normal(2.45, 0.08), rng.normal(-0.1, 0.2)
-    elif population == "cool_dwarf":
-        teff = rng.uniform(2900.0, 4000.0)
-        logg = 5.15 - 0.45 * (teff - 2900.0) / 1100.0 + rng.normal(0.0, 0.03)
-        fe_h = rng.normal(-0.1, 0.2)
-    elif population == "young":
-        teff, logg, fe_h = rng.uniform(3000.0, 5000.0), rng.uniform(3.4, 4.4), rng.normal(-0.02, 0.08)
-    else:
-        teff = 10.0 ** rng.uniform(math.log10(7500.0), math.log10(30_000.0))
-        logg, fe_h = rng.uniform(3.4, 4.4), rng.normal(0.0, 0.15)
-    return float(teff), float(np.clip(logg, 0.0, 5.5)), float(np.clip(fe_h, -2.2, 0.5))
 
 
 def two_mass_name(ra: float, dec: float) -> str:

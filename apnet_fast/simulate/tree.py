@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ from apnet_fast.simulate.layouts import Layout, find_layout
 from apnet_fast.simulate.observe import ObservedVisit, observe_visit
 from apnet_fast.simulate.population import Field, Star, draw_fields, draw_star
 from apnet_fast.simulate.rows import lay_out
-from apnet_fast.simulate.template import template
-from apnet_fast.simulate.visits import Visit, draw_n_visits, draw_snr, plan_visits
+from apnet_fast.simulate.streams import EDGE_CASES, FIELDS, HOW_OFTEN, SEEN, STARS, WHEN, WHO, Streams
+from apnet_fast.simulate.visits import Visit, draw_n_visits, draw_snr, flux_level, plan_visits
 from apnet_fast.simulate.writer import write_apstar
 
 TRUTH_FILE = "truth.parquet"
@@ -34,6 +33,7 @@ TRUTH_SCHEMA = pa.schema(
         ("teff", pa.float64()),
         ("logg", pa.float64()),
         ("fe_h", pa.float64()),
+        ("vsini", pa.float64()),
         ("h_mag", pa.float64()),
         ("snr", pa.float64()),
         ("n_visits", pa.int32()),
@@ -42,26 +42,6 @@ TRUTH_SCHEMA = pa.schema(
 )
 
 MOST_VISITS_ASKED = 500
-
-# First word of every random stream; what follows is the star's number and the stage of its making.
-_STARS, _EDGE_CASES, _FIELDS = 0, 1, 2
-_WHO, _HOW_OFTEN, _WHEN, _SEEN = 0, 1, 2, 3
-
-_FLUX_AT_H_ZERO = 1.15e7
-"""Median flux of a star of H = 0 in real files, 1e-17 erg/s/cm^2/Angstrom."""
-
-
-@dataclass(frozen=True)
-class _Streams:
-    """The random streams of one star: they depend on the seed and on its number, not on its neighbours."""
-
-    seed: int
-    family: int
-    number: int
-
-    def stream(self, *stage: int) -> np.random.Generator:
-        key = (self.family, self.number, *stage)
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
 
 def simulate_tree(
@@ -83,7 +63,7 @@ def simulate_tree(
     Equal arguments give equal bytes, and star i does not depend on `stars`. The table has
     one row a star, in order, edge cases last: path is relative to `output` (in sdss5 the
     name without STARVER), snr is that of row 0 of the file (NaN where it holds none),
-    teff in K, logg and fe_h in dex. It is written last, so it marks a complete tree.
+    teff in K, logg and fe_h in dex, vsini in km/s. It is written last, so it marks a complete tree.
 
     Returns `output`. Raises UsageError for arguments out of range and for an `output` that
     already holds a tree.
@@ -99,10 +79,9 @@ def simulate_tree(
         )
     output.mkdir(parents=True, exist_ok=True)
 
-    field_stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_FIELDS,)))
-    fields = draw_fields(field_stream, chosen.southernmost_dec)
+    fields = draw_fields(Streams(seed, FIELDS, 0).stream(), chosen.southernmost_dec)
     rows = [
-        _ordinary_star(output, chosen, fields, _Streams(seed, _STARS, number), visits, snr) for number in range(stars)
+        _ordinary_star(output, chosen, fields, Streams(seed, STARS, number), visits, snr) for number in range(stars)
     ]
     if edge_cases:
         rows += _edge_case_stars(output, chosen, fields, seed)
@@ -126,11 +105,11 @@ def _ordinary_star(
     output: Path,
     layout: Layout,
     fields: list[Field],
-    streams: _Streams,
+    streams: Streams,
     visits: int | None,
     snr: float | None,
 ) -> dict[str, object]:
-    who, how_often = streams.stream(_WHO), streams.stream(_HOW_OFTEN)
+    who, how_often = streams.stream(WHO), streams.stream(HOW_OFTEN)
     star = draw_star(who, fields[who.integers(len(fields))])
     n_visits = draw_n_visits(how_often, layout.name) if visits is None else visits
     coadd_snr = draw_snr(how_often, layout.name, star.h_mag) if snr is None else snr
@@ -141,8 +120,8 @@ def _edge_case_stars(output: Path, layout: Layout, fields: list[Field], seed: in
     northern = [field for field in fields if field.telescope == "apo25m"]
     rows = []
     for number, case in enumerate(cases_of(layout)):
-        streams = _Streams(seed, _EDGE_CASES, number)
-        who = streams.stream(_WHO)
+        streams = Streams(seed, EDGE_CASES, number)
+        who = streams.stream(WHO)
         star = draw_star(who, case.field or northern[who.integers(len(northern))])
         if case.star is not None:
             star = case.star(star)
@@ -156,12 +135,15 @@ def _write_star(
     star: Star,
     n_visits: int,
     snr: float,
-    streams: _Streams,
+    streams: Streams,
     case: EdgeCase,
 ) -> dict[str, object]:
     """Observe a star, write its file or files, and return its row of the truth table."""
+    # Here, so that numba is not imported by those who only ask for help.
+    from apnet_fast.simulate.synthesis import synthesise
+
     visits = plan_visits(
-        streams.stream(_WHEN),
+        streams.stream(WHEN),
         star,
         n_visits=n_visits,
         snr=snr,
@@ -170,10 +152,10 @@ def _write_star(
     )
     if case.visits is not None:
         visits = case.visits(visits)
-    spectrum = template(star.teff, star.logg, star.fe_h)
-    level = _FLUX_AT_H_ZERO * 10.0 ** (-0.4 * star.h_mag)
+    spectrum = synthesise(star.teff, star.logg, star.fe_h, vsini=star.vsini)[0].astype(np.float64)
+    level = flux_level(star.h_mag)
     observed = [
-        observe_visit(spectrum, level, visit, streams.stream(_SEEN, number)) for number, visit in enumerate(visits)
+        observe_visit(spectrum, level, visit, streams.stream(SEEN, number)) for number, visit in enumerate(visits)
     ]
     path, header_snr = output, math.nan
     for left_out in reversed(range(case.versions)):
@@ -196,6 +178,7 @@ def _write_star(
         "teff": star.teff,
         "logg": star.logg,
         "fe_h": star.fe_h,
+        "vsini": star.vsini,
         "h_mag": star.h_mag,
         "snr": header_snr if case.readable else math.nan,
         "n_visits": len(visits),

@@ -69,6 +69,15 @@ class Visit:
         return moment.isoformat(timespec="milliseconds")
 
 
+FLUX_AT_H_ZERO = 1.15e7
+"""Median flux of a star of H = 0 in real files, 1e-17 erg/s/cm^2/Angstrom."""
+
+
+def flux_level(h_mag: float) -> float:
+    """Median flux of a star of magnitude H, 1e-17 erg/s/cm^2/Angstrom."""
+    return FLUX_AT_H_ZERO * 10.0 ** (-0.4 * h_mag)
+
+
 def draw_snr(rng: np.random.Generator, layout: str, h_mag: float) -> float:
     """S/N of a coadd: log-normal around 90 (60 for sdss5), within `SNR_RANGE`, the lower the fainter the star.
 

@@ -8,10 +8,7 @@ second row of zeros). Layouts: SDSS data model, apStar, DR10 to DR19.
 from __future__ import annotations
 
 import math
-import os
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -22,11 +19,11 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name, printable
+from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
 from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.spectra.opening import check_complete, library_failure, opened
 
 _FLUX_HDU, _ERROR_HDU = 1, 2
-_EXTENSION = b"XTENSION="
 # HDU 9, the RV table, is in every generation; DR17 has one more.
 _LAST_HDU = 9
 BOTH: tuple[Product, ...] = ("star", "visit")
@@ -48,7 +45,7 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
     """
     header = PrimaryHeader({})
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             header = read_primary_header(file)
             n_rows, flux, error = _images(file, products)
     except ReadFailure as failure:
@@ -62,29 +59,9 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
     return SpectrumBatch(flux, error, records)
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """The file, open; ReadFailure where that cannot be."""
-    try:
-        # Without O_NONBLOCK, opening a named pipe waits for somebody to write to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        dangling = os.path.islink(path)
-        text = f"symlink to {printable(os.readlink(path))}, which does not exist" if dangling else "no such file"
-        raise ReadFailure(Reason.MISSING_FILE, text, hdu=0) from error
-    except OSError as error:
-        raise ReadFailure(Reason.UNREADABLE, error.strerror or str(error), hdu=0) from error
-    except ValueError as error:  # a path no system knows, with a zero byte in it
-        raise ReadFailure(Reason.UNREADABLE, str(error), hdu=0) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ReadFailure(Reason.UNREADABLE, "a folder or a device, not a file", hdu=0)
-        with open(descriptor, "rb", closefd=False) as file:
-            yield file
-    except OSError as error:
-        raise ReadFailure(Reason.UNREADABLE, error.strerror or str(error), hdu=0) from error
-    finally:
-        os.close(descriptor)
+def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: a row of each product, known by its name."""
+    return _failed(path, PrimaryHeader({}), products, ReadFailure(reason, text, hdu=0))
 
 
 def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
@@ -94,7 +71,7 @@ def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[n
         # By descriptor: the library takes brackets and signs of a path for instructions.
         with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
             # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
-            _check_complete(file, fits)
+            check_complete(file, fits, _LAST_HDU, "an apStar file")
             shapes = [_checked_shape(fits[hdu], hdu) for hdu in (_FLUX_HDU, _ERROR_HDU)]
             # (8575,) and (1, 8575) are the same; nor does it matter which rows are wanted.
             if math.prod(shapes[0]) != math.prod(shapes[1]):
@@ -108,7 +85,7 @@ def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[n
                 only_coadd = "visit" not in products and len(shape) == 2
                 images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
     except (OSError, ValueError, RuntimeError) as error:
-        raise _library_failure(error, hdu) from error
+        raise library_failure(error, hdu) from error
     return math.prod(shapes[0]) // PIXELS, images[0], images[1]
 
 
@@ -127,53 +104,10 @@ def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]
     return shape
 
 
-def _check_complete(file: BinaryIO, fits: fitsio.FITS) -> None:
-    """Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted.
-
-    A cut inside a header makes that HDU and all behind it invisible to the FITS library: what is left of it then
-    follows the last HDU. A cut between two HDUs leaves fewer of them than any generation writes.
-    """
-    size = os.fstat(file.fileno()).st_size
-    last = len(fits) - 1
-    end = int(fits[last].get_offsets()["data_end"])
-    if size < end:
-        raise ReadFailure(Reason.TRUNCATED, f"the file has {size} bytes, but HDU {last} ends at byte {end}", hdu=last)
-    if size > end and _begins_an_hdu(file, end):
-        raise ReadFailure(
-            Reason.TRUNCATED,
-            f"HDU {last} ends at byte {end}, and the {size - end} bytes behind it begin an HDU that is not whole",
-            hdu=last + 1,
-        )
-    if last < _LAST_HDU:
-        raise ReadFailure(
-            Reason.BAD_LAYOUT,
-            f"the last HDU is number {last}, that of an apStar file at least {_LAST_HDU}",
-            hdu=last + 1,
-        )
-
-
-def _begins_an_hdu(file: BinaryIO, offset: int) -> bool:
-    """Whether an extension header, or the start of one, lies there; FITS allows other bytes behind the last HDU."""
-    file.seek(offset)
-    start = file.read(len(_EXTENSION))
-    return _EXTENSION.startswith(start)
-
-
 def _as_float32(image: NDArray) -> NDArray[np.float32]:
     # Errors of 1e10 x continuum fit float32; what does not becomes infinite, which every recipe takes as missing.
     with np.errstate(over="ignore", invalid="ignore"):
         return np.atleast_2d(image).astype(np.float32)
-
-
-def _library_failure(error: Exception, hdu: int) -> ReadFailure:
-    """What an error of the FITS library means: it does not say so itself."""
-    if isinstance(error, UnicodeDecodeError):
-        # The library quotes the header it cannot parse, and fitsio fails to decode the quotation.
-        return ReadFailure(Reason.BAD_LAYOUT, "a header is damaged, or not where it should be", hdu=hdu)
-    message = " ".join(str(error).split())
-    if "end of file" in message:
-        return ReadFailure(Reason.TRUNCATED, f"the file ends early: {message}", hdu=hdu)
-    return ReadFailure(Reason.UNREADABLE, message, hdu=hdu)
 
 
 def _records(

@@ -23,7 +23,8 @@ class SpectrumRecord:
 
     path: as given by the user or found below a given folder. row: row of HDU 1 and 2, -1 where the file could not be
     read. snr: from the header (per pixel; NaN where it is missing). ra, dec [deg]. reason: None where there are data.
-    hdu: the HDU a failure is about.
+    hdu: the HDU a failure is about. sdss_id, spectrum_pk: Astra's numbers of the source and of this spectrum, -1 where
+    the file has none.
     """
 
     product: Product
@@ -38,6 +39,8 @@ class SpectrumRecord:
     reason: Reason | None = None
     text: str = ""
     hdu: int = 1
+    sdss_id: int = -1
+    spectrum_pk: int = -1
 
     @property
     def identity(self) -> str:

@@ -27,7 +27,7 @@ _VISIT_NAME_1M = re.compile(
 )
 
 # Data releases of the reductions that wrote apStar files; later numeric ones are SDSS-V.
-_RELEASES = {
+RELEASES = {
     "s3": "dr10",  # DR10 names carry the version of the combination instead
     "r3": "dr10",
     "r5": "dr12",
@@ -151,6 +151,6 @@ def identify(path: str, header: PrimaryHeader) -> StarIdentity:
 
 
 def _release(apred: str, sdss5: bool) -> str:
-    if apred in _RELEASES:
-        return _RELEASES[apred]
+    if apred in RELEASES:
+        return RELEASES[apred]
     return "sdss5" if sdss5 else ""

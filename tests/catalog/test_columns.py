@@ -1,67 +1,127 @@
-"""The columns of the products, held to the tables of Astra 0.6.0 written out in `astra_tables`."""
+"""The columns of the products: by fingerprint always, and by the reference tables where they are at hand."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 
-from apnet_fast.catalog.columns import COLUMNS, Column, Form, arrow_schema
+from apnet_fast.catalog.columns import COLUMNS, Column, Form, arrow_schema, boss_columns, product_columns
+from apnet_fast.catalog.fits import write_fits
 from apnet_fast.spectra.batch import Product
-from tests.catalog.astra_tables import RESULTS, SOURCES, UNITS
+from tests.catalog.samples import CREATED
 
-OWN = ["path", "file_row", "starver", "identity", "reason"]
+OWN = ["path", "file_row", "starver", "identity", "reason", "source_match"]
+COUNTS: dict[Product, int] = {"star": 191, "visit": 202}
+# Of lines "number|name|form|null|unit", forms without the width of texts.
+FINGERPRINTS: dict[Product, str] = {
+    "star": "d48ac0b6adb0ae5603c5f742991d1b11bdf1de0767087a716e3bd8bea8bc8b2e",
+    "visit": "c27e2c6d2798f694dd999dedb6d2c81c0ec812577cac08685336e11f8d9f506e",
+}
 
 
 def names(columns: tuple[Column, ...]) -> list[str]:
     return [column.name for column in columns]
 
 
-def results_of(product: Product) -> list[Column]:
-    first, last = (names(COLUMNS[product]).index(name) for name in ("task_pk", "raw_e_fe_h"))
-    return list(COLUMNS[product][first : last + 1])
+def listing(product: Product) -> str:
+    lines = []
+    for number, column in enumerate(product_columns(product, own=False), start=1):
+        null = {"A": '""', "B": "0-bytes", "E": "NaN"}.get(column.form, str(column.null))
+        form = column.tform() if column.form == "B" else column.form
+        lines.append(f"{number}|{column.name}|{form}|{null}|{column.unit}")
+    return "\n".join(lines)
 
 
-def sources_of(product: Product) -> list[Column]:
-    return list(COLUMNS[product][: names(COLUMNS[product]).index("task_pk")])
+@pytest.fixture
+def reference() -> Path:
+    data = os.environ.get("APNET_FAST_TEST_DATA")
+    folder = Path(data).parent / "reference" if data else None
+    if folder is None or not folder.is_dir():
+        pytest.skip("no reference tables beside APNET_FAST_TEST_DATA")
+    return folder
 
 
-def test_results_have_astras_names_order_and_types(product: Product) -> None:
-    assert [(column.name, column.form) for column in results_of(product)] == RESULTS
+def cards_to_vouch_for(lines: list[str]) -> list[str]:
+    """Cards of a table's header without what differs by software, rows and time: numbers, widths, values."""
+    # The reference was written without sdss5_target_flags, so that its columns are numbered otherwise.
+    kept = []
+    for line in lines:
+        keyword = line[:8].strip()
+        if keyword in {"NAXIS1", "NAXIS2", "TFIELDS", "V_ASTRA", "CREATED", "CHECKSUM", "DATASUM", "END"}:
+            kept.append(keyword)
+        elif keyword.startswith(("TTYPE", "TFORM")):
+            value = re.sub(r"'\d+A ", "'A ", line[10:])
+            kept.append(f"{keyword[:5]} {' '.join(value.split())}")
+        else:
+            kept.append(line.rstrip())
+    return kept
 
 
-def test_identity_columns_are_among_astras_in_their_order(product: Product) -> None:
-    ours = [(column.name, column.form) for column in sources_of(product)]
-    assert ours == [entry for entry in SOURCES[product] if entry in ours]
+def test_columns_are_those_of_the_reference_tables(product: Product, reference: Path) -> None:
+    lines = (reference / f"columns_{product}.txt").read_text().splitlines()
+    assert listing(product).splitlines() == [re.sub(r"\|\d+A\|", "|A|", line) for line in lines]
+
+
+def test_header_is_that_of_the_reference_file(product: Product, reference: Path, tmp_path: Path) -> None:
+    columns = [c for c in product_columns(product, own=False) if c.name != "sdss5_target_flags"]
+    path = tmp_path / "p.fits"
+    write_fits(path, columns, boss_columns(), [], {}, [], CREATED)
+    with fits.open(path) as hdus:
+        text = hdus[2].header.tostring(padding=False, endcard=False)
+    ours = [text[i : i + 80] for i in range(0, len(text), 80)]
+    theirs = (reference / f"header_{product}_hdu2.txt").read_text().splitlines()
+    assert cards_to_vouch_for(ours) == cards_to_vouch_for(theirs)
+    assert cards_to_vouch_for(ours[:30] + ours[31:]) != cards_to_vouch_for(theirs)
+
+
+def test_number_and_listing_of_columns_are_the_ones_reviewed(product: Product) -> None:
+    assert len(product_columns(product, own=False)) == COUNTS[product]
+    assert hashlib.sha256(listing(product).encode()).hexdigest() == FINGERPRINTS[product]
 
 
 @pytest.mark.parametrize(
-    ("product", "needed"),
+    ("product", "number", "name", "form", "unit"),
     [
-        ("star", "release apred telescope field healpix obj prefix n_visits snr ra dec"),
-        ("visit", "release apred telescope field healpix obj prefix plate mjd fiber reduction snr ra dec"),
+        ("star", 1, "sdss_id", "K", ""),
+        ("star", 15, "sdss5_target_flags", "B", ""),
+        ("star", 75, "zgr_plx", "E", "mas"),
+        ("star", 134, "source", "K", ""),
+        ("star", 191, "raw_e_fe_h", "E", "dex"),
+        ("visit", 134, "spectrum_pk", "K", ""),
+        ("visit", 153, "dithered", "L", ""),
+        ("visit", 183, "apstar", "A", ""),
+        ("visit", 202, "raw_e_fe_h", "E", "dex"),
     ],
 )
-def test_identity_columns_tell_who_a_spectrum_is(product: Product, needed: str) -> None:
-    assert set(needed.split()) <= {column.name for column in sources_of(product)}
+def test_some_columns_stand_where_the_released_file_has_them(
+    product: Product, number: int, name: str, form: Form, unit: str
+) -> None:
+    column = COLUMNS[product][number - 1]
+    assert (column.name, column.form, column.unit) == (name, form, unit)
 
 
-def test_own_columns_come_last_and_take_no_name_of_astra(product: Product) -> None:
+def test_sources_and_results_are_the_same_in_both_products() -> None:
+    assert COLUMNS["star"][:133] == COLUMNS["visit"][:133]
+    assert COLUMNS["star"][172:] == COLUMNS["visit"][183:]
+    assert boss_columns() == (*COLUMNS["star"][:133], *COLUMNS["star"][172:191])
+
+
+def test_own_columns_come_last_and_only_if_wanted(product: Product) -> None:
     assert names(COLUMNS[product])[-len(OWN) :] == OWN
-    assert not {name for name, _ in SOURCES[product] + RESULTS} & set(OWN)
+    assert product_columns(product, own=False) == COLUMNS[product][: -len(OWN)]
 
 
 def test_no_name_comes_twice(product: Product) -> None:
-    assert len(set(names(COLUMNS[product]))) == len(COLUMNS[product])
-
-
-def test_units_are_those_of_astra(product: Product) -> None:
-    units = {column.name: column.unit for column in COLUMNS[product] if column.unit}
-    assert units == UNITS
+    assert len(set(names(product_columns(product, "v2")))) == len(COLUMNS[product]) + 3
 
 
 @pytest.mark.parametrize(("form", "null"), [("A", ""), ("J", -1), ("K", -1), ("L", False)])
@@ -70,51 +130,55 @@ def test_null_of_a_type(form: Form, null: object) -> None:
     assert type(Column("x", form, "", "").null) is type(null)
 
 
-@pytest.mark.parametrize("form", ["E", "D"])
-def test_null_of_a_float_is_nan(form: Form) -> None:
-    null = Column("x", form, "", "").null
+def test_null_of_bits_is_no_bit() -> None:
+    assert Column("x", "K", "", "", bits=True).null == 0
+    assert Column("x", "B", "", "", length=5).null == bytes(5)
+
+
+def test_null_of_a_float_is_nan() -> None:
+    null = Column("x", "E", "", "").null
     assert isinstance(null, float)
     assert math.isnan(null)
 
 
 @pytest.mark.parametrize(
-    ("form", "arrow", "numpy"),
+    ("form", "arrow", "numpy", "tform"),
     [
-        ("A", pa.string(), "S7"),
-        ("E", pa.float32(), "f4"),
-        ("D", pa.float64(), "f8"),
-        ("J", pa.int32(), "i4"),
-        ("K", pa.int64(), "i8"),
-        ("L", pa.bool_(), "?"),
+        ("A", pa.string(), "S7", "7A"),
+        ("B", pa.binary(), "S7", "7B"),
+        ("E", pa.float32(), ">f4", "E"),
+        ("J", pa.int32(), ">i4", "J"),
+        ("K", pa.int64(), ">i8", "K"),
+        ("L", pa.bool_(), "S1", "L"),
     ],
 )
-def test_types_of_a_form(form: Form, arrow: pa.DataType, numpy: str) -> None:
+def test_types_of_a_form(form: Form, arrow: pa.DataType, numpy: str, tform: str) -> None:
     column = Column("x", form, "", "")
     assert column.arrow_type == arrow
     assert np.dtype(column.numpy_type(7)) == np.dtype(numpy)
+    assert column.tform(7) == tform
 
 
-def test_text_without_characters_is_one_byte_wide() -> None:
-    assert Column("x", "A", "", "").numpy_type(0) == "S1"
+@pytest.mark.parametrize(("length", "width", "tform"), [(1, 0, "1A"), (1, 9, "9A"), (57, 3, "57A"), (57, 60, "60A")])
+def test_text_is_at_least_as_wide_as_its_column(length: int, width: int, tform: str) -> None:
+    assert Column("x", "A", "", "", length=length).tform(width) == tform
 
 
-def test_fits_comment_ends_in_the_unit() -> None:
+def test_fits_comment_ends_in_the_unit_unless_the_column_says_otherwise() -> None:
     assert Column("x", "E", "Speed", "", "km/s").fits_comment == "Speed [km/s]"
-
-
-def test_fits_comment_without_a_unit_is_the_comment() -> None:
     assert Column("x", "E", "Speed", "").fits_comment == "Speed"
+    assert Column("x", "E", "Speed", "", "km/s", card="Speed[km/s]").fits_comment == "Speed[km/s]"
 
 
 def test_every_column_fits_its_header_card(product: Product) -> None:
-    for number, column in enumerate(COLUMNS[product], start=1):
+    for number, column in enumerate(product_columns(product, "v2"), start=1):
         card = f"{f'TTYPE{number}':8}= '{column.name:8}' / {column.fits_comment}"
         assert column.comment
         assert len(card) <= 80, card
 
 
 def test_schema_has_the_columns_in_order_and_no_nulls(product: Product) -> None:
-    schema = arrow_schema(product)
+    schema = arrow_schema(COLUMNS[product])
     assert schema.names == names(COLUMNS[product])
     assert schema.types == [column.arrow_type for column in COLUMNS[product]]
     assert not any(field.nullable for field in schema)
@@ -122,7 +186,7 @@ def test_schema_has_the_columns_in_order_and_no_nulls(product: Product) -> None:
 
 def test_parquet_file_keeps_descriptions_and_units(product: Product, tmp_path: Path) -> None:
     path = tmp_path / "product.parquet"
-    pq.write_table(arrow_schema(product).empty_table(), path)
+    pq.write_table(arrow_schema(COLUMNS[product]).empty_table(), path)
     schema = pq.read_schema(path)
     for column in COLUMNS[product]:
         metadata = schema.field(column.name).metadata

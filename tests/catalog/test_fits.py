@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
-from apnet_fast.catalog.columns import COLUMNS
+from apnet_fast.catalog.columns import COLUMNS, boss_columns
 from apnet_fast.catalog.fits import Card, fits_time, text_widths, write_fits
 from apnet_fast.catalog.rows import catalog_rows
 from apnet_fast.spectra.batch import Product, SpectrumRecord
@@ -36,9 +37,9 @@ def write(path: Path, product: Product, tables: Iterable[pa.Table], cards: list[
     columns = COLUMNS[product]
     widths: dict[str, int] = {}
     for rows in tables:
-        for name, width in text_widths(rows, columns).items():
+        for name, width in text_widths(rows).items():
             widths[name] = max(width, widths.get(name, 0))
-    write_fits(path, columns, iter(tables), widths, CARDS if cards is None else cards, CREATED)
+    write_fits(path, columns, boss_columns(), iter(tables), widths, CARDS if cards is None else cards, CREATED)
     return path
 
 
@@ -106,11 +107,11 @@ def test_comparison_of_rows_notices_rows_shifted_by_one(star_hdus: fits.HDUList)
         assert_equal_tables(star_hdus[2].data, shifted)
 
 
-def test_boss_table_has_no_rows_and_the_same_columns(star_hdus: fits.HDUList) -> None:
-    boss, apogee = star_hdus[1].columns, star_hdus[2].columns
+def test_boss_table_has_no_rows_and_the_columns_of_sources_and_results(star_hdus: fits.HDUList) -> None:
+    boss = star_hdus[1].columns
     assert len(star_hdus[1].data) == 0
-    assert boss.names == apogee.names
-    assert [form.lstrip("0123456789") for form in boss.formats] == [c.form for c in COLUMNS["star"]]
+    assert boss.names == [column.name for column in boss_columns()]
+    assert [form.lstrip("0123456789") for form in boss.formats] == [c.form for c in boss_columns()]
 
 
 def test_columns_have_their_names_and_forms(product: Product, tmp_path: Path) -> None:
@@ -123,7 +124,8 @@ def test_columns_have_their_names_and_forms(product: Product, tmp_path: Path) ->
 def test_ttype_cards_carry_comment_and_unit(star_hdus: fits.HDUList, hdu: int) -> None:
     header = star_hdus[hdu].header
     comments = {header[f"TTYPE{i}"]: header.comments[f"TTYPE{i}"] for i in range(1, header["TFIELDS"] + 1)}
-    assert comments == {column.name: column.fits_comment for column in COLUMNS["star"]}
+    columns = boss_columns() if hdu == 1 else COLUMNS["star"]
+    assert comments == {column.name: column.fits_comment for column in columns}
     assert comments["e_logg"] == "Error on surface gravity [log10(cm/s^2)]"
 
 
@@ -150,14 +152,16 @@ def test_header_values_have_no_units_in_tunit_nor_nulls_in_tnull(star_hdus: fits
 
 def test_text_widths_are_the_longest_values_in_bytes() -> None:
     records = [replace(star_record(i), path="x" * i + "\N{LATIN SMALL LETTER E WITH ACUTE}") for i in (3, 17, 5)]
-    widths = text_widths(table("star", records), COLUMNS["star"])
+    rows = table("star", records)
+    widths = text_widths(rows)
     assert widths["path"] == 19
-    assert widths["tag"] == 0
-    assert set(widths) == {column.name for column in COLUMNS["star"] if column.form == "A"}
+    assert widths["reason"] == 0
+    texts = {column.name for column in COLUMNS["star"] if column.form == "A"}
+    assert set(widths) == texts & set(rows.column_names)
 
 
 def test_text_widths_of_no_rows_are_zero() -> None:
-    assert set(text_widths(table("star", []), COLUMNS["star"]).values()) == {0}
+    assert set(text_widths(table("star", [])).values()) == {0}
 
 
 def with_paths(*lengths: int) -> list[SpectrumRecord]:
@@ -224,14 +228,67 @@ def test_product_without_rows_is_a_valid_file(product: Product, tmp_path: Path, 
     assert hdus[2].columns.names == [column.name for column in COLUMNS[product]]
 
 
-def test_same_rows_make_the_same_bytes_but_for_the_time_of_the_checksums(tmp_path: Path) -> None:
-    def cards(path: Path) -> list[tuple[str, object]]:
-        header = checked(path)[2].header
-        return [(card.keyword, card.value) for card in header.cards if card.keyword != "CHECKSUM"]
-
+def test_same_rows_at_the_same_time_make_the_same_bytes(tmp_path: Path) -> None:
     rows = table("star", mixed_records(9))
     first, second = (write(tmp_path / name, "star", [rows]) for name in ("1.fits", "2.fits"))
-    assert cards(first) == cards(second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_columns_stand_behind_the_card_of_their_category(product: Product, tmp_path: Path) -> None:
+    header = checked(write(tmp_path / "p.fits", product, [table(product, mixed_records(3))]))[2].header
+    category, seen = "", []
+    for card in header.cards:
+        if card.keyword == "" and str(card.value).strip():
+            category = str(card.value).strip()
+        elif card.keyword.startswith("TTYPE"):
+            seen.append((card.value, category))
+    assert seen == [(column.name, column.category) for column in COLUMNS[product]]
+
+
+def test_targeting_flags_are_bytes_with_their_dimension(star_hdus: fits.HDUList) -> None:
+    header = star_hdus[2].header
+    number = 1 + [column.name for column in COLUMNS["star"]].index("sdss5_target_flags")
+    assert (header[f"TFORM{number}"], header[f"TDIM{number}"]) == ("57B", "(57)")
+    assert star_hdus[2].data["sdss5_target_flags"].shape == (5, 57)
+    assert not star_hdus[2].data["sdss5_target_flags"].any()
+
+
+def test_bytes_shorter_than_the_column_are_filled_up(tmp_path: Path) -> None:
+    rows = table("star", [star_record(1)]).append_column(
+        "sdss5_target_flags", pa.array([bytes([1, 2]) + bytes(9) + b"\xff"], pa.binary())
+    )
+    value = checked(write(tmp_path / "p.fits", "star", [rows]))[2].data["sdss5_target_flags"][0]
+    assert value[:12].tolist() == [1, 2, *[0] * 9, 255]
+    assert not value[12:].any()
+
+
+def test_version_of_astra_is_not_claimed(star_hdus: fits.HDUList) -> None:
+    assert [hdu.header["V_ASTRA"] for hdu in star_hdus] == ["", "", ""]
+    assert all("none" in hdu.header.comments["V_ASTRA"] for hdu in star_hdus)
+
+
+def test_text_longer_than_its_column_is_refused(tmp_path: Path) -> None:
+    rows = table("star", [star_record(1)])
+    widths = text_widths(rows) | {"path": 3}
+    with pytest.raises(ValueError, match="longer than the 3 bytes"):
+        write_fits(tmp_path / "p.fits", COLUMNS["star"], boss_columns(), [rows], widths, [], CREATED)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    rows = table("star", mixed_records(2000))
+
+    def peak(repeats: int) -> int:
+        tracemalloc.start()
+        write_fits(
+            tmp_path / "p.fits", COLUMNS["star"], boss_columns(), iter([rows] * repeats), text_widths(rows), [], CREATED
+        )
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    few, many = peak(2), peak(40)
+    assert (tmp_path / "p.fits").stat().st_size > 40 * 1000 * 1000
+    assert many < 1.5 * few
 
 
 def test_tables_of_a_stream_do_not_pile_up(tmp_path: Path) -> None:
@@ -247,6 +304,7 @@ def test_tables_of_a_stream_do_not_pile_up(tmp_path: Path) -> None:
             alive.append(sum(reference() is not None for reference in made))
 
     columns = COLUMNS["star"]
-    widths = text_widths(table("star", [star_record(3)]), columns)
-    write_fits(tmp_path / "p.fits", columns, stream(), widths, [], CREATED)
-    assert alive == [1, 1, 1, 1]
+    widths = text_widths(table("star", [star_record(3)]))
+    write_fits(tmp_path / "p.fits", columns, boss_columns(), stream(), widths, [], CREATED)
+    assert len(alive) == 4
+    assert max(alive) <= 1

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from apnet_fast.catalog.columns import COLUMNS, arrow_schema
-from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
+from apnet_fast.catalog.columns import COLUMNS, arrow_schema, product_columns
+from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows, with_nulls
 from apnet_fast.recipes import Labels, label_names
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.failures import Reason
 from tests.catalog.samples import failed, labels, mixed_records, star_record, table, times, visit_record
 
-NOBODY_FILLS = {"spectrum_pk": -1, "task_pk": -1, "source_pk": -1, "v_astra": "", "tag": ""}
+NOBODY_FILLS = {"task_pk": -1, "source_pk": -1, "v_astra": "", "tag": ""}
 
 
 @pytest.fixture
@@ -59,14 +59,33 @@ def test_check_of_rows_notices_the_records_of_the_other_product() -> None:
 
 
 def test_rows_have_the_schema_of_the_product(product: Product) -> None:
-    assert table(product, mixed_records(4)).schema.equals(arrow_schema(product), check_metadata=True)
+    rows = with_nulls(table(product, mixed_records(4)), COLUMNS[product])
+    assert rows.schema.equals(arrow_schema(COLUMNS[product]), check_metadata=True)
+
+
+def test_rows_have_the_columns_that_are_known_in_order(product: Product) -> None:
+    rows = table(product, mixed_records(4))
+    known = [column for column in COLUMNS[product] if column.name in rows.column_names]
+    assert rows.schema.equals(arrow_schema(known), check_metadata=True)
+    assert len(known) < len(COLUMNS[product]) / 3
+
+
+def test_nulls_fill_the_columns_that_are_not_known(product: Product) -> None:
+    rows = table(product, mixed_records(4))
+    full = with_nulls(rows, COLUMNS[product])
+    for column in COLUMNS[product]:
+        values = full[column.name].to_pylist()
+        if column.name in rows.column_names:
+            np.testing.assert_array_equal(values, rows[column.name].to_pylist())
+        else:
+            np.testing.assert_array_equal(values, [column.null] * rows.num_rows)
 
 
 @pytest.mark.parametrize("records", [[], [star_record(1)]], ids=["no records", "records of the other product"])
 def test_no_records_of_the_product_give_no_rows(records: list[SpectrumRecord]) -> None:
     rows = table("visit", records)
     assert rows.num_rows == 0
-    assert rows.schema.equals(arrow_schema("visit"))
+    assert with_nulls(rows, COLUMNS["visit"]).num_rows == 0
 
 
 def test_star_row_holds_the_values_of_its_record() -> None:
@@ -111,17 +130,32 @@ def test_visit_row_holds_the_values_of_its_record() -> None:
 
 
 def test_columns_nobody_fills_hold_their_nulls(product: Product, record: SpectrumRecord) -> None:
-    (row,) = table(product, [record]).to_pylist()
+    (row,) = with_nulls(table(product, [record]), COLUMNS[product]).to_pylist()
     assert {name: row[name] for name in NOBODY_FILLS} == NOBODY_FILLS
     assert math.isnan(row["t_overhead"])
 
 
 def test_every_other_column_is_filled(product: Product, record: SpectrumRecord) -> None:
-    record = replace(record, reason=Reason.NO_DATA, visit=replace(record.visit, reduction="VESTA"))
+    visit = replace(record.visit, reduction="VESTA")
+    record = replace(record, reason=Reason.NO_DATA, visit=visit, sdss_id=5, spectrum_pk=6)
     (row,) = table(product, [record]).to_pylist()
-    empty = {c.name for c in COLUMNS[product] if c.form != "L" and row[c.name] in (c.null, None)}
+    empty = {c.name for c in COLUMNS[product] if c.name in row and c.form != "L" and row[c.name] == c.null}
     empty |= {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
-    assert empty == {*NOBODY_FILLS, "t_overhead"}
+    assert not empty
+    assert not {*NOBODY_FILLS, "t_overhead"} & set(row)
+
+
+@pytest.mark.parametrize(("release", "prefix"), [("dr17", "ap"), ("", "ap"), ("sdss5", "")])
+def test_prefix_is_of_sdss4_alone(product: Product, record: SpectrumRecord, release: str, prefix: str) -> None:
+    record = replace(record, star=replace(record.star, release=release))
+    assert table(product, [record])["prefix"].to_pylist() == [prefix]
+
+
+def test_medians_of_the_draws_are_columns_of_network_v2_alone(product: Product) -> None:
+    medians = {"teff_sample_median", "logg_sample_median", "fe_h_sample_median"}
+    names = [column.name for column in product_columns(product, "v2")]
+    assert names[names.index("e_fe_h") + 1 : names.index("result_flags")] == sorted(medians, key=names.index)
+    assert not medians & {column.name for column in product_columns(product, "v3")}
 
 
 def test_missing_values_of_a_record_become_nulls(product: Product, record: SpectrumRecord) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from apnet_fast.errors import UsageError
 from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.spectra.pack import Manifest, PackedFile
 
 
 def touch(path: Path) -> Path:
@@ -42,6 +43,23 @@ def test_other_products_in_a_folder_are_left_out_and_counted(tmp_path: Path) -> 
     inputs = resolve_inputs([str(tmp_path)])
     assert [os.path.basename(path) for path in inputs.files] == ["apStar-dr17-2M1.fits"]
     assert [os.path.basename(path) for path in inputs.other_products] == sorted(others)
+
+
+def test_mwm_files_in_a_folder_are_spectra_beside_apstar_files(tmp_path: Path) -> None:
+    taken = ["apStar-dr17-2M1.fits", "mwmStar-0.6.0-103020000.fits", "mwmVisit-0.6.0-103020000.fits"]
+    for name in [*taken, "mwmAllStar-0.6.0.fits", "mwmTargets-0.6.0.fits"]:
+        touch(tmp_path / name)
+    inputs = resolve_inputs([str(tmp_path)])
+    assert [os.path.basename(path) for path in inputs.files] == taken
+    assert len(inputs.other_products) == 2
+
+
+def test_a_folder_with_a_manifest_is_a_pack_and_not_walked(tmp_path: Path) -> None:
+    folder = touch(tmp_path / "folder" / "apStar-dr17-2M1.fits").parent
+    Manifest("", 0, {name: PackedFile("", 0, 1, 1) for name in ("000000.arrow", "000001.arrow")}).write(folder)
+    assert names([folder]) == ["000000.arrow", "000001.arrow"]
+    # Below a folder that is walked a pack has to be named, or its spectra would be there twice.
+    assert names([tmp_path]) == ["apStar-dr17-2M1.fits"]
 
 
 def test_fits_files_of_unknown_names_are_taken(tmp_path: Path) -> None:

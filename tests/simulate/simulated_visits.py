@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from apnet_fast.simulate.grid import BAD_BITS, PIXEL_KMS, PixelBit
 from apnet_fast.simulate.observe import ObservedVisit, observe_visit
-from apnet_fast.simulate.template import template
+from apnet_fast.simulate.synthesis import synthesise
 from apnet_fast.simulate.visits import Visit
 
-SPECTRUM = template(4700.0, 2.4, -0.1)
+SPECTRUM = synthesise(4700.0, 2.4, -0.1)[0].astype(np.float64)
 LEVEL = 450.0
 VISIT = Visit(
     mjd=58_000,

@@ -20,8 +20,6 @@ from apnet_fast.simulate.healpix import ang2pix_ring
 from apnet_fast.simulate.population import (
     H_MAG_MEAN,
     H_MAG_SPREAD,
-    POPULATION_SHARES,
-    draw_labels,
     galactic,
     two_mass_name,
 )
@@ -125,18 +123,6 @@ def test_distributions_of_visits_and_snr() -> None:
         assert np.median(snrs) == pytest.approx(snr, rel=0.06)
         assert min(snrs) >= 4.0
         assert max(snrs) <= 1500.0
-
-
-def test_labels_cover_the_populations() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.array([draw_labels(rng) for _ in range(2000)])
-    teff, logg, fe_h = labels.T
-    assert sum(POPULATION_SHARES.values()) == pytest.approx(1.0)
-    assert 0.4 < np.mean(logg < 3.5) < 0.7
-    assert 0.01 < np.mean(teff > 7500) < 0.08
-    assert 0.02 < np.mean(teff < 3600) < 0.2
-    assert teff.min() > 2500
-    assert np.all((fe_h >= -2.2) & (fe_h <= 0.5))
 
 
 def test_names_and_galactic_coordinates() -> None:

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from apnet_fast.engines import CpuEngine, ReferenceEngine, cpu
-from apnet_fast.engines.cpu import LINEAR_ROWS, convolve
+from apnet_fast.engines import CpuEngine, ReferenceEngine
+from apnet_fast.engines.cpu.linear import ROWS
+from apnet_fast.engines.cpu.trunk import Trunk
+from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
 from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
@@ -42,7 +46,7 @@ def test_full_size_network_is_free_of_its_batch(
 
 
 def test_more_rows_than_a_linear_tile(small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
-    draws = LINEAR_ROWS + 2
+    draws = ROWS + 2
     flux, error = ordinary_spectra(rng, 1)
     keys = noise_keys(0, "a")
     got = CpuEngine(small_checkpoint, RECIPES["dr19"]).predict(flux, error, keys, draws)
@@ -76,23 +80,60 @@ def test_number_of_threads_changes_no_byte(draws: int, everywhere: Checkpoint, r
     assert len(results) == 1
 
 
-def test_every_call_into_torch_runs_on_one_thread(
+def test_every_call_into_torch_has_one_shape_and_one_thread(
     small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = set()
 
-    def watched(x: torch.Tensor, *more: object) -> torch.Tensor:
-        seen.add(torch.get_num_threads())
-        return original(x, *more)
+    def watched(name: str) -> None:
+        original = getattr(torch, name)
 
-    original = torch.nn.functional.linear
+        def call(*given: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+            seen.add((name, *(tuple(tensor.shape) for tensor in given), torch.get_num_threads()))
+            return original(*given, **named)
+
+        monkeypatch.setattr(torch, name, call)
+
+    watched("bmm")
+    watched("mm")
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         engine = CpuEngine(small_checkpoint, RECIPES["dr19"])
-        monkeypatch.setattr("torch.nn.functional.linear", watched)
-        monkeypatch.setattr(cpu, "convolve", lambda *given: seen.add(torch.get_num_threads()) or convolve(*given))
-        engine.predict(*ordinary_spectra(np.random.default_rng(0), 3), noise_keys(0, "abc"), 2)
+        engine.predict(*ordinary_spectra(np.random.default_rng(0), 1), noise_keys(0, "a"), 2)
+        shapes = set(seen)
+        engine.predict(*ordinary_spectra(np.random.default_rng(0), 7), noise_keys(0, "abcdefg"), 2)
+        engine.predict(*ordinary_spectra(np.random.default_rng(0), 3), noise_keys(0, "abc"), 50)
     finally:
         torch.set_num_threads(threads)
-    assert seen == {1}
+    assert shapes == seen
+    assert {threads for *_, threads in seen} == {1}
+
+
+def test_a_failure_in_a_thread_reaches_the_caller_and_the_engine_goes_on(
+    small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    flux, error = ordinary_spectra(rng, 9)
+    keys = noise_keys(0, "abcdefghi")
+    engine = CpuEngine(small_checkpoint, RECIPES["dr19"])
+    expected = engine.predict(flux, error, keys, 2).draws
+    with monkeypatch.context() as patch:
+        patch.setattr(Trunk, "features", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            engine.predict(flux, error, keys, 2)
+    assert engine.predict(flux, error, keys, 2).draws.tobytes() == expected.tobytes()
+
+
+def test_filters_that_are_too_long_are_refused(rng: np.random.Generator) -> None:
+    checkpoint = random_checkpoint(seed=2, architecture=ArchitectureV3(4, (1, 2), 66, 3, 16, 2, 8))
+    with pytest.raises(UsageError, match="--engine reference"):
+        CpuEngine(checkpoint, RECIPES["dr19"]).predict(*ordinary_spectra(rng, 1), noise_keys(0, "a"), 2)
+
+
+def test_error_is_no_larger_than_that_of_eager_torch(full_checkpoint: Checkpoint) -> None:
+    flux, error = ordinary_spectra(np.random.default_rng(3), 1)
+    keys = noise_keys(0, "a")
+    truth = ReferenceEngine(full_checkpoint, RECIPES["dr19"], precision="fp64").predict(flux, error, keys, 4).draws
+    eager = ReferenceEngine(full_checkpoint, RECIPES["dr19"]).predict(flux, error, keys, 4).draws
+    ours = CpuEngine(full_checkpoint, RECIPES["dr19"]).predict(flux, error, keys, 4).draws
+    assert np.std(ours - truth, axis=(0, 1)).max() <= 1.5 * np.std(eager - truth, axis=(0, 1)).max()

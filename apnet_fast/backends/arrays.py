@@ -1,0 +1,108 @@
+"""Arrays in, structured arrays out: all at once, or as a stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from apnet_fast.api import ApogeeNet
+from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
+from apnet_fast.errors import UsageError
+
+
+def predict(
+    net: ApogeeNet,
+    flux: NDArray,
+    error: NDArray,
+    ids: Sequence[object] | None = None,
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+) -> NDArray[np.void]:
+    """Labels of n spectra; as `ApogeeNet.predict`, but in batches, so that memory-mapped arrays may be of any length.
+
+    flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. Returns a
+    structured array (n,) of the catalogue's label columns. Raises UsageError for shapes that do not fit together.
+    """
+    if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
+        raise UsageError(
+            "flux, error and ids do not fit together",
+            got=f"flux {np.shape(flux)}, error {np.shape(error)}, {'no' if ids is None else len(ids)} ids",
+            expected="flux and error (n, 8575) and n ids, or none",
+        )
+    if batch_size < 1:
+        raise UsageError("too small a batch", got=batch_size, expected="at least 1")
+    out = np.empty(len(flux), dtype=net.label_dtype)
+    for start in range(0, len(flux), batch_size):
+        rows = slice(start, min(start + batch_size, len(flux)))
+        names = range(rows.start, rows.stop) if ids is None else ids[rows]
+        out[rows] = net.predict(flux[rows], error[rows], names, draws=draws, seed=seed)
+    return out
+
+
+def stream(
+    net: ApogeeNet,
+    spectra: Iterable[tuple[ArrayLike, ArrayLike, object]],
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[np.void]:
+    """Labels of a stream of (flux, error, id), flux and error (8575,): one row each, in order, as they are asked for.
+
+    At most one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
+    recipe's "no result" bit.
+    """
+    for result in label_stream(net, spectra, _of_tuple, draws=draws, seed=seed, batch_size=batch_size):
+        yield result.labels
+
+
+def stream_chunks(
+    net: ApogeeNet,
+    chunks: Iterable[tuple[NDArray, NDArray, Sequence[object]]],
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[NDArray[np.void]]:
+    """Labels of a stream of (flux, error, ids), flux and error (m, 8575) with any m: one structured array (m,) each.
+
+    The engine sees batches of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch
+    needs. Raises UsageError at a chunk whose arrays do not fit together.
+    """
+    sizes: deque[int] = deque()
+    rows = stream(net, _one_by_one(chunks, sizes), draws=draws, seed=seed, batch_size=batch_size)
+    for first in rows:
+        while sizes[0] == 0:
+            yield np.empty(sizes.popleft(), dtype=net.label_dtype)
+        size = sizes.popleft()
+        labels = np.empty(size, dtype=net.label_dtype)
+        labels[0] = first
+        for i, row in enumerate(islice(rows, size - 1), start=1):
+            labels[i] = row
+        yield labels
+    for size in sizes:
+        yield np.empty(size, dtype=net.label_dtype)
+
+
+def _one_by_one(
+    chunks: Iterable[tuple[NDArray, NDArray, Sequence[object]]], sizes: deque[int]
+) -> Iterator[tuple[NDArray, NDArray, object]]:
+    for flux, error, ids in chunks:
+        if not len(flux) == len(error) == len(ids):
+            raise UsageError(
+                "a chunk's arrays do not fit together",
+                got=f"{len(flux)} fluxes, {len(error)} errors, {len(ids)} ids",
+                expected="as many of each",
+            )
+        sizes.append(len(flux))
+        yield from zip(flux, error, ids, strict=True)
+
+
+def _of_tuple(spectrum: tuple[ArrayLike, ArrayLike, object]) -> Spectrum:
+    return Spectrum(*spectrum)

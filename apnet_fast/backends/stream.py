@@ -1,0 +1,156 @@
+"""A stream of anybody's spectra becomes a stream of labels: lazy, in order, one result a spectrum, whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from apnet_fast.api import ApogeeNet
+from apnet_fast.errors import UsageError
+from apnet_fast.spectra.batch import PIXELS
+from apnet_fast.spectra.missing import usable_spectra
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = 64
+_PHOTOMETRY = 7
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What the network needs of a spectrum.
+
+    flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, or have errors of 0, NaN, infinity or
+    1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN where
+    unknown, for networks that use it; else None.
+    """
+
+    flux: ArrayLike
+    error: ArrayLike
+    identity: object
+    photometry: ArrayLike | None = None
+
+
+@dataclass(frozen=True)
+class Result(Generic[Item]):
+    """What became of an item.
+
+    labels: one row of the label columns (`ApogeeNet.label_dtype`); NaN and the recipe's "no result" bit where
+    there is a failure. failure: why there are no labels; empty if there are. seconds: time of its batch, reading and
+    network, over the size of the batch.
+    """
+
+    item: Item
+    labels: np.void
+    failure: str
+    seconds: float
+
+
+def label_stream(
+    net: ApogeeNet,
+    items: Iterable[Item],
+    read: Callable[[Item], Spectrum],
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Result[Item]]:
+    """Labels of items of any type, one result each, in their order.
+
+    Items are taken when results are asked for, at most one batch ahead, and none is kept after its result is given.
+
+    Parameters
+    ----------
+    items: anything that can be iterated over, also without end.
+    read: gives the spectrum of an item. Where it raises, or gives arrays of another length, or no pixel with data,
+        the item gets a result with a failure; the log has the traceback, and the stream goes on.
+    draws: noise realisations a spectrum; default the recipe's.
+    batch_size: spectra given to the engine at once. It changes no label.
+
+    Raises
+    ------
+    UsageError for draws or a batch size that cannot be used. What `items` itself or the engine raises ends the stream:
+    it is no fault of a spectrum.
+    """
+    draws = net.recipe.default_draws if draws is None else draws
+    net.recipe.check_draws(draws)
+    if batch_size < 1:
+        raise UsageError("too small a batch", got=batch_size, expected="at least 1")
+    waiting = iter(items)
+    while True:
+        started = time.perf_counter()
+        batch = list(islice(waiting, batch_size))
+        if not batch:
+            return
+        spectra, failures = _read_all(batch, read)
+        labels = _predict(net, spectra, draws, seed)
+        seconds = (time.perf_counter() - started) / len(batch)
+        results = [
+            Result(item, row, failure, seconds) for item, row, failure in zip(batch, labels, failures, strict=True)
+        ]
+        del batch, spectra
+        yield from _handed_over(results)
+
+
+def _handed_over(results: list[Result[Item]]) -> Iterator[Result[Item]]:
+    """The results, each forgotten here once it is given."""
+    results.reverse()
+    while results:
+        yield results.pop()
+
+
+@dataclass(frozen=True)
+class _Spectra:
+    """A batch: float32 (n, 8575) flux and error, NaN where reading failed; n identities; photometry (n, 7) or None."""
+
+    flux: NDArray[np.float32]
+    error: NDArray[np.float32]
+    identities: list[object]
+    photometry: NDArray[np.float32] | None
+
+
+def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spectra, list[str]]:
+    flux = np.full((len(batch), PIXELS), np.nan, dtype=np.float32)
+    error = np.full((len(batch), PIXELS), np.nan, dtype=np.float32)
+    photometry = np.full((len(batch), _PHOTOMETRY), np.nan, dtype=np.float32)
+    identities: list[object] = [""] * len(batch)
+    failures = [""] * len(batch)
+    with_photometry = False
+    for i, item in enumerate(batch):
+        try:
+            spectrum = read(item)
+            flux[i], error[i] = _row(spectrum.flux, "flux"), _row(spectrum.error, "error")
+            identities[i] = spectrum.identity
+            if spectrum.photometry is not None:
+                photometry[i], with_photometry = spectrum.photometry, True
+        # Reading is the builder's code on the builder's files and may raise anything; no spectrum must end the run.
+        except Exception as problem:
+            log.exception("spectrum %d of the batch could not be read", i)
+            flux[i] = np.nan
+            failures[i] = f"{type(problem).__name__}: {problem}"
+    for i, usable in enumerate(usable_spectra(flux)):
+        if not usable and not failures[i]:
+            failures[i] = "no pixel with data"
+    return _Spectra(flux, error, identities, photometry if with_photometry else None), failures
+
+
+def _row(values: ArrayLike, what: str) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        row = np.asarray(values).astype(np.float32)
+    if row.shape != (PIXELS,):
+        raise UsageError(f"{what} of another shape", got=row.shape, expected=f"({PIXELS},)")
+    return row
+
+
+def _predict(net: ApogeeNet, spectra: _Spectra, draws: int, seed: int) -> NDArray[np.void]:
+    more = {} if spectra.photometry is None else {"photometry": spectra.photometry}
+    return net.predict(spectra.flux, spectra.error, spectra.identities, draws=draws, seed=seed, **more)

@@ -1,0 +1,60 @@
+"""The columns of the two products, in order.
+
+Names, order, types and comments are those of Astra 0.6.0's `astraAllStarApogeeNet` and `astraAllVisitApogeeNet`;
+after them may stand the columns of this package's own provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from apnet_fast.catalog.columns.column import Column, Form
+from apnet_fast.catalog.columns.results import OWN_COLUMNS, RESULT_COLUMNS, RESULT_COLUMNS_V2
+from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
+from apnet_fast.catalog.columns.star import STAR_SPECTRUM_COLUMNS
+from apnet_fast.catalog.columns.visit import VISIT_SPECTRUM_COLUMNS
+from apnet_fast.spectra.batch import Product
+
+__all__ = ["COLUMNS", "SPECTRUM_COLUMNS", "Column", "Form", "arrow_schema", "boss_columns", "product_columns"]
+
+SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COLUMNS, "visit": VISIT_SPECTRUM_COLUMNS}
+"""What a product says of a spectrum itself: behind the columns of the source, before those of the results."""
+
+
+def product_columns(product: Product, network: str = "v3", own: bool = True) -> tuple[Column, ...]:
+    """All columns of a product of a network ("v2" has medians of the draws), with or without this package's own."""
+    results = RESULT_COLUMNS_V2 if network == "v2" else RESULT_COLUMNS
+    return (*SOURCE_COLUMNS, *SPECTRUM_COLUMNS[product], *results, *(OWN_COLUMNS if own else ()))
+
+
+def boss_columns(network: str = "v3") -> tuple[Column, ...]:
+    """Columns of the empty table of BOSS spectra: those it shares with the table of APOGEE spectra.
+
+    Astra's file has further ones there, of BOSS spectra themselves (179 in all for stars, 213 for visits), which no
+    source at hand lists.
+    """
+    return (*SOURCE_COLUMNS, *(RESULT_COLUMNS_V2 if network == "v2" else RESULT_COLUMNS))
+
+
+COLUMNS: dict[Product, tuple[Column, ...]] = {
+    "star": product_columns("star"),
+    "visit": product_columns("visit"),
+}
+"""All columns of the products of network v3."""
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """Parquet schema of columns; description and unit are metadata of each field."""
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                column.arrow_type,
+                nullable=False,
+                metadata={"description": column.comment, "unit": column.unit},
+            )
+            for column in columns
+        ]
+    )

@@ -1,0 +1,182 @@
+"""Which row of a summary table a spectrum is: by what both know of it, the most specific first, and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from apnet_fast.catalog.text import fixed_width
+from apnet_fast.spectra.batch import Product, SpectrumRecord
+
+# What two things that name the same star, or the same visit, agree in. `place` is the field, or the HEALPix where a
+# release has none.
+_STAR_TIERS: tuple[tuple[str, ...], ...] = (
+    ("release", "telescope", "place", "obj"),
+    ("telescope", "place", "obj"),
+    ("telescope", "obj"),
+    ("obj",),
+    ("telescope", "sdss_id"),
+    ("sdss_id",),
+)
+_VISIT_TIERS: tuple[tuple[str, ...], ...] = (
+    ("file",),
+    ("release", "telescope", "plate", "mjd", "fiber", "obj"),
+    ("telescope", "plate", "mjd", "fiber", "obj"),
+    ("telescope", "mjd", "obj"),
+)
+_SEPARATOR = "/"
+
+
+@dataclass(frozen=True)
+class Match:
+    """Rows of a table that n spectra are, int64 (n,), -1 where none is.
+
+    spectrum: the row of this very spectrum. source: a row of its star (which the former is too). ambiguous: bool (n,),
+    several rows could be its star and nothing tells which.
+    """
+
+    spectrum: NDArray[np.int64]
+    source: NDArray[np.int64]
+    ambiguous: NDArray[np.bool_]
+
+
+class Matcher:
+    """Finds spectra in a table of stars or of visits; indexes are built when first needed.
+
+    Parameters
+    ----------
+    product: what a row of the table is.
+    parts: text arrays (rows,) of those parts of a name that the table has: release, telescope, place, obj, sdss_id,
+        file, plate, mjd, fiber; "" where a row does not know it.
+    identity: int64 (rows,), equal where two rows are surely the same star.
+    """
+
+    def __init__(self, product: Product, parts: dict[str, pa.Array], identity: NDArray[np.int64]) -> None:
+        self._product = product
+        self._parts = parts
+        self._identity = identity
+        self._tiers = {
+            tier: _Tier(tier, parts, identity) for tier in (*_STAR_TIERS, *_VISIT_TIERS) if set(tier) <= set(parts)
+        }
+
+    def match(self, product: Product, records: Sequence[SpectrumRecord]) -> Match:
+        """Rows of spectra of one product."""
+        found = Match(_nowhere(len(records)), _nowhere(len(records)), np.zeros(len(records), bool))
+        tiers = _STAR_TIERS
+        if product == "visit" and self._product == "visit":
+            tiers = (*_VISIT_TIERS, *_STAR_TIERS)
+        known = [_parts_of(record) for record in records]
+        pending = np.arange(len(records))
+        for name in tiers:
+            tier = self._tiers.get(name)
+            if tier is None or not len(pending):
+                continue
+            wanted = [_SEPARATOR.join(values) if all(values) else "" for values in _chosen(known, pending, name)]
+            if not any(wanted):
+                continue
+            rows, count, one_star = tier.index.find(wanted)
+            unsure = (count > 1) & ~one_star
+            found.ambiguous[pending[unsure]] = True
+            found.source[pending] = np.where((count > 0) & ~unsure, rows, -1)
+            if product == self._product and (name in _VISIT_TIERS or product == "star"):
+                one = np.flatnonzero(count == 1)
+                exact = one[self._agree(known, pending[one], rows[one], name)]
+                found.spectrum[pending[exact]] = rows[exact]
+            pending = pending[found.source[pending] < 0]
+        found.ambiguous[found.source >= 0] = False
+        return found
+
+    def _agree(
+        self,
+        known: Sequence[dict[str, str]],
+        pending: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        name: tuple[str, ...],
+    ) -> NDArray[np.bool_]:
+        """Whether records and rows differ in no part that both know; where the file is the same, all is."""
+        same = np.ones(len(pending), bool)
+        if name == ("file",) or not len(pending):
+            return same
+        # An object named by its sdss_id has another obj in the table.
+        unlike = {"file", "sdss_id", *name} | ({"obj"} if "sdss_id" in name else set())
+        for part in set(self._parts) - unlike:
+            of_rows = self._parts[part].take(pa.array(np.maximum(rows, 0))).to_pylist()
+            of_records = [known[i][part] for i in pending]
+            same &= np.array([not (a and b and a != b) for a, b in zip(of_rows, of_records, strict=True)], bool)
+        return same
+
+
+class _Tier:
+    """The index of the rows of a table by some parts of their names."""
+
+    def __init__(self, name: tuple[str, ...], parts: dict[str, pa.Array], identity: NDArray[np.int64]) -> None:
+        self._name, self._parts, self._identity = name, parts, identity
+
+    @cached_property
+    def index(self) -> KeyIndex:
+        columns = [self._parts[part] for part in self._name]
+        key = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _SEPARATOR)
+        for column in columns:
+            key = pc.if_else(pc.equal(column, ""), "", key)
+        return KeyIndex(key, self._identity)
+
+
+class KeyIndex:
+    """Rows by a text key, sorted; a row whose key is "" is not found.
+
+    keys: text (rows,). identity: int64 (rows,), see `Matcher`.
+    """
+
+    def __init__(self, keys: pa.Array, identity: NDArray[np.int64]) -> None:
+        fixed = fixed_width(keys, pc.max(pc.binary_length(keys)).as_py() or 0)
+        order = np.argsort(fixed, kind="stable")
+        self._keys, self._rows = fixed[order], order
+        changes = np.diff(identity[order], prepend=identity[order[:1]]) != 0
+        self._changes = np.cumsum(changes)
+
+    def find(self, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """For each key: the first row that has it (-1: none), the number of such rows, whether all are one star."""
+        width = self._keys.dtype.itemsize
+        encoded = [key.encode() for key in keys]
+        # A key longer than all keys of the table would be cut to the width of theirs, and found.
+        wanted = np.array([key if len(key) <= width else b"" for key in encoded], self._keys.dtype)
+        first = np.searchsorted(self._keys, wanted, "left")
+        last = np.searchsorted(self._keys, wanted, "right")
+        count = np.where(wanted == b"", 0, last - first)
+        if not len(self._rows):
+            return _nowhere(len(keys)), count, count > 0
+        at = np.minimum(first, len(self._rows) - 1)
+        one_star = self._changes[np.maximum(last, 1) - 1] == self._changes[at]
+        return np.where(count > 0, self._rows[at], -1), count, one_star
+
+
+def _parts_of(record: SpectrumRecord) -> dict[str, str]:
+    """The parts of a spectrum's name that `Matcher` compares; "" where it does not know one."""
+    star, visit = record.star, record.visit
+    return {
+        "release": star.release,
+        "telescope": star.telescope,
+        "place": star.field or (str(star.healpix) if star.healpix >= 0 else ""),
+        "obj": star.obj,
+        # Files of Astra are named by this number.
+        "sdss_id": star.obj if star.obj.isdigit() else "",
+        "file": PurePosixPath(visit.file).name,
+        "plate": visit.plate,
+        "mjd": str(visit.mjd) if visit.mjd >= 0 else "",
+        "fiber": str(visit.fiber) if visit.fiber >= 0 else "",
+    }
+
+
+def _chosen(known: Sequence[dict[str, str]], pending: NDArray[np.int64], name: tuple[str, ...]) -> list[list[str]]:
+    return [[known[i][part] for part in name] for i in pending]
+
+
+def _nowhere(n: int) -> NDArray[np.int64]:
+    return np.full(n, -1, np.int64)

@@ -1,0 +1,69 @@
+"""A product on disk: the FITS file and the Parquet file of the same rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apnet_fast.catalog.cards import Card
+from apnet_fast.catalog.columns import arrow_schema, boss_columns, product_columns
+from apnet_fast.catalog.fits import fits_time, write_fits
+from apnet_fast.catalog.rows import with_nulls
+from apnet_fast.files import written_whole
+from apnet_fast.spectra.batch import Product
+
+# FITS files of this recipe take the place of the released ones: no column more.
+_DROP_IN_RECIPE = "astra-0.6"
+
+
+def write_product(
+    folder: Path,
+    name: str,
+    product: Product,
+    tables: Iterable[pa.Table],
+    widths: Mapping[str, int],
+    *,
+    network: str,
+    recipe: str,
+    cards: Sequence[Card],
+    created: datetime,
+) -> dict[str, int]:
+    """Write `name`.fits and `name`.parquet; each appears complete or not at all.
+
+    Parameters
+    ----------
+    tables: rows in order, a table at a time, from `catalog_rows`; one pass over them feeds both files.
+    widths: longest text of each text column, from `text_widths`.
+    network, recipe: which columns there are.
+    cards: provenance, for HDU 0 and the metadata of the Parquet file.
+
+    Returns
+    -------
+    Numbers of rows by `source_match`; none without a table of sources.
+    """
+    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE)
+    every = product_columns(product, network)
+    metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
+    matches: Counter[str] = Counter()
+    with (
+        written_whole(folder / f"{name}.fits") as fits,
+        written_whole(folder / f"{name}.parquet") as parquet,
+        pq.ParquetWriter(parquet, arrow_schema(every).with_metadata(metadata), compression="zstd") as writer,
+    ):
+
+        def also_to_parquet() -> Iterator[pa.Table]:
+            for table in tables:
+                writer.write_table(with_nulls(table, every).cast(writer.schema))
+                if "source_match" in table.column_names:
+                    counted = table["source_match"].value_counts().to_pylist()
+                    matches.update({entry["values"]: entry["counts"] for entry in counted})
+                yield table
+                del table
+
+        write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created)
+    return dict(matches)

@@ -1,0 +1,25 @@
+"""Cards of a catalogue that was written before: what its rows depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fitsio
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def catalogue_cards(path: str | Path) -> dict[str, str]:
+    """Keywords and values of HDU 0 of a FITS catalogue, or of the metadata of a Parquet one.
+
+    Empty where the file cannot be read as either: who reads its rows says so.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".parquet":
+            metadata = pq.read_schema(path).metadata or {}
+            return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in metadata.items()}
+        header = fitsio.read_header(str(path), ext=0)
+        return {name: str(header[name]).strip() for name in header if name}
+    except (OSError, ValueError, pa.ArrowInvalid):
+        return {}

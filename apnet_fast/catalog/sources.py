@@ -1,0 +1,200 @@
+"""What a summary table (`--catalog`) knows of spectra: columns of their sources and of themselves, and photometry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from apnet_fast.catalog.columns import SPECTRUM_COLUMNS, Column
+from apnet_fast.catalog.columns.results import RESULT_COLUMNS
+from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
+from apnet_fast.catalog.foreign import Family, Foreign, family_of
+from apnet_fast.catalog.matching import Match, Matcher
+from apnet_fast.catalog.values import as_column, as_text
+from apnet_fast.errors import UsageError
+from apnet_fast.spectra.batch import Product, SpectrumRecord
+from apnet_fast.tables import read_table, table_columns
+
+PHOTOMETRY = ("plx", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
+"""Columns of `SourceTable.photometry`, in its order."""
+
+# Keys of the star, which a table of spectra has among the columns of the spectrum or of the results.
+_SOURCE_KEYS = ("source", "star_pk", "source_pk")
+
+# Parts of a spectrum's name, and the columns that hold them, the first present.
+_NAMES = {
+    "release": ("release",),
+    "telescope": ("telescope",),
+    "obj": ("obj", "apogee_id", "sdss4_apogee_id"),
+    "sdss_id": ("sdss_id",),
+    "field": ("field",),
+    "healpix": ("healpix",),
+    "file": ("file",),
+    "plate": ("plate",),
+    "mjd": ("mjd",),
+    "fiber": ("fiber", "fiberid"),
+}
+# What says that two rows are the same star.
+_IDENTITY = ("sdss_id", "gaia_dr3_source_id")
+
+
+class SourceTable:
+    """A summary table in memory: only the columns that ours can be filled from.
+
+    product: what a row of it is, a star or a visit.
+    """
+
+    def __init__(self, table: pa.Table, where: str = "") -> None:
+        """table: as `apnet_fast.tables.read_table` gives it; `where`: its path, for errors.
+
+        Raises UsageError where no column says which object a row is, or a column cannot be what its name says.
+        """
+        names = set(table.column_names)
+        self.product: Product = _product_of(names)
+        self.rows = table.num_rows
+        family = family_of(names)
+        foreigns = family.columns[self.product] if family else ()
+        self._source = _columns(table, _wanted_of_source(), foreigns, where)
+        self._spectrum = _columns(table, _wanted_of_spectrum(self.product), foreigns, where)
+        parts = _parts(table, self.product)
+        if not {"obj", "sdss_id", "file"} & set(parts):
+            raise UsageError(
+                "the table does not say of which objects its rows are",
+                got=f"columns {', '.join(sorted(names)[:20])}",
+                expected="one of obj, apogee_id, sdss_id",
+                remedy="give an allStar, allVisit, mwmAllStar or mwmAllVisit table",
+                where=where,
+            )
+        self._matcher = Matcher(self.product, parts, self._identity())
+
+    @classmethod
+    def load(cls, path: str | Path) -> SourceTable:
+        """Read a table, FITS or Parquet. Raises UsageError for a file that is none or that cannot be used."""
+        present = set(table_columns(path))
+        return cls(read_table(path, present & _readable(family_of(present))), str(path))
+
+    def columns_for(self, product: Product, records: Sequence[SpectrumRecord]) -> dict[str, pa.Array]:
+        """Columns of a product for spectra of it, each array (n,) in the column's type, null where not known.
+
+        "source_match" says what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous" (several
+        rows could be its star, none was taken), "none".
+        """
+        match = self._matcher.match(product, records)
+        columns = dict(_taken(self._source, match.source))
+        if product == self.product:
+            columns |= _taken(self._spectrum, match.spectrum)
+        columns["source_match"] = _kind(match)
+        return columns
+
+    def photometry(self, records: Sequence[SpectrumRecord]) -> NDArray[np.float32]:
+        """float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag]; NaN where not known. Records may mix products."""
+        values = np.full((len(records), len(PHOTOMETRY)), np.nan, np.float32)
+        known = {name: column for name, column in self._source.items() if name in PHOTOMETRY}
+        for product in ("star", "visit"):
+            chosen = [i for i, record in enumerate(records) if record.product == product]
+            if chosen and known:
+                match = self._matcher.match(product, [records[i] for i in chosen])
+                for name, column in _taken(known, match.source).items():
+                    values[chosen, PHOTOMETRY.index(name)] = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
+        return values
+
+    def _identity(self) -> NDArray[np.int64]:
+        """int64 (rows,): equal for rows of the same star."""
+        for name in _IDENTITY:
+            if name in self._source:
+                ids = self._source[name].fill_null(-1).to_numpy(zero_copy_only=False)
+                return np.where(ids > 0, ids, -1 - np.arange(self.rows))
+        # All visits of an object are of one star; two rows of a table of stars must say so.
+        return np.zeros(self.rows, np.int64) if self.product == "visit" else np.arange(self.rows)
+
+
+def _product_of(names: set[str]) -> Product:
+    return "visit" if "mjd" in names and names & {"fiber", "fiberid", "file", "visit_pk"} else "star"
+
+
+def _wanted_of_source() -> list[Column]:
+    keys = [column for column in (*SPECTRUM_COLUMNS["star"], *RESULT_COLUMNS) if column.name in _SOURCE_KEYS]
+    return [*SOURCE_COLUMNS, *keys]
+
+
+def _wanted_of_spectrum(product: Product) -> list[Column]:
+    return [column for column in SPECTRUM_COLUMNS[product] if column.name not in _SOURCE_KEYS]
+
+
+def _readable(family: Family | None) -> set[str]:
+    """Names of all columns, ours and foreign, that may be used."""
+    names = {name for alternatives in _NAMES.values() for name in alternatives} | {"gaia_release"}
+    names |= {column.name for column in _wanted_of_source()}
+    for product in SPECTRUM_COLUMNS:
+        names |= {column.name for column in _wanted_of_spectrum(product)}
+    if family is not None:
+        names |= {foreign.name for foreigns in family.columns.values() for foreign in foreigns}
+    return names
+
+
+def _columns(table: pa.Table, wanted: Sequence[Column], foreigns: Sequence[Foreign], where: str) -> dict[str, pa.Array]:
+    """Those of our columns that a table can fill, null where it does not know a value."""
+    foreign_of = {foreign.ours: foreign for foreign in foreigns if foreign.name in table.column_names}
+    columns = {}
+    for column in wanted:
+        foreign = foreign_of.get(column.name)
+        if foreign is not None:
+            values = as_column(table[foreign.name], column, where)
+            if foreign.gaia:
+                values = _of_gaia_release(values, table, foreign.gaia)
+        elif column.name in table.column_names:
+            values = as_column(table[column.name], column, where)
+        else:
+            continue
+        if values.null_count < len(values):
+            columns[column.name] = values
+    if "source" in columns or "source_pk" in columns:
+        for one, other in (("source", "source_pk"), ("source_pk", "source")):
+            columns.setdefault(one, columns.get(other))
+    return columns
+
+
+def _of_gaia_release(values: pa.Array, table: pa.Table, digit: str) -> pa.Array:
+    if "gaia_release" not in table.column_names:
+        return pa.nulls(len(values), values.type)
+    right = pc.match_substring(as_text(table["gaia_release"]), digit)
+    return pc.if_else(right, values, pa.scalar(None, values.type))
+
+
+def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
+    """The parts of names that `Matcher` compares, as text."""
+    found: dict[str, pa.Array] = {}
+    for part, alternatives in _NAMES.items():
+        name = next((name for name in alternatives if name in table.column_names), None)
+        if name is not None:
+            found[part] = as_text(table[name])
+    for part in ("healpix", "sdss_id", "mjd", "fiber"):
+        if part in found:
+            found[part] = pc.if_else(pc.starts_with(found[part], "-"), "", found[part])
+    places = [found.pop(part) for part in ("field", "healpix") if part in found]
+    if places:
+        first, last = places[0], places[-1]
+        found["place"] = pc.if_else(pc.equal(first, ""), last, first)
+    if "file" in found:
+        found["file"] = pc.replace_substring_regex(found["file"], pattern=r"^.*/", replacement="")
+    if product == "star":
+        return {part: found[part] for part in ("release", "telescope", "place", "obj", "sdss_id") if part in found}
+    return found
+
+
+def _taken(columns: Mapping[str, pa.Array], rows: NDArray[np.int64]) -> dict[str, pa.Array]:
+    """Rows of columns; null for row -1."""
+    indices = pa.array(rows, mask=rows < 0)
+    return {name: column.take(indices) for name, column in columns.items()}
+
+
+def _kind(match: Match) -> pa.Array:
+    kind = np.select(
+        [match.spectrum >= 0, match.source >= 0, match.ambiguous], ["spectrum", "source", "ambiguous"], "none"
+    )
+    return pa.array(kind.tolist(), pa.string())

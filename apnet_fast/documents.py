@@ -1,0 +1,109 @@
+"""Pages of docs/ that are generated from the code: `python -m apnet_fast.documents columns > docs/columns.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import typer
+
+from apnet_fast.console import run_app
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.command()
+def columns() -> None:
+    """Print docs/columns.md: every column of the two catalogues."""
+    print(columns_page())
+
+
+@app.command()
+def flags() -> None:
+    """Print docs/flags.md: every bit of result_flags."""
+    print(flags_page())
+
+
+def columns_page() -> str:
+    """The text of docs/columns.md."""
+    from apnet_fast.catalog.columns import COLUMNS, Column, product_columns
+    from apnet_fast.catalog.columns.results import OWN_COLUMNS
+    from apnet_fast.catalog.foreign import DR17, DRP
+    from apnet_fast.catalog.rows import FROM_THE_FILE
+    from apnet_fast.spectra.batch import Product
+
+    def foreign(product: Product, column: Column) -> Iterator[str]:
+        for family in (DR17, DRP):
+            names = [f"`{foreign.name}`" for foreign in family.columns[product] if foreign.ours == column.name]
+            yield names[0] if names else ""
+
+    def section(title: str, product: Product, first: int, last: int) -> list[str]:
+        rows = []
+        for number, column in enumerate(COLUMNS[product][first - 1 : last], start=first):
+            null = {"A": '""', "B": "0 bytes", "E": "NaN"}.get(column.form, str(column.null))
+            own = "file" if column.name in FROM_THE_FILE else ""
+            what = column.comment + (f" [{column.unit}]" if column.unit else "")
+            form = f"{column.length}B" if column.form == "B" else column.form
+            rows.append([str(number), f"`{column.name}`", form, null, what, own, *foreign(product, column)])
+        head = ["#", "name", "form", "null", "what", "from", "DR17 tables", "SDSS-V tables"]
+        return [f"## {title}", "", *_table(head, rows), ""]
+
+    stars, visits = (len(product_columns(product, own=False)) for product in ("star", "visit"))
+    own = len(OWN_COLUMNS)
+    lines = [
+        "# Columns of the catalogues",
+        "",
+        "Generated: `python -m apnet_fast.documents columns > docs/columns.md`. What the columns mean together, and",
+        "how to read them, is in [products.md](products.md).",
+        "",
+        "Forms: A text (as wide as the longest value of the file), B bytes, E float32, J int32, K int64, L logical.",
+        "From: `file` are the columns that a spectrum's own file fills without `--catalog`. DR17 and SDSS-V tables:",
+        "what their allStar and allVisit call the column, where it is not the same name. Tables of Astra have our",
+        "names.",
+        "",
+        *section("The source, in both products", "star", 1, 133),
+        *section("The spectrum, star product", "star", 134, 172),
+        *section("The spectrum, visit product", "visit", 134, 183),
+        *section("The results (numbers of the star product; 11 more in the visit product)", "star", 173, stars),
+        *section("Provenance of this package", "star", stars + 1, stars + own),
+        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} of this",
+        "package's own. With network `v2`, `teff_sample_median`, `logg_sample_median` and `fe_h_sample_median` stand",
+        "between `e_fe_h` and `result_flags`.",
+    ]
+    return "\n".join(lines)
+
+
+def flags_page() -> str:
+    """The text of docs/flags.md."""
+    from apnet_fast import flags as module
+
+    tables = [value for value in vars(module).values() if isinstance(value, module.FlagTable)]
+    lines = [
+        "# Bits of result_flags",
+        "",
+        "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
+        "its table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one",
+        "marked bad is. Conditions are evaluated on the values as the catalogue stores them, so that each bit can be",
+        "recomputed from the file.",
+        "",
+    ]
+    for table in tables:
+        rows = []
+        for bit in table.bits:
+            roles = [role for role, names in (("warn", table.warn), ("bad", table.bad)) if bit.name in names]
+            value = str(1 << bit.number)
+            rows.append([str(bit.number), value, f"`{bit.name}`", ", ".join(roles), bit.condition, bit.description])
+        lines += [f"## Table `{table.name}`", "", f"{table.source}.", ""]
+        lines += [*_table(["bit", "value", "name", "in", "set where", "meaning"], rows), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_row(head), "|" + "---|" * len(head), *(_row(row) for row in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    run_app(app)

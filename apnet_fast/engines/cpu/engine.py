@@ -1,0 +1,208 @@
+"""The CPU engine: spectra over threads, then linear layers over many rows, tile by tile.
+
+Every call into a library has a shape that is always the same and runs on one thread, and every row of the network is
+computed for itself. So a result depends neither on the batch it came in nor on the number of threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from apnet_fast.engines.base import Engine
+from apnet_fast.engines.cpu import stem
+from apnet_fast.engines.cpu.linear import ROWS, LinearLayers
+from apnet_fast.engines.cpu.network import CpuNetwork, prepare
+from apnet_fast.engines.cpu.trunk import Trunk
+from apnet_fast.engines.threads import single_threaded_workers
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.folding import fold_v3
+from apnet_fast.recipes import Predictions, Recipe, percentile_rank
+
+# Spectra a thread that a tile holds at least, so that threads finish at about the same time.
+_SPECTRA_PER_THREAD = 2
+
+
+class CpuEngine(Engine):
+    """ApogeeNet v3 in fp32 on as many threads as torch is set to when it is made.
+
+    (OMP_NUM_THREADS, torch.set_num_threads, or --threads.) Memory: the weights, two tiles of features of
+    0.26 MB a row (67 MB on up to 3 threads at 20 draws, 24 MB more for each further one), and 10 MB a thread.
+    """
+
+    name: ClassVar[str] = "cpu"
+
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
+        super().__init__(checkpoint, recipe, device=device, precision=precision)
+        self.threads = torch.get_num_threads()
+        self._pool = single_threaded_workers(self.threads)
+        self._networks: dict[int, CpuNetwork] = {}
+        self._mine = threading.local()
+
+    def _clean(
+        self, flux: NDArray[np.float32], error: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return flux, error  # each spectrum in the thread that computes it
+
+    def _predict(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+        metadata: NDArray[np.float32] | None,
+    ) -> Predictions:
+        n, pixels = flux.shape
+        rows = 1 + draws
+        network = self._network(pixels)
+        spectra = min(self._spectra_of_a_tile(rows), max(n, 1))
+        targets = len(self.checkpoint.scaling.names)
+        outputs = torch.empty(n * rows, targets)
+        with torch.inference_mode():
+            layers = LinearLayers(network.linear)
+            tiles = [_Tile(self._pool, layers, network.features, spectra * rows) for _ in range(2)]
+
+            def features(i: int, tile: _Tile, first: int) -> None:
+                worker = self._worker(network, draws)
+                worker.spectrum(flux[i], error[i], keys[i], tile.rows(first, rows), tile.finite[first : first + rows])
+
+            try:
+                for number, start in enumerate(range(0, n, spectra)):
+                    tile, other = tiles[number % 2], tiles[1 - number % 2]
+                    tile.collect()
+                    tile.begin(outputs[start * rows : (start + spectra) * rows])
+                    for i in range(start, min(start + spectra, n)):
+                        tile.submit(features, i, tile, (i - start) * rows)
+                    # While this tile's spectra are under way, the linear layers of the other follow.
+                    other.multiply()
+                for tile in tiles:
+                    tile.multiply()
+                    tile.collect()
+            finally:
+                for tile in tiles:
+                    tile.abandon()
+        labels = self.checkpoint.scaling.unscale(outputs).numpy().reshape(n, rows, targets)
+        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+
+    def _spectra_of_a_tile(self, rows: int) -> int:
+        pieces = -(-_SPECTRA_PER_THREAD * self.threads * rows // ROWS)
+        return max(1, pieces * ROWS // rows)
+
+    def _network(self, pixels: int) -> CpuNetwork:
+        if pixels not in self._networks:
+            self._networks[pixels] = prepare(fold_v3(self.checkpoint, pixels), pixels)
+        return self._networks[pixels]
+
+    def _worker(self, network: CpuNetwork, draws: int) -> _Worker:
+        worker = getattr(self._mine, "worker", None)
+        if worker is None or worker.network is not network or worker.draws != draws:
+            worker = self._mine.worker = _Worker(network, self.recipe, draws)
+        return worker
+
+
+class _Worker:
+    """What one thread needs to turn a spectrum into features of its rows."""
+
+    def __init__(self, network: CpuNetwork, recipe: Recipe, draws: int) -> None:
+        self.network, self.draws = network, draws
+        self._recipe = recipe
+        self._trunk = Trunk(network)
+        pixels = network.pixels
+        self._values = np.empty((1 + draws, pixels), dtype=np.float32)
+        self._limits = np.empty(1 + draws, dtype=np.float32)
+        self._counts = np.empty(stem.DIGITS, dtype=np.int64)
+        self._flux = np.zeros(pixels + 3 * stem.FLUX_MARGIN, dtype=np.float32)
+        joint = recipe.percentile_over == "spectrum"
+        ranks = [
+            percentile_rank(size, recipe.quantile) for size in (pixels, pixels * max(draws, 1) if joint else pixels)
+        ]
+        self._joint = joint
+        self._own_rank, self._joint_rank = ((rank.lower, rank.upper, rank.fraction) for rank in ranks)
+
+    @torch.inference_mode()
+    def spectrum(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        key: np.uint64,
+        features: NDArray[np.float32],
+        finite: NDArray[np.bool_],
+    ) -> None:
+        """Features (1 + draws, ...) of the clean spectrum and its draws; finite: rows that the network can use."""
+        recipe, values = self._recipe, self._values
+        clean_flux, clean_error = recipe.clean_up(flux[None], error[None])
+        stem.realise(clean_flux[0], clean_error[0], key, np.float32(recipe.floor), values)
+        stem.log_limits(
+            values, self._joint, self._own_rank, self._joint_rank, np.float32(recipe.clip), self._limits, self._counts
+        )
+        for row in range(len(values)):
+            finite[row] = stem.clipped_log(values[row], self._limits[row], self._flux)
+            if finite[row]:
+                self._trunk.features(self._flux, features[row])
+            else:
+                features[row] = 0
+
+
+class _Tile:
+    """Rows of the network under way: spectra fill it with features, then the linear layers run over all of it."""
+
+    def __init__(self, pool: ThreadPoolExecutor, layers: LinearLayers, width: int, rows: int) -> None:
+        pieces = -(-rows // ROWS)
+        self._pool, self._layers = pool, layers
+        self._features = torch.zeros(pieces, ROWS, width)
+        self._products = torch.zeros(pieces, ROWS, layers.width)
+        self._flat = self._features.view(pieces * ROWS, width).numpy()
+        self.finite = np.zeros(pieces * ROWS, dtype=np.bool_)
+        self._outputs: Tensor | None = None
+        self._spectra: list[Future[None]] = []
+        self._last: list[Future[Tensor]] = []
+
+    def begin(self, outputs: Tensor) -> None:
+        """The outputs that the rows of the next spectra belong to."""
+        self._outputs = outputs
+
+    def submit(self, work, *arguments) -> None:  # type: ignore[no-untyped-def]
+        """A spectrum's work, to be done by a thread."""
+        self._spectra.append(self._pool.submit(work, *arguments))
+
+    def rows(self, first: int, number: int) -> NDArray[np.float32]:
+        """Where features of some rows go."""
+        return self._flat[first : first + number]
+
+    def multiply(self) -> None:
+        """Wait for the spectra, run the first linear layer, start the others."""
+        if not self._spectra or self._outputs is None:
+            return
+        for future in self._spectra:
+            future.result()
+        self._spectra.clear()
+        pieces = range(-(-len(self._outputs) // ROWS))
+        first = [
+            self._pool.submit(self._layers.first, self._features[piece], column, self._products[piece])
+            for piece, column in product(pieces, self._layers.columns)
+        ]
+        for done in first:
+            done.result()
+        self._last = [self._pool.submit(self._layers.rest, self._products[piece]) for piece in pieces]
+
+    def collect(self) -> None:
+        """Store the outputs, NaN where a row could not be used."""
+        if self._outputs is None:
+            return
+        n = len(self._outputs)
+        self._outputs.copy_(torch.cat([future.result() for future in self._last])[:n])
+        self._outputs[torch.from_numpy(~self.finite[:n])] = torch.nan
+        self._outputs, self._last = None, []
+
+    def abandon(self) -> None:
+        """Leave nothing under way behind, whatever happened."""
+        for future in self._spectra:
+            future.cancel()
+        wait(self._spectra)

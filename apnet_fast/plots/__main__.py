@@ -1,0 +1,54 @@
+"""`python -m apnet_fast.plots`: figures of a catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apnet_fast.console import run_app
+
+app = typer.Typer(no_args_is_help=True, help="Draw figures of a catalogue (needs matplotlib, the extra `plots`).")
+
+
+@app.callback()
+def plots() -> None:
+    """Draw figures of a catalogue (needs matplotlib, the extra `plots`)."""
+
+
+@app.command()
+def kiel(
+    catalogue: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
+    style: Annotated[
+        str,
+        typer.Option(
+            help="points | cells (hexagons by median [Fe/H]) | density (by number of stars)"
+            " | auto (points, cells beyond 20,000 stars)"
+        ),
+    ] = "auto",
+    log_teff: Annotated[bool, typer.Option("--log-teff", help="log10 Teff instead of Teff.")] = False,
+    isochrone: Annotated[
+        list[Path] | None, typer.Option(help="Isochrones in PARSEC (CMD) table form; may be given more than once.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the figure.", show_default="none")] = "",
+) -> None:
+    """Teff against log g, coloured by [Fe/H], both axes inverted; flagged stars faint grey."""
+    from apnet_fast.errors import UsageError
+    from apnet_fast.plots.figures import check_figure_path, save_figure
+    from apnet_fast.plots.isochrones import read_isochrones
+    from apnet_fast.plots.kiel import STYLES, draw_kiel, read_stars
+
+    check_figure_path(output)
+    if style not in STYLES:
+        raise UsageError("unknown style", got=repr(style), expected=" | ".join(STYLES))
+    lines = [line for path in isochrone or () for line in read_isochrones(path)]
+    stars = read_stars(catalogue)
+    figure = draw_kiel(stars, style=style, log_teff=log_teff, isochrones=lines, title=title)
+    save_figure(figure, output)
+    typer.echo(f"{output}: {len(stars)} stars, {int(stars.bad.sum())} of them with flag_bad")
+
+
+if __name__ == "__main__":
+    run_app(app)

@@ -1,0 +1,94 @@
+"""What every figure shares: matplotlib without pyplot, one style, files that appear complete."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apnet_fast.errors import UsageError
+from apnet_fast.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+_DPI = 200
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.7,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "svg.fonttype": "path",
+    # The same figure is the same file.
+    "svg.hashsalt": "apnet_fast",
+}
+
+
+def check_matplotlib() -> None:
+    """Raise UsageError with the remedy where matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            "figures need matplotlib, which is not installed", remedy="python -m pip install 'apnet_fast[plots]'"
+        )
+
+
+def check_figure_path(path: Path) -> None:
+    """Raise UsageError, before any work is done, where a figure cannot be written to `path`."""
+    check_matplotlib()
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError("unknown kind of figure", got=str(path), expected=f"a name that ends in {' | '.join(FORMATS)}")
+    if not path.absolute().parent.is_dir():
+        raise UsageError("no such folder", got=str(path.parent), remedy="make it first")
+
+
+@contextmanager
+def new_figure(width: float, height: float) -> Iterator[Figure]:
+    """A figure of that size [inch] in the package's style, to draw on inside the block."""
+    check_matplotlib()
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """The figure as a "png", "svg" or "pdf" file; the same bytes for the same figure."""
+    import matplotlib
+
+    # Dates would make each file another one.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure in the format that the name ends in; the file appears complete or not at all."""
+    check_figure_path(path)
+    with written_whole(path) as partial:
+        partial.write_bytes(figure_bytes(figure, path.suffix.lower().removeprefix(".")))

@@ -1,0 +1,122 @@
+"""What a run left in its folder, as far as it is there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from apnet_fast.catalog.reading import catalogue_cards
+from apnet_fast.errors import UsageError
+from apnet_fast.flags import FlagTable, known_table
+from apnet_fast.spectra.batch import Product
+
+# As in apnet_fast.pipeline.run, which would load the engines only to say so.
+RUN_FILE = "run.json"
+QUARANTINE_FILE = "quarantine.parquet"
+_CATALOGUES: dict[Product, str] = {
+    "star": "astraAllStarAPOGEENet-*.parquet",
+    "visit": "astraAllVisitAPOGEENet-*.parquet",
+}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """One product: its file, rows, those with labels, of flag_warn and flag_bad, of each bit, and the table of bits."""
+
+    product: Product
+    path: Path
+    rows: int
+    with_labels: int
+    warn: int
+    bad: int
+    bits: dict[int, int]
+    flag_table: FlagTable | None
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Failures by product and reason, and some of them as (product, path, row, reason, text)."""
+
+    reasons: dict[tuple[str, str], int]
+    examples: list[tuple[str, str, int, str, str]]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run: run.json as it is, the catalogues that exist, and the quarantine (None where there is no file)."""
+
+    folder: Path
+    record: dict[str, Any]
+    catalogues: list[Catalogue]
+    quarantine: Quarantine | None
+
+
+def read_run(folder: Path, examples: int = 20) -> RunFolder:
+    """Read the folder of a finished run. Raises UsageError where it holds none."""
+    path = folder / RUN_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            "no finished run in this folder",
+            got=str(folder),
+            expected=f"a folder with {RUN_FILE}",
+            remedy="give the --output of `reprocess`; a stopped run must be finished first",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the record of the run: {error}", where=str(path)) from error
+    if not isinstance(record, dict):
+        raise UsageError("not the record of a run", got=type(record).__name__, expected="an object", where=str(path))
+    catalogues = []
+    for product, pattern in _CATALOGUES.items():
+        # Of several versions the newest is the one that run.json is about.
+        files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)
+        if files:
+            catalogues.append(_read_catalogue(product, files[-1]))
+    quarantine = folder / QUARANTINE_FILE
+    return RunFolder(
+        folder, record, catalogues, _read_quarantine(quarantine, examples) if quarantine.is_file() else None
+    )
+
+
+def _read_catalogue(product: Product, path: Path) -> Catalogue:
+    rows = labels = warn = bad = 0
+    bits: Counter[int] = Counter()
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["teff", "result_flags", "flag_warn", "flag_bad"]):
+                rows += batch.num_rows
+                labels += int(np.isfinite(batch["teff"].to_numpy()).sum())
+                warn, bad = warn + _true(batch["flag_warn"]), bad + _true(batch["flag_bad"])
+                values, counts = np.unique(batch["result_flags"].to_numpy(), return_counts=True)
+                for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                    bits.update({bit: count for bit in range(63) if value >> bit & 1})
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UsageError(f"cannot read the catalogue: {error}", where=str(path)) from error
+    table = known_table(catalogue_cards(path).get("FLAGTAB", ""))
+    return Catalogue(product, path, rows, labels, warn, bad, dict(bits), table)
+
+
+def _true(column: pa.Array) -> int:
+    return pc.sum(column).as_py() or 0
+
+
+def _read_quarantine(path: Path, examples: int) -> Quarantine:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UsageError(f"cannot read the list of failures: {error}", where=str(path)) from error
+    reasons = Counter(zip(table["product"].to_pylist(), table["reason"].to_pylist(), strict=True))
+    some = [
+        (row["product"], row["path"], row["row"], row["reason"], row["text"])
+        for row in table.slice(0, examples).to_pylist()
+    ]
+    return Quarantine(dict(sorted(reasons.items())), some)

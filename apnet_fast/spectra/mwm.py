@@ -1,0 +1,231 @@
+"""Reading mwmStar and mwmVisit files: the form in which DR19 publishes APOGEE spectra.
+
+HDU 3 (APOGEE/APO) and HDU 4 (APOGEE/LCO) are tables, one row a coadd or visit, with flux and inverse variance as
+vectors of the apStar grid; either may be empty. Columns: SDSS data model, mwmStar and mwmVisit, DR19; what they are
+copied from: Astra 0.6.0, products/apogee.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import BinaryIO
+
+import fitsio
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.spectra.failures import ReadFailure, Reason
+from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
+from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable
+from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.spectra.opening import check_complete, library_failure, opened
+
+_NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d+)\.fits")
+_HDUS = (3, 4)
+_SPECTRUM = ("flux", "ivar")
+_WORDS = ("release", "apred", "obj", "telescope", "field", "prefix", "plate", "reduction")
+_NUMBERS = ("healpix", "mjd", "fiber", "n_visits", "sdss_id", "spectrum_pk")
+_MEASURES = ("snr",)
+
+
+def is_mwm_name(name: str) -> bool:
+    """Whether a file of this name (without folder) is an mwmStar or mwmVisit file."""
+    return _NAME.fullmatch(name) is not None
+
+
+def has_mwm_tables(path: str) -> bool:
+    """Whether a file of any name is laid out as mwmStar and mwmVisit are; False for one that cannot be read."""
+    try:
+        with opened(path) as file, fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
+            if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
+                return False
+            names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
+            return all(name in names for name in _SPECTRUM)
+    except (ReadFailure, OSError, ValueError, RuntimeError):
+        return False
+
+
+def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> SpectrumBatch:
+    """All APOGEE spectra of one mwmStar file (coadds) or mwmVisit file (visits), HDU 3 before HDU 4.
+
+    Parameters
+    ----------
+    path: of the file. Its columns tell what it holds: visits have mjd and fiber.
+    products: which of "star" and "visit" to return; a file of the other kind gives no rows.
+
+    Returns
+    -------
+    SpectrumBatch: flux float32 as in the file, error = ivar ** -0.5, infinite where ivar is 0 (Astra's "missing", which
+    recipes take as they take an apStar's). `row` of a record counts in its HDU, `hdu` is that HDU. A star without
+    APOGEE spectra has no rows. Never raises for what is wrong with a file: one that cannot be read has one row of its
+    kind, with a reason.
+
+    A spectrum has the identity, and so the noise, of its apStar file, except: coadds of DR17, for which mwmStar names
+    no field; visits of the 1-m telescope whose SFILEn has decimals in its MJD; SDSS-V visits whose HEALPix Astra and
+    the reduction disagree on; visits that a star's apStar, but not its mwmVisit, keeps under another field.
+    """
+    try:
+        with opened(path) as file:
+            header = read_primary_header(file)
+            tables = _tables(file)
+    except ReadFailure as failure:
+        return _failed(path, failure, products)
+    kind: Product = "visit" if any({"mjd", "fiber"} <= set(table.dtype.names or ()) for _, table in tables) else "star"
+    batches = [_batch(path, header, kind, hdu, table) for hdu, table in tables]
+    if not batches or kind not in products:
+        return _no_spectra()
+    batch = concatenate(batches)
+    return replace(batch, records=_with_names_once(batch.records))
+
+
+def unread_mwm(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: one row, of the kind that its name tells."""
+    return _failed(path, ReadFailure(reason, text, hdu=0), products)
+
+
+def _no_spectra() -> SpectrumBatch:
+    nothing = np.zeros((0, PIXELS), np.float32)
+    return SpectrumBatch(nothing, nothing, [])
+
+
+def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
+    """Number and rows of those of the two tables that have any, columns in lower case."""
+    hdu, tables = 0, []
+    try:
+        # By descriptor: the library takes brackets and signs of a path for instructions.
+        with fitsio.FITS(f"/dev/fd/{file.fileno()}", lower=True) as fits:
+            # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
+            check_complete(file, fits, _HDUS[-1], "an mwmStar or mwmVisit file")
+            for hdu in _HDUS:
+                if not isinstance(fits[hdu], fitsio.hdu.TableHDU):
+                    raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)
+                if fits[hdu].get_nrows():
+                    tables.append((hdu, _checked_rows(fits[hdu], hdu)))
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise library_failure(error, hdu) from error
+    return tables
+
+
+def _checked_rows(table: fitsio.hdu.TableHDU, hdu: int) -> NDArray[np.void]:
+    present = [name.lower() for name in table.get_colnames()]
+    if missing := [name for name in (*_SPECTRUM, "telescope", "obj") if name not in present]:
+        raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} has no column {', '.join(missing)}", hdu=hdu)
+    wanted = [name for name in (*_SPECTRUM, *_WORDS, *_NUMBERS, *_MEASURES) if name in present]
+    dtype = table.get_rec_dtype(colnums=[present.index(name) for name in _SPECTRUM])[0]
+    for name in dtype.names or ():
+        base, shape = dtype[name].base, dtype[name].shape
+        if shape != (PIXELS,) or base.kind != "f":
+            text = f"column {name} of HDU {hdu} is {base.name}{list(shape)}, expected float32[{PIXELS}]"
+            raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
+    return table.read(columns=wanted)
+
+
+def _batch(path: str, header: PrimaryHeader, kind: Product, hdu: int, table: NDArray[np.void]) -> SpectrumBatch:
+    with np.errstate(over="ignore", invalid="ignore"):
+        flux = table["flux"].astype(np.float32)
+        ivar = table["ivar"].astype(np.float64)
+        # What is no positive number says nothing of the flux.
+        error = np.full(ivar.shape, np.inf, np.float32)
+        known = ivar > 0
+        error[known] = ivar[known] ** -0.5
+    records = [_record(path, header, kind, hdu, row, table[row], len(table)) for row in range(len(table))]
+    for i in np.flatnonzero(~usable_spectra(flux)):
+        records[i] = replace(records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero")
+    return SpectrumBatch(flux, error, records)
+
+
+def _record(
+    path: str, header: PrimaryHeader, kind: Product, hdu: int, row: int, values: np.void, n_rows: int
+) -> SpectrumRecord:
+    words = {name: _word(values, name) for name in _WORDS}
+    measures = {name: _number(values, name) for name in (*_MEASURES, *_NUMBERS)}
+    numbers = {name: int(measures[name]) if math.isfinite(measures[name]) else -1 for name in _NUMBERS}
+    of_sdss5 = words["release"] == "sdss5"
+    star = StarIdentity(
+        release=words["release"],
+        apred=words["apred"],
+        telescope=words["telescope"],
+        # As an apStar file has them: SDSS-V sorts by HEALPix, the field is that of the visit.
+        field="" if of_sdss5 else words["field"],
+        healpix=numbers["healpix"],
+        prefix=words["prefix"] or ("as" if words["telescope"] == "lco25m" and not of_sdss5 else "ap"),
+        obj=words["reduction"] if words["telescope"] == "apo1m" and words["reduction"] else words["obj"],
+        starver="",
+    )
+    return SpectrumRecord(
+        product=kind,
+        path=path,
+        row=row,
+        star=star,
+        visit=_visit(words, numbers, star) if kind == "visit" else VisitName(),
+        snr=measures["snr"],
+        ra=header.number("RA"),
+        dec=header.number("DEC"),
+        n_visits=n_rows if kind == "visit" else numbers["n_visits"],
+        hdu=hdu,
+        sdss_id=numbers["sdss_id"],
+        spectrum_pk=numbers["spectrum_pk"],
+    )
+
+
+def _word(values: np.void, name: str) -> str:
+    """Text of a column, "" where there is none."""
+    return str(values[name]).strip() if name in (values.dtype.names or ()) else ""
+
+
+def _number(values: np.void, name: str) -> float:
+    """Number of a column, NaN where there is none; of a damaged header a column may be anything.
+
+    float64 holds every integer to 2**53, far beyond what identifiers reach.
+    """
+    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iuf":
+        return math.nan
+    return float(values[name])
+
+
+def _visit(words: dict[str, str], numbers: dict[str, int], star: StarIdentity) -> VisitName:
+    """The visit by the name of its apVisit file, made from the columns as Astra makes it."""
+    apred, mjd, fiber = star.apred, numbers["mjd"], numbers["fiber"]
+    if star.telescope == "apo1m":
+        file = f"{star.prefix}Visit-{apred}-{mjd}-{star.obj}.fits"
+    elif star.release == "sdss5":
+        file = f"apVisit-{apred}-{star.telescope}-{words['plate']}-{mjd}-{fiber:03d}.fits"
+    else:
+        file = f"{star.prefix}Visit-{apred}-{words['plate']}-{mjd}-{fiber:03d}.fits"
+    visit = parse_visit_name(file)
+    # Columns that make no proper name (an empty plate) still say what they say.
+    return replace(visit, plate=words["plate"], mjd=mjd, fiber=fiber, reduction=words["reduction"])
+
+
+def _with_names_once(records: Sequence[SpectrumRecord]) -> list[SpectrumRecord]:
+    """Records whose visit was there before are known by their row alone: two spectra must not share their noise."""
+    seen: set[tuple[str, str]] = set()
+    unique = []
+    for record in records:
+        name = (record.star.spectrum(), record.visit.file)
+        if record.product == "visit" and name in seen:
+            record = replace(record, visit=replace(record.visit, file=""))
+        seen.add(name)
+        unique.append(record)
+    return unique
+
+
+def _failed(path: str, failure: ReadFailure, products: Sequence[Product]) -> SpectrumBatch:
+    """A row of the kind that the file's name tells."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    kind: Product = "visit" if match and match["what"] == "Visit" else "star"
+    sdss_id = int(match["sdss_id"]) if match else -1
+    if kind not in products:
+        return _no_spectra()
+    obj = printable(path.rpartition("/")[2].removesuffix(".fits"))
+    star = StarIdentity(release="", apred="", telescope="", field="", healpix=-1, prefix="", obj=obj, starver="")
+    record = SpectrumRecord(
+        kind, path, -1, star, VisitName(), math.nan, math.nan, math.nan, -1,
+        failure.reason, failure.text, failure.hdu, sdss_id,
+    )  # fmt: skip
+    nothing = np.full((1, PIXELS), np.nan, np.float32)
+    return SpectrumBatch(nothing, nothing, [record])

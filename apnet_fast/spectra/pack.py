@@ -1,0 +1,242 @@
+"""A pack: spectra of many files in a few Arrow files, to be mapped into memory and read again and again.
+
+Each file is one record batch of the Arrow IPC file format, uncompressed: flux and error as lists of 8575 float32, and
+every field of the spectra's records. A manifest, written last, has the checksum and the number of spectra of each.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from apnet_fast.errors import UsageError
+from apnet_fast.files import sha256_of, write_json, written_whole
+from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra.failures import ReadFailure, Reason
+from apnet_fast.spectra.identity import StarIdentity, VisitName, printable
+
+MANIFEST = "pack.json"
+# What has been packed so far, of a pack that has no manifest yet.
+LOG = "packing.jsonl"
+PACK_SUFFIX = ".arrow"
+FORMAT, VERSION = "apnet_fast pack", 1
+
+# Not text but bytes: names of files need not be UTF-8.
+_ARROW = {"str": pa.binary(), "int": pa.int64(), "float": pa.float64(), "Product": pa.binary()}
+_NESTED: dict[str, type] = {"star": StarIdentity, "visit": VisitName}
+_SPECTRUM = pa.list_(pa.float32(), PIXELS)
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """What the manifest says of a file: its checksum, its bytes, and its coadds and visits."""
+
+    sha256: str
+    bytes: int
+    star: int
+    visit: int
+
+    @property
+    def spectra(self) -> int:
+        """Rows of the file."""
+        return self.star + self.visit
+
+
+_UNKNOWN = PackedFile("", 0, 1, 1)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The manifest of a pack. inputs: number and hash of the sources packed; without_data: spectra with a reason."""
+
+    inputs: str
+    without_data: int
+    files: Mapping[str, PackedFile]
+
+    @property
+    def spectra(self) -> int:
+        """Spectra of the pack, those without data included."""
+        return sum(file.spectra for file in self.files.values())
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into its folder; the pack is whole from then on."""
+        head = {"format": FORMAT, "version": VERSION, "spectra": self.spectra}
+        write_json(folder / MANIFEST, head | asdict(self))
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """The manifest of the pack in a folder. Raises UsageError where it cannot be read or is of another version."""
+    path = folder / MANIFEST
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        what = f"{stored['format']}, version {stored['version']}"
+        if what != f"{FORMAT}, version {VERSION}":
+            raise ValueError(what)
+        files = {name: PackedFile(**file) for name, file in stored["files"].items()}
+        return Manifest(stored["inputs"], stored["without_data"], files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            "the manifest of the pack cannot be read",
+            got=str(error),
+            expected=f"{FORMAT}, version {VERSION}",
+            remedy="pack the spectra again",
+            where=str(path),
+        ) from error
+
+
+def is_pack(folder: str) -> bool:
+    """Whether a folder is a pack: it has a manifest."""
+    return os.path.isfile(os.path.join(folder, MANIFEST))
+
+
+def is_unfinished_pack(folder: str) -> bool:
+    """Whether packing into a folder was begun and has not come to its end."""
+    return not is_pack(folder) and os.path.isfile(os.path.join(folder, LOG))
+
+
+def write_pack_file(path: Path, batch: SpectrumBatch) -> PackedFile:
+    """Write the spectra of a batch as one file of a pack; it appears complete or not at all."""
+    columns = [*_record_columns(batch.records), _as_lists(batch.flux), _as_lists(batch.error)]
+    rows = pa.RecordBatch.from_arrays(columns, schema=_schema())
+    with written_whole(path) as partial, pa.ipc.new_file(str(partial), rows.schema) as writer:
+        writer.write_batch(rows)
+    stars = sum(record.product == "star" for record in batch.records)
+    return PackedFile(sha256_of(path), path.stat().st_size, stars, len(batch) - stars)
+
+
+def read_pack(path: str, products: Sequence[Product] = ("star", "visit")) -> SpectrumBatch:
+    """The spectra of one file of a pack, as they were read when it was packed: same records, same bits.
+
+    flux, error: float32 (n, 8575), read-only, views of the mapped file where all of its rows are wanted. Never raises
+    for what is wrong with the file: one that is missing, cut or changed since it was packed has as many rows as the
+    manifest knows of, with a reason and the path of the pack's file, and one of each product where that is lost too.
+    """
+    folder, name = os.path.split(path)
+    packed = None
+    try:
+        packed = _manifest_entry(folder, name)
+        return _read_checked(path, packed, products)
+    except ReadFailure as failure:
+        return _failed(path, packed or _UNKNOWN, failure, products)
+
+
+def unread_pack(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a file that must not be opened: as many rows as the manifest knows of."""
+    try:
+        packed = _manifest_entry(*os.path.split(path))
+    except ReadFailure:
+        packed = _UNKNOWN
+    return _failed(path, packed, ReadFailure(reason, text, hdu=0), products)
+
+
+def _manifest_entry(folder: str, name: str) -> PackedFile:
+    try:
+        manifest = _cached_manifest(folder, os.stat(os.path.join(folder, MANIFEST)).st_mtime_ns)
+        return manifest.files[name]
+    except (OSError, UsageError, KeyError) as error:
+        raise ReadFailure(
+            Reason.UNREADABLE, f"the pack's manifest is lost, or does not know the file: {error}", 0
+        ) from error
+
+
+@lru_cache(maxsize=4)
+def _cached_manifest(folder: str, changed: int) -> Manifest:
+    return load_manifest(Path(folder))
+
+
+def _read_checked(path: str, packed: PackedFile, products: Sequence[Product]) -> SpectrumBatch:
+    try:
+        size = os.stat(path).st_size
+        if size < packed.bytes:
+            raise ReadFailure(Reason.TRUNCATED, f"the file has {size} bytes of {packed.bytes}", hdu=0)
+        # A changed bit of a spectrum shows nowhere else.
+        if sha256_of(Path(path)) != packed.sha256:
+            raise ReadFailure(Reason.UNREADABLE, "the file is not the one that was packed: its checksum differs", hdu=0)
+        rows = pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
+        records, flux, error = _records(rows), _as_array(rows.column("flux")), _as_array(rows.column("error"))
+    except FileNotFoundError as missing:
+        raise ReadFailure(Reason.MISSING_FILE, "no such file", hdu=0) from missing
+    except OSError as refused:
+        raise ReadFailure(Reason.UNREADABLE, refused.strerror or str(refused), hdu=0) from refused
+    except (pa.ArrowInvalid, KeyError) as invalid:
+        raise ReadFailure(Reason.BAD_LAYOUT, f"not a file of a pack: {invalid}", hdu=0) from invalid
+    wanted = [i for i, record in enumerate(records) if record.product in products]
+    if len(wanted) == len(records):
+        return SpectrumBatch(flux, error, records)
+    return SpectrumBatch(flux[wanted], error[wanted], [records[i] for i in wanted])
+
+
+def _schema() -> pa.Schema:
+    return pa.schema([*_record_fields(), pa.field("flux", _SPECTRUM), pa.field("error", _SPECTRUM)])
+
+
+def _record_fields() -> list[pa.Field]:
+    """Columns of the fields of a record; those of the star and of the visit are called star.obj, visit.mjd, ..."""
+    columns = []
+    for field in fields(SpectrumRecord):
+        if field.name in _NESTED:
+            columns += [
+                pa.field(f"{field.name}.{part.name}", _ARROW[str(part.type)]) for part in fields(_NESTED[field.name])
+            ]
+        else:
+            # A spectrum that has data has no reason: "".
+            columns.append(pa.field(field.name, _ARROW.get(str(field.type), pa.binary())))
+    return columns
+
+
+def _record_columns(records: Sequence[SpectrumRecord]) -> list[pa.Array]:
+    columns = []
+    for field in _record_fields():
+        owner, _, part = field.name.rpartition(".")
+        values = [getattr(getattr(record, owner) if owner else record, part) for record in records]
+        if field.type == pa.binary():
+            values = [os.fsencode(value or "") for value in values]
+        columns.append(pa.array(values, field.type))
+    return columns
+
+
+def _records(batch: pa.RecordBatch) -> list[SpectrumRecord]:
+    columns: dict[str, list[Any]] = {}
+    for field in _record_fields():
+        values = batch.column(field.name).to_pylist()
+        columns[field.name] = [os.fsdecode(value) for value in values] if field.type == pa.binary() else values
+    flat = {name: values for name, values in columns.items() if "." not in name}
+    flat["reason"] = [Reason(reason) if reason else None for reason in flat["reason"]]
+    for name, kind in _NESTED.items():
+        parts = {part.name: columns[f"{name}.{part.name}"] for part in fields(kind)}
+        flat[name] = [kind(**dict(zip(parts, values, strict=True))) for values in zip(*parts.values(), strict=True)]
+    return [SpectrumRecord(**dict(zip(flat, values, strict=True))) for values in zip(*flat.values(), strict=True)]
+
+
+def _as_lists(spectra: NDArray[np.float32]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(spectra).reshape(-1)), PIXELS)
+
+
+def _as_array(column: pa.Array) -> NDArray[np.float32]:
+    return column.flatten().to_numpy(zero_copy_only=True).reshape(-1, PIXELS)
+
+
+def _failed(path: str, packed: PackedFile, failure: ReadFailure, products: Sequence[Product]) -> SpectrumBatch:
+    nobody = StarIdentity("", "", "", "", -1, "", printable(os.path.basename(path)), "")
+    nan = math.nan
+    numbers: dict[Product, int] = {"star": packed.star, "visit": packed.visit}
+    records = [
+        SpectrumRecord(
+            product, path, -1, nobody, VisitName(), nan, nan, nan, -1, failure.reason, failure.text, failure.hdu
+        )
+        for product, number in numbers.items()
+        if product in products
+        for _ in range(number)
+    ]
+    nothing = np.full((len(records), PIXELS), nan, np.float32)
+    return SpectrumBatch(nothing, nothing, records)

@@ -1,0 +1,34 @@
+"""Spectra from any source a plan can name: an apStar file, an mwmStar or mwmVisit file, a file of a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apnet_fast.spectra.apstar import BOTH, read_apstar, unread_apstar
+from apnet_fast.spectra.batch import Product, SpectrumBatch
+from apnet_fast.spectra.failures import Reason
+from apnet_fast.spectra.identity import parse_file_name
+from apnet_fast.spectra.mwm import has_mwm_tables, is_mwm_name, read_mwm, unread_mwm
+from apnet_fast.spectra.pack import PACK_SUFFIX, read_pack, unread_pack
+
+
+def read_spectra(source: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
+    """All spectra of a source, of the products wanted; never raises for what is wrong with it.
+
+    Names decide where they follow the rules of the survey; FITS files of any other name are looked into.
+    """
+    name = source.rpartition("/")[2]
+    if name.endswith(PACK_SUFFIX):
+        return read_pack(source, products)
+    if is_mwm_name(name) or (not parse_file_name(source).standard and has_mwm_tables(source)):
+        return read_mwm(source, products)
+    return read_apstar(source, products)
+
+
+def unread_spectra(source: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
+    """What stands for the spectra of a source that must not be opened, as far as its name or its pack tells."""
+    name = source.rpartition("/")[2]
+    if name.endswith(PACK_SUFFIX):
+        return unread_pack(source, products, reason, text)
+    unread = unread_mwm if is_mwm_name(name) else unread_apstar
+    return unread(source, products, reason, text)

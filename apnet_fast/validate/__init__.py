@@ -1,0 +1,1 @@
+"""Validation of catalogues: errors against repeated visits, and one catalogue against another."""

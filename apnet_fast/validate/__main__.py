@@ -1,0 +1,137 @@
+"""`python -m apnet_fast.validate`: errors against repeats, and one catalogue against another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apnet_fast.console import run_app
+
+app = typer.Typer(no_args_is_help=True, help="Check the errors of a catalogue, or compare two catalogues.")
+
+EXIT_OFF = 1
+
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")]
+
+
+@app.command()
+def repeats(
+    catalogue: Annotated[Path, typer.Argument(help="A visit catalogue: FITS or Parquet.")],
+    keep: Annotated[str, typer.Option(help="clean (result_flags = 0) | not-bad (flag_bad not set) | all")] = "clean",
+    percentiles: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Keep spectra with every label between these percentiles (Astra's script: 5 95).",
+            show_default="no cut",
+        ),
+    ] = None,
+    star_column: Annotated[
+        str | None,
+        typer.Option(help="Column that tells stars apart.", show_default="source_pk, sdss_id or obj: the best known"),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Exit 1 where published errors are off by more than this factor.")
+    ] = 1.25,
+    bootstrap: Annotated[int, typer.Option(help="Bootstrap replicates, over stars.")] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    figure: Annotated[Path | None, typer.Option(help="Draw the z-scores to this file (.png, .svg, .pdf).")] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Test errors on all pairs of visits of the same star, and fit the noise model e = scale raw_e + offset.
+
+    A pair of a star with n visits counts 2 / n. "Off" is fitted over published error, for spectra at the 16th, 50th and
+    84th percentile of the raw error, beyond --tolerance (or its inverse) by more than two standard errors.
+    Exit codes: 0 within the tolerance, 1 off, 2 usage.
+    """
+    from apnet_fast.errors import UsageError
+    from apnet_fast.validate.pairs import Selection
+    from apnet_fast.validate.repeats import validate_repeats
+
+    if not tolerance >= 1:
+        raise UsageError("--tolerance is a factor", got=tolerance, expected="at least 1, such as 1.25")
+    if figure is not None:
+        from apnet_fast.plots.figures import check_figure_path
+
+        check_figure_path(figure)
+    report = validate_repeats(
+        catalogue,
+        Selection(keep, percentiles, star_column),  # type: ignore[arg-type]
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    typer.echo(report.text())
+    off = report.off_by_more_than(tolerance)
+    _write_json(json_file, {**report.as_dict(), "tolerance": tolerance, "off": off})
+    if figure is not None:
+        from apnet_fast.plots.figures import save_figure
+        from apnet_fast.plots.zscores import draw_z_scores
+
+        save_figure(draw_z_scores(report), figure)
+    if off:
+        typer.echo(f"\npublished errors of {', '.join(off)} are off by more than a factor {tolerance:g}")
+        raise SystemExit(EXIT_OFF)
+    typer.echo(f"\nno published error is off by more than a factor {tolerance:g} beyond two standard errors")
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
+    b: Annotated[Path, typer.Argument(help="Another one, of the same spectra.")],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns that name a spectrum, with commas.",
+            show_default="identity, else obj,telescope,field[,mjd,fiber]",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Exit 1 where too many labels differ by more than this many sigma.", show_default="none"),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of common rows that may lie beyond --tolerance.")
+    ] = 0.001,
+    same_rows: Annotated[
+        bool, typer.Option("--same-rows", help="Exit 1 where a row is in one catalogue only.")
+    ] = False,
+    outliers: Annotated[int, typer.Option(min=0, help="How many of the largest differences to list.")] = 10,
+    json_file: JsonFile = None,
+) -> None:
+    """Compare two catalogues row by row: bias, scatter, outliers, NaN, flags, rows in one only.
+
+    Sigma is the root mean square of the two e_ columns. A label that only one catalogue has lies beyond any tolerance.
+    Exit codes: 0 alike, or no tolerance given; 1 not alike; 2 usage.
+    """
+    from apnet_fast.errors import UsageError
+    from apnet_fast.validate.compare import compare_catalogues
+
+    if tolerance is not None and not tolerance >= 0:
+        raise UsageError("--tolerance is a number of sigma", got=tolerance, expected="0 or more")
+    comparison = compare_catalogues(a, b, on=on.split(",") if on else (), tolerance=tolerance, outliers=outliers)
+    typer.echo(comparison.text())
+    _write_json(json_file, comparison.as_dict())
+    failed = []
+    if tolerance is not None and comparison.share_beyond > share:
+        failed.append(
+            f"{100 * comparison.share_beyond:.3g} % of the rows differ by more than {tolerance:g} sigma,"
+            f" {100 * share:.3g} % may"
+        )
+    if same_rows and comparison.only_a + comparison.only_b + comparison.ambiguous:
+        failed.append("the catalogues do not hold the same rows")
+    if failed:
+        typer.echo(f"\nnot alike: {'; '.join(failed)}")
+        raise SystemExit(EXIT_OFF)
+
+
+def _write_json(path: Path | None, value: dict[str, Any]) -> None:
+    if path is not None:
+        from apnet_fast.files import write_json
+
+        write_json(path, value)
+
+
+if __name__ == "__main__":
+    run_app(app)

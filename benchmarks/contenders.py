@@ -1,0 +1,112 @@
+"""What can run ApogeeNet v3 on a CPU at equal semantics: recipe dr19, a clean pass and the draws, fp32, noise included.
+
+A contender takes cleaned flux and error (n, 8575), float32, and a number of draws, and returns outputs of n spectra.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from apnet_fast.engines.cpu import CpuEngine
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.philox import noise_keys
+from apnet_fast.recipes import RECIPES
+from benchmarks.rivals import Batched, preprocessed, upstream_loop
+
+Contender = Callable[[NDArray[np.float32], NDArray[np.float32], int], object]
+
+OURS, UPSTREAM, OPENVINO = "apnet_fast cpu", "upstream loop", "OpenVINO"
+_PIXELS = 8575
+
+
+def contenders(checkpoint: Checkpoint, draws: int, names: list[str] | None = None) -> dict[str, Contender]:
+    """Contenders by name, each warm to be called; those whose library is absent are left out."""
+    makers: dict[str, Callable[[Checkpoint, int], Contender] | None] = {
+        OURS: _ours,
+        UPSTREAM: _upstream,
+        "torch eager, batched": _eager,
+        "torch.compile, batched": _compiled,
+        OPENVINO: _openvino if find_spec("openvino") else None,
+        "ONNX Runtime": _onnxruntime if find_spec("onnxruntime") and find_spec("onnx") else None,
+    }
+    chosen = {name: maker for name, maker in makers.items() if maker and (names is None or name in names)}
+    return {name: maker(checkpoint, draws) for name, maker in chosen.items()}
+
+
+def _ours(checkpoint: Checkpoint, draws: int) -> Contender:
+    engine = CpuEngine(checkpoint, RECIPES["dr19"])
+    return lambda flux, error, draws: engine.predict(flux, error, noise_keys(0, map(str, range(len(flux)))), draws)
+
+
+def _upstream(checkpoint: Checkpoint, draws: int) -> Contender:
+    loop = upstream_loop(checkpoint, torch.device("cpu"))
+    return lambda flux, error, draws: [loop(f, e, draws) for f, e in zip(flux, error, strict=True)]
+
+
+def _eager(checkpoint: Checkpoint, draws: int) -> Contender:
+    network = Batched(checkpoint, _PIXELS, torch.float32)
+    return lambda flux, error, draws: _spectra_by_spectrum(network.network, flux, error, draws)
+
+
+def _compiled(checkpoint: Checkpoint, draws: int) -> Contender:
+    network = torch.compile(Batched(checkpoint, _PIXELS, torch.float32).network)
+    return lambda flux, error, draws: _spectra_by_spectrum(network, flux, error, draws)
+
+
+def _openvino(checkpoint: Checkpoint, draws: int) -> Contender:
+    import openvino
+
+    module, example = checkpoint.module(), torch.zeros(1 + draws, 1, _PIXELS)
+    model = openvino.convert_model(module, example_input=example, input=[example.shape])
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.compile_model(model, "CPU", settings)
+    return lambda flux, error, draws: _spectra_by_spectrum(
+        lambda x: torch.from_numpy(compiled(x[:, None].numpy())[0]), flux, error, draws
+    )
+
+
+def _onnxruntime(checkpoint: Checkpoint, draws: int) -> Contender:
+    import onnxruntime
+
+    module, file = checkpoint.module(), io.BytesIO()
+    module.pool = _GroupedPool(checkpoint)
+    torch.onnx.export(module, (torch.zeros(1 + draws, 1, _PIXELS),), file, input_names=["x"], dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda flux, error, draws: _spectra_by_spectrum(
+        lambda x: torch.from_numpy(session.run(None, {"x": x[:, None].numpy()})[0]), flux, error, draws
+    )
+
+
+class _GroupedPool(nn.Module):
+    """The adaptive pooling as a small matrix product: ONNX has no windows of unequal length, but they repeat."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        length, pooled = (_PIXELS + 1) // 2, checkpoint.architecture.adapt_pool_output_dim
+        groups = math.gcd(length, pooled)
+        self.inputs, self.outputs = length // groups, pooled // groups
+        self.matrix = functional.adaptive_avg_pool1d(torch.eye(self.inputs), self.outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, length) to (B, C, pooled)."""
+        return (x.unflatten(2, (-1, self.inputs)) @ self.matrix).flatten(2)
+
+
+@torch.inference_mode()
+def _spectra_by_spectrum(
+    network: nn.Module | Callable[[Tensor], Tensor], flux: NDArray[np.float32], error: NDArray[np.float32], draws: int
+) -> list[Tensor]:
+    """All rows of a spectrum in one batch: 21 rows a batch are as fast as more for every one of them."""
+    rows = (preprocessed(*(torch.from_numpy(x[i : i + 1]) for x in (flux, error)), draws) for i in range(len(flux)))
+    return [network(x) for x in rows]

@@ -1,0 +1,117 @@
+"""Arrays in, structured arrays out: the same labels however they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from apnet_fast.api import ApogeeNet, label_dtype
+from apnet_fast.backends import arrays
+from apnet_fast.errors import UsageError
+from apnet_fast.networks.checkpoint import Checkpoint
+from tests.backends.spectra import Counted, network
+from tests.engines.battery import ordinary_spectra
+
+Data = tuple[NDArray[np.float32], NDArray[np.float32], list[str]]
+
+
+@pytest.fixture(scope="module")
+def net(small_checkpoint: Checkpoint) -> ApogeeNet:
+    """A small network that looks at its spectra."""
+    return network(small_checkpoint, recipe="dr19")
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    """Seven spectra, the fourth without data."""
+    flux, error = ordinary_spectra(np.random.default_rng(4), 7)
+    flux[3] = np.nan
+    return flux, error, list("abcdefg")
+
+
+@pytest.fixture(scope="module")
+def expected(net: ApogeeNet, data: Data) -> NDArray[np.void]:
+    """Their labels."""
+    return net.predict(*data, draws=3)
+
+
+def test_in_batches_it_is_the_same(net: ApogeeNet, data: Data, expected: NDArray[np.void]) -> None:
+    for batch_size in (1, 3, 100):
+        assert arrays.predict(net, *data, draws=3, batch_size=batch_size).tobytes() == expected.tobytes()
+    by_place = arrays.predict(net, data[0], data[1], draws=3, batch_size=2)
+    assert by_place.tobytes() == net.predict(data[0], data[1], draws=3).tobytes()
+    assert by_place.tobytes() != expected.tobytes()
+
+
+def test_arrays_on_disk(net: ApogeeNet, data: Data, expected: NDArray[np.void], tmp_path: Path) -> None:
+    for name, values in zip(("flux", "error"), data[:2], strict=True):
+        np.save(tmp_path / f"{name}.npy", values)
+    flux, error = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("flux", "error"))
+    assert arrays.predict(net, flux, error, data[2], draws=3, batch_size=2).tobytes() == expected.tobytes()
+
+
+def test_a_stream_gives_one_row_each(net: ApogeeNet, data: Data, expected: NDArray[np.void]) -> None:
+    rows = list(arrays.stream(net, zip(*data, strict=True), draws=3, batch_size=2))
+    assert np.array(rows, dtype=label_dtype("v3")).tobytes() == expected.tobytes()
+    assert rows[3]["result_flags"] == 2048
+
+
+def test_a_stream_may_have_no_end(small_checkpoint: Checkpoint) -> None:
+    ones = np.ones(8575)
+    endless = ((ones, ones, number) for number in count())
+    rows = arrays.stream(network(small_checkpoint, engine="null"), endless, batch_size=16)
+    assert len(list(islice(rows, 100))) == 100
+
+
+@pytest.mark.parametrize("sizes", [[7], [1] * 7, [3, 0, 4], [0, 0, 2, 5, 0], [0], []], ids=str)
+@pytest.mark.parametrize("batch_size", [2, 50])
+def test_chunks_come_back_as_they_were_cut(
+    sizes: list[int], batch_size: int, net: ApogeeNet, data: Data, expected: NDArray[np.void]
+) -> None:
+    ends = np.cumsum([0, *sizes])
+    pieces = [slice(start, start + size) for start, size in zip(ends, sizes, strict=False)]
+    chunks = [tuple(values[piece] for values in data) for piece in pieces]
+    labels = list(arrays.stream_chunks(net, chunks, draws=3, batch_size=batch_size))  # type: ignore[arg-type]
+    assert [len(each) for each in labels] == sizes
+    assert b"".join(each.tobytes() for each in labels) == expected[: sum(sizes)].tobytes()
+
+
+def test_chunks_are_read_as_far_ahead_as_a_batch_needs(small_checkpoint: Checkpoint) -> None:
+    ones = np.ones((2, 8575))
+    chunks = Counted([(ones, ones, [0, 1])] * 20)
+    stream = arrays.stream_chunks(network(small_checkpoint, engine="null"), chunks, batch_size=4)
+    assert chunks.taken == 0
+    next(stream)
+    assert chunks.taken == 2
+    assert len(list(stream)) == 19
+
+
+def test_engine_batches_do_not_follow_the_chunks(small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, sizes = network(small_checkpoint, engine="null"), []
+    predict = net.engine.predict
+    monkeypatch.setattr(net.engine, "predict", lambda flux, *given: sizes.append(len(flux)) or predict(flux, *given))
+    ones = np.ones((1, 8575))
+    list(arrays.stream_chunks(net, [(ones, ones, [0])] * 20, batch_size=8))
+    assert sizes == [8, 8, 4]
+
+
+def test_what_does_not_fit_is_refused(net: ApogeeNet, data: Data) -> None:
+    flux, error, ids = data
+    wrong: list[tuple[Any, ...]] = [(flux, error[:2], ids), (flux, error, ids[:2]), (flux[0], error[0], None)]
+    for given in wrong:
+        with pytest.raises(UsageError, match="do not fit together"):
+            arrays.predict(net, *given)
+    with pytest.raises(UsageError, match="batch"):
+        arrays.predict(net, flux, error, batch_size=0)
+
+    def chunks() -> Iterator[Any]:
+        yield flux, error[:3], ids
+
+    with pytest.raises(UsageError, match="chunk"):
+        list(arrays.stream_chunks(net, chunks()))

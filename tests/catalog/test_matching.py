@@ -1,0 +1,82 @@
+"""Which row of a table a key, or a spectrum, is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from apnet_fast.catalog.matching import KeyIndex, Matcher
+from apnet_fast.spectra.batch import SpectrumRecord
+from tests.catalog.samples import star_record, visit_record
+
+KEYS = ["b", "a", "", "b", "longest", "a", "\N{LATIN SMALL LETTER E WITH ACUTE}"]
+
+
+def index(identity: list[int] | None = None) -> KeyIndex:
+    return KeyIndex(pa.array(KEYS), np.array(identity or range(len(KEYS))))
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "count"),
+    [("a", 1, 2), ("b", 0, 2), ("longest", 4, 1), (KEYS[6], 6, 1), ("c", -1, 0), ("", -1, 0), ("longest1", -1, 0)],
+)
+def test_key_gives_its_first_row_and_their_number(key: str, row: int, count: int) -> None:
+    rows, counts, _ = index().find(["zzz", key])
+    assert (rows[1], counts[1]) == (row, count)
+    assert (rows[0], counts[0]) == (-1, 0)
+
+
+def test_rows_of_one_key_may_be_one_star() -> None:
+    assert index([7, 1, 2, 7, 4, 5, 6]).find(["a", "b"])[2].tolist() == [False, True]
+
+
+def test_index_without_rows_finds_nothing() -> None:
+    rows, counts, _ = KeyIndex(pa.array([], pa.string()), np.zeros(0, np.int64)).find(["a"])
+    assert (rows.tolist(), counts.tolist()) == ([-1], [0])
+
+
+def moved(record: SpectrumRecord, **changes: object) -> SpectrumRecord:
+    return replace(record, star=replace(record.star, **changes))  # type: ignore[arg-type]
+
+
+def test_many_records_find_their_rows_whatever_the_order() -> None:
+    rng = np.random.default_rng(2)
+    order = rng.permutation(500)
+    records = [star_record(i) for i in order]
+    parts = {
+        "telescope": pa.array([record.star.telescope for record in records]),
+        "place": pa.array([record.star.field for record in records]),
+        "obj": pa.array([record.star.obj for record in records]),
+    }
+    match = Matcher("star", parts, np.arange(500)).match("star", [star_record(i) for i in range(600)])
+    assert match.spectrum[:500].tolist() == np.argsort(order).tolist()
+    assert (match.spectrum[500:] == -1).all()
+    assert (match.source == match.spectrum).all()
+    assert not match.ambiguous.any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "spectrum", "source"),
+    [({}, 0, 0), ({"release": ""}, 0, 0), ({"release": "sdss5"}, -1, 0), ({"field": "other"}, -1, 0)],
+)
+def test_a_spectrum_contradicts_its_row_in_nothing(changes: dict[str, str], spectrum: int, source: int) -> None:
+    star = star_record(1).star
+    values = {"release": "dr17", "telescope": star.telescope, "place": star.field, "obj": star.obj}
+    matcher = Matcher("star", {part: pa.array([value]) for part, value in values.items()}, np.zeros(1, np.int64))
+    match = matcher.match("star", [moved(star_record(1), **changes)])
+    assert (match.spectrum[0], match.source[0]) == (spectrum, source)
+
+
+def test_visits_with_the_same_name_but_for_the_plate_are_told_apart() -> None:
+    record = visit_record(1)
+    parts = {
+        "telescope": pa.array(["apo25m"] * 2),
+        "plate": pa.array(["1", record.visit.plate]),
+        "mjd": pa.array([str(record.visit.mjd)] * 2),
+        "fiber": pa.array([str(record.visit.fiber)] * 2),
+        "obj": pa.array([record.star.obj] * 2),
+    }
+    assert Matcher("visit", parts, np.arange(2)).match("visit", [record]).spectrum.tolist() == [1]

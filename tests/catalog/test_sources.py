@@ -1,0 +1,273 @@
+"""What `--catalog` fills: each kind of table, matched and converted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from apnet_fast.catalog.rows import catalog_rows
+from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.errors import UsageError
+from apnet_fast.spectra.batch import Product, SpectrumRecord
+from tests.catalog.samples import labels, star_record, times, visit_record
+
+STARS = 6
+
+
+def objects() -> list[str]:
+    return [star_record(i).star.obj for i in range(STARS)]
+
+
+def dr17_star(**changes: object) -> pa.Table:
+    columns = {
+        "file": [f"apStar-dr17-{obj}.fits" for obj in objects()],
+        "apogee_id": objects(),
+        "telescope": ["apo25m"] * STARS,
+        "field": [star_record(i).star.field for i in range(STARS)],
+        "ra": np.arange(STARS) + 10.0,
+        "vhelio_avg": np.arange(STARS) - 40.5,
+        "j": np.float32([8, 9, 10, -9999.99, 99.99, math.nan]),
+        "h": np.float32([7, 8, 9, 10, 11, 12]),
+        "gaiaedr3_source_id": [10, 11, 12, 0, -9999, 15],
+        "gaiaedr3_parallax": np.float32([1, -2, 3, math.nan, -9999.99, 6]),
+        "apogee2_target1": np.array([0, 1, -(2**31), 2, 3, 4], np.int32),
+        "teff": np.full(STARS, 4000.0),
+        "snr": np.float32(np.arange(STARS) + 500),
+    }
+    return pa.table(columns | changes)
+
+
+def mwm_star() -> pa.Table:
+    return pa.table(
+        {
+            "sdss_id": np.arange(STARS) + 54_000_000,
+            "release": ["dr17"] * STARS,
+            "telescope": ["apo25m"] * STARS,
+            "field": [star_record(i).star.field for i in range(STARS)],
+            "healpix": np.arange(STARS, dtype=np.int32),
+            "obj": objects(),
+            "source_pk": np.arange(STARS) + 7,
+            "zgr_teff": np.float32(np.arange(STARS) + 4500),
+            "n_entries": np.arange(STARS, dtype=np.int32),
+        }
+    )
+
+
+def dr17_visit() -> pa.Table:
+    records = [visit_record(i) for i in range(STARS)]
+    return pa.table(
+        {
+            "file": [record.visit.file for record in records],
+            "apogee_id": objects(),
+            "telescope": ["apo25m"] * STARS,
+            "field": [record.star.field for record in records],
+            "plate": [record.visit.plate for record in records],
+            "mjd": np.array([record.visit.mjd for record in records], np.int32),
+            "fiberid": np.array([record.visit.fiber for record in records], np.int16),
+            "vhelio": np.arange(STARS) + 0.5,
+            "bc": np.arange(STARS) + 20.5,
+            "dateobs": [f"2017-09-0{i + 1}T05:00:00.000" for i in range(STARS)],
+            "k": np.float32(np.arange(STARS) + 6),
+            "dec": np.arange(STARS) + 50.0,
+        }
+    )
+
+
+def rows(table: pa.Table, product: Product, records: Sequence[SpectrumRecord]) -> list[dict[str, object]]:
+    n = len(records)
+    return catalog_rows(product, records, labels(n), times(n), SourceTable(table)).to_pylist()
+
+
+def test_dr17_stars_fill_source_and_spectrum_of_the_coadd() -> None:
+    row = rows(dr17_star(), "star", [star_record(2)])[0]
+    expected = {
+        "source_match": "spectrum",
+        "sdss4_apogee_id": objects()[2],
+        "gaia_dr3_source_id": 12,
+        "plx": 3.0,
+        "j_mag": 10.0,
+        "sdss4_apogee2_target1_flags": 2**31,
+        "v_rad": -38.5,
+        "ra": 12.0,
+        "snr": 502.0,
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_labels_are_never_taken_from_the_table() -> None:
+    row = rows(dr17_star(), "star", [star_record(2)])[0]
+    assert row["teff"] == labels(1).teff[0]
+
+
+def test_a_visit_gets_of_a_table_of_stars_what_is_the_stars_alone() -> None:
+    row = rows(dr17_star(), "visit", [visit_record(2)])[0]
+    assert row["source_match"] == "source"
+    assert row["plx"] == 3.0
+    assert row["snr"] == visit_record(2).snr
+    assert "v_rad" not in row
+
+
+def test_sentinels_become_nulls() -> None:
+    found = rows(dr17_star(), "star", [star_record(i) for i in range(STARS)])
+    assert [row["gaia_dr3_source_id"] for row in found] == [10, 11, 12, -1, -1, 15]
+    np.testing.assert_array_equal([row["j_mag"] for row in found], [8, 9, 10, *[math.nan] * 3])
+    np.testing.assert_array_equal([row["plx"] for row in found], [1, -2, 3, math.nan, math.nan, 6])
+
+
+def test_astras_tables_are_copied_by_name() -> None:
+    row = rows(mwm_star(), "star", [star_record(4)])[0]
+    expected = {"sdss_id": 54_000_004, "zgr_teff": 4504.0, "n_entries": 4, "source_pk": 11, "source": 11, "healpix": 4}
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_dr17_visits_fill_source_and_spectrum_of_the_visit() -> None:
+    row = rows(dr17_visit(), "visit", [visit_record(3)])[0]
+    expected = {
+        "source_match": "spectrum",
+        "v_rad": 3.5,
+        "bc": 23.5,
+        "date_obs": "2017-09-04T05:00:00.000",
+        "k_mag": 9.0,
+        "dec": 53.0,
+        "input_dec": 53.0,
+        "fiber": 203,
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_a_coadd_gets_of_a_table_of_visits_what_is_the_stars_alone() -> None:
+    row = rows(dr17_visit(), "star", [star_record(3)])[0]
+    assert (row["source_match"], row["k_mag"]) == ("source", 9.0)
+    assert "v_rad" not in row
+
+
+def test_visits_are_found_without_the_name_of_their_file() -> None:
+    table = dr17_visit().drop_columns(["file"])
+    assert rows(table, "visit", [visit_record(3)])[0]["v_rad"] == 3.5
+    other = replace(visit_record(3), visit=replace(visit_record(3).visit, file="", fiber=1))
+    assert rows(table, "visit", [other])[0]["source_match"] == "source"
+
+
+def test_sdss5_tables_take_gaia_values_of_the_right_release_alone() -> None:
+    table = pa.table(
+        {
+            "apogee_id": objects()[:2],
+            "apred_vers": ["1.3"] * 2,
+            "telescope": ["apo25m"] * 2,
+            "healpix": [1000, 1001],
+            "gaia_release": ["DR2", "EDR3"],
+            "gaia_sourceid": [21, 31],
+            "gaia_gmag": [12.0, 13.0],
+            "gaia_plx": [1.0, 2.0],
+            "vrad": [5.0, 6.0],
+            "pk": [100, 101],
+        }
+    )
+    records = [replace(star_record(i), star=replace(star_record(i).star, field="", release="sdss5")) for i in (0, 1)]
+    first, second = rows(table, "star", records)
+    assert (first["gaia_dr2_source_id"], first["gaia_dr3_source_id"], first["plx"]) == (21, -1, 1.0)
+    assert (second["gaia_dr2_source_id"], second["gaia_dr3_source_id"], second["g_mag"]) == (-1, 31, 13.0)
+    assert math.isnan(first["g_mag"])  # type: ignore[arg-type]
+    assert (second["v_rad"], second["star_pk"]) == (6.0, 101)
+
+
+def test_names_of_the_file_stay_and_are_completed() -> None:
+    record = replace(star_record(1), star=replace(star_record(1).star, telescope=""))
+    table = mwm_star().append_column("apred", pa.array(["other"] * STARS))
+    assert rows(mwm_star(), "star", [star_record(1)])[0]["telescope"] == "apo25m"
+    row = rows(table, "star", [record])[0]
+    assert (row["apred"], row["telescope"]) == ("dr1", "apo25m")
+
+
+def test_spectra_that_the_table_lacks_keep_what_their_file_says() -> None:
+    row = rows(dr17_star(), "star", [star_record(99)])[0]
+    assert (row["source_match"], row["ra"], row["snr"]) == ("none", 109.0, 199.5)
+    assert math.isnan(row["plx"])  # type: ignore[arg-type]
+    assert row["gaia_dr3_source_id"] == -1
+
+
+def twice(**changes: object) -> pa.Table:
+    return pa.concat_tables([dr17_star(), dr17_star(h=np.full(STARS, 5, np.float32), **changes)])
+
+
+def test_of_several_rows_the_one_of_the_same_field_is_taken() -> None:
+    row = rows(twice(field=["elsewhere"] * STARS), "star", [star_record(1)])[0]
+    assert (row["source_match"], row["h_mag"]) == ("spectrum", 8.0)
+
+
+def test_ambiguous_rows_are_not_guessed_between() -> None:
+    table = twice(field=["elsewhere"] * STARS, gaiaedr3_source_id=[90, 91, 92, 93, 94, 95])
+    record = replace(star_record(1), star=replace(star_record(1).star, field="", healpix=-1))
+    row = rows(table, "star", [record])[0]
+    assert row["source_match"] == "ambiguous"
+    assert math.isnan(row["h_mag"])  # type: ignore[arg-type]
+
+
+def test_rows_that_say_they_are_one_star_give_its_source_but_no_spectrum() -> None:
+    record = replace(star_record(1), star=replace(star_record(1).star, field="", healpix=-1))
+    row = rows(twice(field=["elsewhere"] * STARS), "star", [record])[0]
+    assert (row["source_match"], row["h_mag"]) == ("source", 8.0)
+    assert math.isnan(row["v_rad"])  # type: ignore[arg-type]
+
+
+def test_row_of_another_telescope_is_the_star_and_not_the_spectrum() -> None:
+    record = replace(star_record(1), star=replace(star_record(1).star, telescope="lco25m"))
+    row = rows(dr17_star(), "star", [record])[0]
+    assert (row["source_match"], row["plx"]) == ("source", -2.0)
+    assert math.isnan(row["v_rad"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("obj", ["54000002", "54000099"])
+def test_objects_named_by_sdss_id_are_found_by_it(obj: str) -> None:
+    record = replace(star_record(1), star=replace(star_record(1).star, obj=obj, field="", healpix=-1))
+    row = rows(mwm_star(), "star", [record])[0]
+    assert row["source_match"] == ("spectrum" if obj == "54000002" else "none")
+    assert row["sdss_id"] == (54_000_002 if obj == "54000002" else -1)
+
+
+def test_photometry_is_in_the_order_of_the_network_and_nan_where_unknown() -> None:
+    records = [star_record(0), visit_record(1), star_record(99), star_record(3)]
+    got = SourceTable(dr17_star()).photometry(records)
+    nan = math.nan
+    expected = [[1, nan, nan, nan, 8, 7, nan], [-2, nan, nan, nan, 9, 8, nan], [nan] * 7, [nan] * 5 + [10, nan]]
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, np.float32(expected))
+
+
+@pytest.mark.parametrize("kind", ["fits", "parquet"])
+def test_tables_are_read_from_files(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"allStar.{kind}"
+    if kind == "parquet":
+        pq.write_table(dr17_star(), path)
+    else:
+        data = {name.upper(): np.array(column.to_pylist()) for name, column in zip(*table_parts(), strict=True)}
+        fitsio.write(str(path), list(data.values()), names=list(data))
+    table = SourceTable.load(path)
+    got = table.columns_for("star", [star_record(2)])
+    assert got["j_mag"].to_pylist() == [10.0]
+    assert got["sdss4_apogee_id"].to_pylist() == [objects()[2]]
+    assert got["source_match"].to_pylist() == ["spectrum"]
+
+
+def table_parts() -> tuple[list[str], list[pa.ChunkedArray]]:
+    table = dr17_star()
+    return table.column_names, table.columns
+
+
+def test_table_without_names_of_objects_is_refused() -> None:
+    with pytest.raises(UsageError, match="does not say of which objects"):
+        SourceTable(pa.table({"ra": [1.0], "telescope": ["apo25m"]}))
+
+
+def test_table_without_rows_finds_nothing() -> None:
+    table = dr17_star().slice(0, 0)
+    assert rows(table, "star", [star_record(1)])[0]["source_match"] == "none"
+    assert rows(table, "star", []) == []

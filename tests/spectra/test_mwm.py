@@ -1,0 +1,199 @@
+"""mwmStar and mwmVisit files: the spectra of apStar files in their public form, and what may be wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apnet_fast.recipes import get_recipe
+from apnet_fast.simulate import simulate_tree
+from apnet_fast.spectra.apstar import read_apstar
+from apnet_fast.spectra.batch import PIXELS, SpectrumBatch
+from apnet_fast.spectra.failures import Reason
+from apnet_fast.spectra.mwm import has_mwm_tables, read_mwm
+from tests.spectra.mwm_files import DTYPES, SDSS_ID, name_of, rows_like, write_mwm
+
+KINDS = ("star", "visit")
+
+
+@pytest.fixture(scope="module")
+def apstars(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SpectrumBatch]:
+    """Spectra of one ordinary star of three visits in the two layouts that DR19 has."""
+    root = tmp_path_factory.mktemp("apstars")
+    batches = {}
+    for layout in ("dr17", "sdss5"):
+        simulate_tree(root / layout, stars=1, layout=layout, visits=3, seed=8)
+        batches[layout] = read_apstar(str(min((root / layout).rglob("*Star-*.fits"))))
+    return batches
+
+
+@pytest.mark.parametrize("layout", ["dr17", "sdss5"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spectrum_is_that_of_its_apstar_file(
+    layout: str, kind: str, apstars: dict[str, SpectrumBatch], tmp_path: Path
+) -> None:
+    apstar = apstars[layout]
+    batch = read_mwm(str(write_mwm(tmp_path / name_of(kind), rows_like(apstar, kind))))
+    chosen = [i for i, record in enumerate(apstar.records) if record.product == kind]
+    assert len(batch) == len(chosen) == (1 if kind == "star" else 3)
+    np.testing.assert_array_equal(batch.flux, apstar.flux[chosen])
+    # Recipes make the same of both, to the rounding of the inverse variance; of other errors they do not.
+    for recipe in map(get_recipe, ("dr19", "astra-0.6", "bossnet-2")):
+        expected = recipe.clean_up(apstar.flux[chosen], apstar.error[chosen])[1]
+        np.testing.assert_allclose(recipe.clean_up(batch.flux, batch.error)[1], expected, rtol=1e-6)
+        with pytest.raises(AssertionError):
+            np.testing.assert_allclose(recipe.clean_up(batch.flux, 1.00001 * batch.error)[1], expected, rtol=1e-6)
+    for record, original in zip(batch.records, (apstar.records[i] for i in chosen), strict=True):
+        assert record.product == kind
+        assert record.snr == pytest.approx(original.snr, rel=1e-6)
+        assert record.visit == original.visit
+        assert (record.sdss_id, record.spectrum_pk, record.hdu) == (SDSS_ID, 1000 + original.row, 3)
+        assert (record.ra, record.dec) == (187.12584, -66.59794)
+        same = record.identity == original.identity
+        # mwmStar does not name the field that sorts the coadds of DR17.
+        assert same is not (layout == "dr17" and kind == "star")
+        if same:
+            assert replace(record.star, healpix=0, starver="") == replace(original.star, healpix=0, starver="")
+
+
+def test_a_one_metre_visit_has_the_name_of_its_reduction(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:1]
+    rows["telescope"], rows["reduction"], rows["plate"], rows["obj"] = "apo1m", "VESTA", "", "2M00000000+0000000"
+    rows["field"], rows["mjd"] = "calibration", 56_000
+    record = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows))).records[0]
+    assert record.identity == "dr17/dr17/apo1m/calibration/VESTA/apVisit-dr17-56000-VESTA.fits"
+
+
+def test_coadds_of_both_telescopes_and_either_table_empty(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    apo, lco = (rows_like(apstars[layout], "star") for layout in ("sdss5", "dr17"))
+    lco["telescope"] = "lco25m"
+    both = read_mwm(str(write_mwm(tmp_path / name_of("star"), np.repeat(apo, 2), lco)))
+    assert [(record.hdu, record.row, record.star.telescope) for record in both.records] == [
+        (3, 0, "apo25m"),
+        (3, 1, "apo25m"),
+        (4, 0, "lco25m"),
+    ]
+    assert both.records[2].star.prefix == "as"
+    only_lco = read_mwm(str(write_mwm(tmp_path / name_of("star"), None, lco)))
+    assert [record.hdu for record in only_lco.records] == [4]
+    # Empty with its columns, as Astra writes it where it has a model of them.
+    only_apo = read_mwm(str(write_mwm(tmp_path / name_of("star"), apo, np.zeros(0, DTYPES["star"]))))
+    assert [record.hdu for record in only_apo.records] == [3]
+    nothing = read_mwm(str(write_mwm(tmp_path / name_of("star"))))
+    assert nothing.flux.shape == nothing.error.shape == (0, PIXELS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_products_wanted(kind: str, apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    path = str(write_mwm(tmp_path / name_of(kind), rows_like(apstars["sdss5"], kind)))
+    other = "visit" if kind == "star" else "star"
+    assert len(read_mwm(path, (other,))) == 0
+    assert read_mwm(path, (kind,)).records == read_mwm(path).records
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / name_of(kind)).write_text("not FITS")
+    assert len(read_mwm(str(broken / name_of(kind)), (other,))) == 0
+    assert len(read_mwm(str(broken / name_of(kind)), (kind,))) == 1
+
+
+def test_two_visits_of_one_name_do_not_share_their_noise(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")
+    batch = read_mwm(str(write_mwm(tmp_path / name_of("visit"), np.concatenate([rows, rows[1:2]]))))
+    assert len({record.identity for record in batch.records}) == 4
+    assert batch.records[3].visit.mjd == batch.records[1].visit.mjd
+
+
+def test_missing_pixels_and_dead_spectra(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")
+    rows["ivar"][0, :5] = [0, -1, np.nan, np.inf, 4]
+    rows["flux"][1] = 0
+    batch = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows)))
+    assert batch.error[0, :5].tolist() == [np.inf, np.inf, np.inf, 0, 0.5]
+    assert [record.reason for record in batch.records] == [None, Reason.NO_DATA, None]
+
+
+def test_any_name_is_recognised_by_its_tables(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    path = write_mwm(tmp_path / "my_star.fits", rows_like(apstars["dr17"], "star"))
+    assert has_mwm_tables(str(path))
+    assert not has_mwm_tables(apstars["dr17"].records[0].path)
+    assert not has_mwm_tables(str(write_mwm(tmp_path / "nothing.fits")))
+    assert not has_mwm_tables(str(tmp_path / "gone.fits"))
+
+
+def test_broken_files_have_a_row_and_a_reason(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["sdss5"], "star")
+    whole = write_mwm(tmp_path / "whole.fits", rows).read_bytes()
+    who = [("telescope", "S6"), ("obj", "S9")]
+    short = np.zeros(1, [*who, ("flux", "f4", (8000,)), ("ivar", "f4", (8000,))])
+    bare = np.zeros(1, [("flux", "f4", (PIXELS,))])
+    whole_numbers = np.zeros(1, [*who, ("flux", "i4", (PIXELS,)), ("ivar", "f4", (PIXELS,))])
+    image = tmp_path / "image.fits"
+    with fitsio.FITS(str(image), "rw") as file:
+        for _ in range(5):
+            file.write(np.zeros((2, 3), "f4"))
+    cases = {
+        b"": Reason.EMPTY_FILE,
+        b"text": Reason.NOT_FITS,
+        whole[:2880]: Reason.BAD_LAYOUT,
+        whole[:5000]: Reason.TRUNCATED,
+        whole[:-5000]: Reason.TRUNCATED,
+        write_mwm(tmp_path / "short.fits", short).read_bytes(): Reason.BAD_LAYOUT,
+        write_mwm(tmp_path / "bare.fits", bare).read_bytes(): Reason.BAD_LAYOUT,
+        write_mwm(tmp_path / "whole_numbers.fits", whole_numbers).read_bytes(): Reason.BAD_LAYOUT,
+        image.read_bytes(): Reason.BAD_LAYOUT,
+    }
+    path = tmp_path / name_of("star")
+    for content, reason in cases.items():
+        path.write_bytes(content)
+        batch = read_mwm(str(path))
+        assert [record.reason for record in batch.records] == [reason], batch.records
+        record = batch.records[0]
+        assert (record.product, record.row, record.sdss_id, record.path) == ("star", -1, SDSS_ID, str(path))
+        assert record.text
+        assert np.isnan(batch.flux).all()
+    path.unlink()
+    assert read_mwm(str(path)).records[0].reason is Reason.MISSING_FILE
+
+
+def test_columns_of_strange_types_say_nothing(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")
+    strange = [("mjd", "f8"), ("fiber", "i4", (2,)), ("healpix", "S5"), ("snr", "c8"), ("plate", "i4")]
+    names = {name for name, *_ in strange}
+    dtype = [(name, rows.dtype[name]) for name in rows.dtype.names if name not in names]
+    changed = np.zeros(len(rows), [*dtype, *strange])
+    for name, _ in dtype:
+        changed[name] = rows[name]
+    changed["mjd"], changed["plate"] = [np.nan, 56_000, np.inf], 5215
+    batch = read_mwm(str(write_mwm(tmp_path / name_of("visit"), changed)))
+    assert [record.visit.mjd for record in batch.records] == [-1, 56_000, -1]
+    assert {(record.visit.fiber, record.star.healpix, record.visit.plate) for record in batch.records} == {
+        (-1, -1, "5215")
+    }
+    assert np.isnan([record.snr for record in batch.records]).all()
+    assert len({record.identity for record in batch.records}) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(position=st.floats(0, 1), change=st.binary(min_size=1, max_size=80), cut=st.one_of(st.none(), st.floats(0, 1)))
+def test_damage_gives_rows_and_never_an_exception(
+    position: float,
+    change: bytes,
+    cut: float | None,
+    apstars: dict[str, SpectrumBatch],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("damage") / name_of("visit")
+    content = bytearray(write_mwm(path, rows_like(apstars["dr17"], "visit")).read_bytes())
+    # Headers are where damage can mislead; the last of these begins at about 17 kB.
+    start = int(position * 40_000)
+    content[start : start + len(change)] = change
+    path.write_bytes(bytes(content if cut is None else content[: int(cut * len(content))]))
+    batch = read_mwm(str(path))
+    assert batch.flux.shape == batch.error.shape == (len(batch), PIXELS)
+    assert all(record.path == str(path) for record in batch.records)

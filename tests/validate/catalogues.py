@@ -1,0 +1,84 @@
+"""Visit catalogues with labels that are true + noise of a known model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from apnet_fast.recipes import PAGE_NOISE_MODEL
+from apnet_fast.validate.noise_fit import Differences
+
+LABELS = ("teff", "logg", "fe_h")
+_TYPICAL_RAW = (40.0, 0.05, 0.03)
+_TRUE = ((4800.0, 600.0), (2.8, 1.0), (-0.2, 0.3))
+
+
+def differences(
+    seed: int,
+    *,
+    stars: int = 1500,
+    scale: float = 1.25,
+    offset: float = 10.0,
+    spread: float = 0.6,
+    visits: NDArray[np.int64] | None = None,
+) -> Differences:
+    """Visits of stars whose formal errors are log-normal about 30, with noise of scale x raw + offset."""
+    rng = np.random.default_rng(seed)
+    number = rng.integers(2, 7, stars) if visits is None else visits
+    starts = np.concatenate([[0], np.cumsum(number)]).astype(np.int64)
+    raw = 30 * np.exp(spread * rng.standard_normal(starts[-1]))
+    truth = np.repeat(5000 + 800 * rng.standard_normal(len(number)), number)
+    return Differences(truth + (scale * raw + offset) * rng.standard_normal(starts[-1]), raw, starts)
+
+
+def visit_table(
+    seed: int,
+    *,
+    stars: int = 1500,
+    scale: tuple[float, float, float] = PAGE_NOISE_MODEL.scale,
+    offset: tuple[float, float, float] = PAGE_NOISE_MODEL.offset,
+) -> pa.Table:
+    """A visit catalogue with the page's e_, whose true noise is scale x raw_e + offset of each label; rows shuffled."""
+    rng = np.random.default_rng(seed)
+    star = np.repeat(np.arange(stars), rng.integers(1, 6, stars))
+    rows = len(star)
+    raw = np.array(_TYPICAL_RAW) * np.exp(0.6 * rng.standard_normal((rows, 3)))
+    raw = raw.astype(np.float32)
+    inflated = PAGE_NOISE_MODEL.inflate(raw)
+    columns: dict[str, object] = {}
+    for k, label in enumerate(LABELS):
+        truth = _TRUE[k][0] + _TRUE[k][1] * rng.standard_normal(stars)
+        sigma = scale[k] * raw[:, k].astype(np.float64) + offset[k]
+        columns[label] = (truth[star] + sigma * rng.standard_normal(rows)).astype(np.float32)
+        columns[f"e_{label}"], columns[f"raw_e_{label}"] = inflated[:, k], raw[:, k]
+    columns |= {
+        "result_flags": np.zeros(rows, dtype=np.int64),
+        "flag_warn": np.zeros(rows, dtype=bool),
+        "flag_bad": np.zeros(rows, dtype=bool),
+        "sdss_id": np.full(rows, -1, dtype=np.int64),
+        "obj": [f"2M{number:08d}" for number in star],
+        "telescope": ["apo25m"] * rows,
+        "field": [f"F{number % 7}" for number in star],
+        "mjd": 58000 + np.arange(rows),
+        "fiber": 1 + np.arange(rows) % 300,
+        "identity": [f"dr17/{number}/{row}" for row, number in enumerate(star)],
+    }
+    return pa.table(columns).take(rng.permutation(rows))
+
+
+def changed(table: pa.Table, **columns: object) -> pa.Table:
+    """The table with other values in some columns."""
+    for name, values in columns.items():
+        position = table.column_names.index(name)
+        table = table.set_column(position, name, pa.array(values, table.schema.field(name).type))
+    return table
+
+
+def written(table: pa.Table, path: Path, flag_table: str = "page") -> Path:
+    """The table as a Parquet catalogue."""
+    pq.write_table(table.replace_schema_metadata({"FLAGTAB": flag_table}), path)
+    return path

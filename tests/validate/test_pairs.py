@@ -1,0 +1,98 @@
+"""Selection and grouping of repeated visits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from apnet_fast.errors import UsageError
+from apnet_fast.validate.pairs import Selection, read_repeats
+from tests.validate.catalogues import changed, visit_table, written
+
+
+def test_rows_are_grouped_by_star(tmp_path: Path) -> None:
+    table = visit_table(0, stars=50)
+    repeats = read_repeats(written(table, tmp_path / "v.parquet"), Selection())
+    assert repeats.star_column == "obj"
+    of_star: dict[str, list[float]] = {}
+    for obj, teff in zip(table["obj"].to_pylist(), table["teff"].to_pylist(), strict=True):
+        of_star.setdefault(obj, []).append(teff)
+    expected = sorted(sorted(values) for values in of_star.values() if len(values) > 1)
+    starts, teff = repeats.starts, repeats.columns["teff"]
+    assert sorted(sorted(teff[a:b].tolist()) for a, b in pairwise(starts)) == expected
+    assert repeats.rows == repeats.selected == len(table)
+
+
+def test_fits_and_parquet_are_the_same(tmp_path: Path) -> None:
+    table = visit_table(0, stars=50)
+    columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
+    columns = [column.astype("S") if column.dtype == object else column for column in columns]
+    with fitsio.FITS(str(tmp_path / "v.fits"), "rw") as file:
+        file.write(columns, names=table.column_names)
+    a = read_repeats(tmp_path / "v.fits", Selection())
+    b = read_repeats(written(table, tmp_path / "v.parquet"), Selection())
+    assert np.array_equal(a.starts, b.starts)
+    assert all(np.array_equal(a.columns[name], b.columns[name]) for name in b.columns)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "keep", "dropped"),
+    [
+        ("result_flags", 4, "clean", True),
+        ("result_flags", 4, "not-bad", False),
+        ("flag_bad", True, "not-bad", True),
+        ("flag_bad", True, "all", False),
+        ("teff", np.nan, "all", True),
+        ("e_logg", np.nan, "all", True),
+        ("e_logg", 0.0, "all", True),
+        ("raw_e_fe_h", 0.0, "all", True),
+        ("raw_e_teff", 1000.0, "all", True),
+        ("raw_e_teff", 999.0, "all", False),
+        ("obj", "", "all", True),
+    ],
+)
+def test_what_is_selected(column: str, value: object, keep: str, dropped: bool, tmp_path: Path) -> None:
+    table = visit_table(0, stars=50)
+    values = table[column].to_pylist()
+    values[3] = value
+    path = written(changed(table, **{column: values}), tmp_path / "v.parquet")
+    assert read_repeats(path, Selection(keep=keep)).selected == len(table) - dropped  # type: ignore[arg-type]
+
+
+def test_the_percentile_cut_of_the_script(tmp_path: Path) -> None:
+    path = written(visit_table(0, stars=400), tmp_path / "v.parquet")
+    repeats = read_repeats(path, Selection(percentiles=(5, 95)))
+    assert 0.7 < repeats.selected / repeats.rows < 0.78  # 0.9 cubed
+    all_teff = read_repeats(path, Selection()).columns["teff"]
+    assert repeats.columns["teff"].max() < all_teff.max()
+
+
+def test_the_best_known_key_tells_stars_apart(tmp_path: Path) -> None:
+    table = visit_table(0, stars=50)
+    ids = np.array([int(obj[2:]) + 1 for obj in table["obj"].to_pylist()])
+    by_id = changed(table, sdss_id=ids)
+    path = written(by_id.append_column("source_pk", pa.array(np.where(ids > 40, ids, -1))), tmp_path / "v.parquet")
+    assert read_repeats(path, Selection()).star_column == "sdss_id"
+    assert read_repeats(path, Selection(star_column="SOURCE_PK")).stars <= 10
+
+
+def test_errors_tell_what_to_do(tmp_path: Path) -> None:
+    table = visit_table(0, stars=50)
+    with pytest.raises(UsageError, match="also raw_e_teff"):
+        read_repeats(written(table.drop_columns(["raw_e_teff"]), tmp_path / "a.parquet"), Selection())
+    with pytest.raises(UsageError, match="nowhere"):
+        read_repeats(written(table, tmp_path / "b.parquet"), Selection(star_column="nowhere"))
+    single = changed(table, obj=table["identity"].to_pylist())
+    with pytest.raises(UsageError, match="no star has two spectra"):
+        read_repeats(written(single, tmp_path / "c.parquet"), Selection())
+    with pytest.raises(UsageError, match="no star has two spectra"):
+        read_repeats(written(table.slice(0, 0), tmp_path / "d.parquet"), Selection())
+    with pytest.raises(UsageError, match="percentiles"):
+        Selection(percentiles=(95, 5))
+    with pytest.raises(UsageError, match="selection"):
+        Selection(keep="good")  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+"""`validate repeats`: injected inflation comes back, and a wrong noise model is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from apnet_fast.errors import UsageError
+from apnet_fast.validate.__main__ import app
+from apnet_fast.validate.repeats import RepeatsReport, published_model, validate_repeats
+from tests.validate.catalogues import changed, visit_table, written
+
+
+def report(tmp_path: Path, seed: int, **how: tuple[float, float, float]) -> RepeatsReport:
+    return validate_repeats(written(visit_table(seed, **how), tmp_path / "visits.parquet"), bootstrap=100)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_simulated_repeats_recover_the_page(seed: int, tmp_path: Path) -> None:
+    found = report(tmp_path, seed)
+    expected = ((1.25, 10.0), (1.25, 0.01), (1.0, 0.01))
+    for result, (scale, offset) in zip(found.labels, expected, strict=True):
+        assert result.published == (scale, offset)
+        assert abs(result.scale.value - scale) < 3.5 * result.scale.error
+        assert abs(result.offset.value - offset) < 3.5 * result.offset.error
+        assert abs(result.inflated.scatter.value - 1) < 3.5 * result.inflated.scatter.error < 0.1
+        assert result.raw.scatter.value > 1.2
+        assert result.inflated.beyond_3 == pytest.approx(0.0027, abs=0.0025)
+        assert sum(result.inflated.density) * 0.1 == pytest.approx(1, abs=1e-3)
+    assert found.off_by_more_than(1.1) == []
+
+
+def test_another_inflation_is_told_by_label(tmp_path: Path) -> None:
+    found = report(tmp_path, 1, scale=(1.25, 2.5, 1.0), offset=(10.0, 0.02, 0.005))
+    assert found.off_by_more_than(1.25) == ["logg"]
+    assert found.labels[1].inflated.scatter.value == pytest.approx(2, rel=0.05)
+    assert found.labels[1].comparisons[1].ratio.value == pytest.approx(2, rel=0.05)
+    assert found.off_by_more_than(2.5) == []
+
+
+def test_errors_that_are_too_large_are_off_too(tmp_path: Path) -> None:
+    found = report(tmp_path, 1, scale=(0.6, 1.25, 1.0), offset=(5.0, 0.01, 0.01))
+    assert found.off_by_more_than(1.25) == ["teff"]
+
+
+def test_few_stars_prove_nothing(tmp_path: Path) -> None:
+    table = visit_table(3, stars=12, scale=(1.9, 1.9, 1.5))
+    found = validate_repeats(written(table, tmp_path / "v.parquet"), bootstrap=200)
+    assert found.off_by_more_than(1.5) == []
+
+
+def test_the_model_a_catalogue_applied_is_read_off_its_columns() -> None:
+    raw = np.linspace(0.01, 0.3, 50).astype(np.float32).astype(np.float64)
+    assert published_model(raw, np.float32(1.5 * raw + 0.01).astype(float), "logg", "x") == (1.5, 0.01)
+    assert published_model(raw, raw, "logg", "x") == (1.0, 0.0)
+    assert published_model(np.ones(3), np.full(3, 1.25), "logg", "x") == (1.25, 0.0)
+    mixed = np.where(np.arange(50) % 2, 1.25, 1.0) * raw + 0.01
+    with pytest.raises(UsageError, match="no straight line"):
+        published_model(raw, mixed, "logg", "x")
+
+
+def test_equal_errors_are_judged_by_the_scatter(tmp_path: Path) -> None:
+    table = visit_table(2)
+    constant = {"raw_e_teff": np.full(len(table), 1e-3), "e_teff": np.full(len(table), 10.0)}
+    found = validate_repeats(written(changed(table, **constant), tmp_path / "v.parquet"), bootstrap=20)
+    assert np.isnan(found.labels[0].scale.value)
+    assert found.labels[0].comparisons[0].ratio == found.labels[0].inflated.scatter
+    assert found.off_by_more_than(2) == ["teff"]
+    json.loads(json.dumps(found.as_dict(), allow_nan=False))
+
+
+def run(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["repeats", *map(str, words), "--bootstrap", "50"])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    good = written(visit_table(0), tmp_path / "good.parquet")
+    code, text = run(good, "--json", tmp_path / "z.json", "--figure", tmp_path / "z.svg", "--percentiles", 1, 99)
+    assert code == 0
+    assert "1.25 raw + 10 K" in text
+    assert json.loads((tmp_path / "z.json").read_text())["off"] == []
+    assert (tmp_path / "z.svg").read_text().startswith("<?xml")
+    bad = written(visit_table(0, scale=(3.0, 1.25, 1.0)), tmp_path / "bad.parquet")
+    code, text = run(bad, "--tolerance", "1.5")
+    assert code == 1
+    assert "published errors of teff are off" in text
+    assert run(bad, "--tolerance", "5")[0] == 0
+    with pytest.raises(UsageError, match="--tolerance"):
+        run(good, "--tolerance", "0.5")
+    with pytest.raises(UsageError, match="kind of figure"):
+        run(good, "--figure", "z.txt")
