@@ -37,10 +37,19 @@ def reprocess(
     gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, such as 0,1. Default: all, else the CPU.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone; cpu,cpu for two workers.")] = None,
     engine: Annotated[
-        str, typer.Option(help="auto | triton | cpu | reference (slow, plain) | null (no labels)")
+        str, typer.Option(help="auto | triton (v3) | torch (v2, v1) | cpu | reference (slow, plain) | null (no labels)")
     ] = "auto",
-    recipe: Annotated[str, typer.Option(help="dr19 | astra-0.6 | bossnet-2")] = "dr19",
-    draws: Annotated[int, typer.Option(help="Noise realisations of each spectrum.")] = 20,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="v3: dr19 | astra-0.6 | bossnet-2; v2: astra-0.6 | dr19 | apogeenet-2; v1: astra-2020",
+            show_default="the network's first",
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(help="Noise realisations of each spectrum.", show_default="20 for v3, 100 for v2 and v1"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     precision: Annotated[
         str | None, typer.Option(help="fp16 | fp32 (| fp64, reference only).", show_default="fp16 on GPUs, else fp32")
@@ -66,23 +75,27 @@ def reprocess(
     """
     # Imported here: --help, and the reader processes that import this module, do not need torch.
     from apnet_fast.engines import choose_devices, default_precision, find_engine
+    from apnet_fast.networks.checkpoint import network_of
     from apnet_fast.pipeline.arguments import RunArguments, default_readers, default_shard_size
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
+    from apnet_fast.recipes import get_recipe
     from apnet_fast.spectra.pack import is_pack
 
-    where = choose_devices(gpus, device, engine)
+    network = network_of(weights)
+    chosen = get_recipe(recipe, network)
+    where = choose_devices(gpus, device, engine, network)
     if precision is None:
-        precision = default_precision(engine, where)
-    name = find_engine(engine, precision, where.split(",")[0]).name
+        precision = default_precision(engine, where, network)
+    name = find_engine(engine, precision, where.split(",")[0], network).name
     arguments = RunArguments(
         inputs=tuple(inputs or ()),
         weights=weights,
         output=output,
         engine=name,
         device=where,
-        recipe=recipe,
-        draws=draws,
+        recipe=chosen.name,
+        draws=chosen.default_draws if draws is None else draws,
         seed=seed,
         precision=precision,
         spectra=spectra,  # type: ignore[arg-type]

@@ -209,6 +209,7 @@ class Computer:
             draws=self.arguments.draws,
             seed=self.arguments.seed,
             usable=usable,
+            photometry=None if self.sources is None else self.sources.photometry(spectra.records),
         )
 
     def _write(self) -> None:

@@ -19,7 +19,7 @@ from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine, find_engine
 from apnet_fast.errors import Stopped
 from apnet_fast.files import locked, write_json, written_whole
-from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, network_of
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.compute import Computer, Done, Work, WorkList
 from apnet_fast.pipeline.inputs import resolve_inputs
@@ -66,10 +66,11 @@ def run(arguments: RunArguments) -> RunSummary:
     Raises UsageError (wrong arguments, weights or output folder) and Stopped (a signal, or more failures than allowed).
     """
     times = StageTimes()
-    recipe = get_recipe(arguments.recipe)
+    network = network_of(arguments.weights)
+    recipe = get_recipe(arguments.recipe, network)
     recipe.check_draws(arguments.draws)
     devices = arguments.device.split(",")
-    engines = [find_engine(arguments.engine, arguments.precision, device) for device in devices]
+    engines = [find_engine(arguments.engine, arguments.precision, device, network) for device in devices]
     tuning = ",".join(sorted({engine.tuning_sha256(device) for engine, device in zip(engines, devices, strict=True)}))
     with times.measure("planning"):
         inputs = resolve_inputs(arguments.words, str(arguments.root) if arguments.root else None)

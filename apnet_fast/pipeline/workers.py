@@ -211,7 +211,7 @@ def _compute(orders: Orders, channel: _Channel) -> StageTimes:
         engine = create_engine(
             arguments.engine,
             checkpoint,
-            get_recipe(arguments.recipe),
+            get_recipe(arguments.recipe, checkpoint.network),
             device=orders.device,
             precision=arguments.precision,
         )

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from apnet_fast.compiled import compiled
 from apnet_fast.spectra.batch import PIXELS, Product
 from apnet_fast.spectra.extension import BLOCK, CARD, PRINTABLE, Extension, find_end, parse_extension
 from apnet_fast.spectra.header import PrimaryHeader, cards_of
@@ -183,7 +183,7 @@ def _fill(descriptor: int, buffer: NDArray[np.uint8], offset: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _cast_float64(raw: NDArray[np.uint64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
     """Big-endian float64 (n, pixels), as integers, to float32 (m, pixels): the given rows, rounded to nearest."""
     bytes_2, bytes_4 = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
@@ -196,7 +196,7 @@ def _cast_float64(raw: NDArray[np.uint64], rows: NDArray[np.int64], out: NDArray
             out[i, j] = np.float32(np.uint64(x).view(np.float64))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _cast_float32(raw: NDArray[np.uint32], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
     """Big-endian float32 (n, pixels), as integers, to float32 (m, pixels): the given rows."""
     bytes_2 = np.uint32(0x00FF00FF)
@@ -208,7 +208,7 @@ def _cast_float32(raw: NDArray[np.uint32], rows: NDArray[np.int64], out: NDArray
             out[i, j] = np.uint32(x).view(np.float32)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _find_data(flux: NDArray[np.float32], has_data: NDArray[np.bool_]) -> None:
     """`missing.usable_spectra`, stopping at the first pixel with data."""
     for i in range(flux.shape[0]):
