@@ -3,8 +3,8 @@
     net = apnet_fast.ApogeeNet.load("weights.safetensors", recipe="dr19", device="cpu")
     labels = net.predict(flux, error)            # (n, 8575) arrays in, structured array out
 
-`ApogeeNet` is imported on first use, so that reader processes, which need
-neither torch nor numba, start fast.
+`ApogeeNet` is imported on first use, so that reader processes, which do not
+need torch, start fast.
 """
 
 from __future__ import annotations

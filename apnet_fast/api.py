@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from apnet_fast.engines import Engine, choose_devices, create_engine, default_precision
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.networks.photometry import as_photometry
 from apnet_fast.philox import noise_keys
-from apnet_fast.recipes import Labels, Recipe, get_recipe
+from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
 from apnet_fast.spectra.batch import PIXELS
 from apnet_fast.spectra.missing import usable_spectra
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
-LABEL_DTYPE = np.dtype([(field.name, _COLUMN_TYPES.get(field.name, "f4")) for field in fields(Labels)])
+
+
+def label_dtype(network: str) -> np.dtype[np.void]:
+    """The label columns of a network's products, as `ApogeeNet.predict` returns them."""
+    return np.dtype([(name, _COLUMN_TYPES.get(name, "f4")) for name in label_names(network)])
 
 
 class ApogeeNet:
@@ -32,28 +36,35 @@ class ApogeeNet:
         cls,
         weights: str | Path,
         *,
-        recipe: str = "dr19",
+        recipe: str | None = None,
         device: str | None = None,
         engine: str = "auto",
         precision: str | None = None,
     ) -> ApogeeNet:
         """Load a weights file (see `python -m apnet_fast.weights`) into an engine.
 
+        recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1.
         device: "cpu", "cuda:0", or several with commas between; default every visible GPU, else the CPU. engine:
-        "auto", "triton", "cpu", "reference" or "null". precision: "fp16", "fp32" or "fp64", as the engine has it;
-        default fp16 for the Triton engine, else fp32.
+        "auto", "triton" (v3), "torch" (v2 and v1 on a GPU), "cpu", "reference" or "null". precision: "fp16", "fp32" or
+        "fp64", as the engine has it; default fp16 for the Triton engine, else fp32.
 
         Raises WeightsError for weights that cannot be used, UsageError for unknown names.
         """
         checkpoint = load_checkpoint(Path(weights))
-        device = choose_devices(None, device, engine)
-        precision = precision or default_precision(engine, device)
-        return cls(create_engine(engine, checkpoint, get_recipe(recipe), device=device, precision=precision))
+        network = checkpoint.network
+        device = choose_devices(None, device, engine, network)
+        precision = precision or default_precision(engine, device, network)
+        return cls(create_engine(engine, checkpoint, get_recipe(recipe, network), device=device, precision=precision))
 
     @property
     def recipe(self) -> Recipe:
         """The recipe this network was loaded with."""
         return self.engine.recipe
+
+    @property
+    def label_dtype(self) -> np.dtype[np.void]:
+        """Type of the arrays that `predict` returns."""
+        return label_dtype(self.recipe.network)
 
     def labels(
         self,
@@ -64,11 +75,16 @@ class ApogeeNet:
         draws: int,
         seed: int,
         usable: NDArray[np.bool_],
+        photometry: NDArray[np.float32] | None = None,
     ) -> Labels:
-        """The label columns of n spectra; those not `usable` (bool (n,)) get NaN and the NO_RESULT bit."""
+        """The label columns of n spectra; those not `usable` (bool (n,)) get NaN and the NO_RESULT bit.
+
+        photometry: float32 (n, 7) as `Engine.predict` takes it, of all n spectra.
+        """
         keys = noise_keys(seed, (identity for identity, ok in zip(ids, usable, strict=True) if ok))
-        predictions = self.engine.predict(flux[usable], error[usable], keys, draws)
-        return self.recipe.summarise(predictions, usable)
+        known = as_photometry(photometry, len(flux))
+        predictions = self.engine.predict(flux[usable], error[usable], keys, draws, known[usable])
+        return self.recipe.summarise(predictions, usable, known)
 
     def predict(
         self,
@@ -78,6 +94,7 @@ class ApogeeNet:
         *,
         draws: int | None = None,
         seed: int = 0,
+        photometry: ArrayLike | None = None,
     ) -> NDArray[np.void]:
         """Stellar labels of spectra on the apStar grid.
 
@@ -87,13 +104,16 @@ class ApogeeNet:
             NaN, or have errors of 0, NaN, infinity or 1e10.
         ids: what each spectrum's noise is keyed on: the catalogue's `identity` gives the catalogue's labels. Default
             its position 0..n-1, so that the noise of a spectrum then depends on its place in the array.
-        draws: noise realisations a spectrum; default the recipe's (20).
+        draws: noise realisations a spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
         seed: seed of the noise.
+        photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown. v2 uses it; without
+            it every value counts as missing, which v2 can bear but flags. v3 and v1 do not look at it.
 
         Returns
         -------
         Structured array (n,) with the catalogue's label columns: teff [K], logg [log10(cm/s^2)], fe_h [dex], their
-        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool).
+        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool); of v2 also the medians of the
+        draws, teff_sample_median, logg_sample_median, fe_h_sample_median.
 
         Raises
         ------
@@ -115,9 +135,10 @@ class ApogeeNet:
             draws=self.recipe.default_draws if draws is None else draws,
             seed=seed,
             usable=usable_spectra(flux_rows),
+            photometry=None if photometry is None else np.atleast_2d(np.asarray(photometry, dtype=np.float32)),
         )
-        out = np.empty(len(names), dtype=LABEL_DTYPE)
-        for name in LABEL_DTYPE.names or ():
+        out = np.empty(len(names), dtype=self.label_dtype)
+        for name in label_names(self.recipe.network):
             out[name] = getattr(labels, name)
         return out
 

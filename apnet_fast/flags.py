@@ -1,8 +1,9 @@
 """Result flags: the tables of bits, and the numba packers that set them in one pass.
 
-Two tables. `PAGE` is the table of the DR19 page (12 bits; the conditions are those of
-Astra's ApogeeNet v2 without its two bugs). `ASTRA_06` is what the released DR19 file
-holds (4 bits). `python -m apnet_fast.flags` prints both.
+`PAGE` is the table of the DR19 page (12 bits; the conditions are those of
+Astra's ApogeeNet v2 without its two bugs), `ASTRA_06_V2` the same bits with them, and
+without a word on NaN. `ASTRA_06` is what the released DR19 file
+holds (4 bits). `python -m apnet_fast.flags` prints all tables.
 
 All conditions are evaluated on the values as the catalogue stores them (float32), so a
 reader can recompute every bit from the file.
@@ -11,11 +12,12 @@ reader can recompute every bit from the file.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from apnet_fast.compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class FlagTable:
 
 PAGE = FlagTable(
     name="page",
-    source="DR19 ApogeeNet page; recipe dr19",
+    source="DR19 ApogeeNet page; recipes dr19",
     bits=(
         Bit(
             0,
@@ -155,9 +157,28 @@ ASTRA_06 = FlagTable(
     bad=("RUNTIME_EXCEPTION", "UNRELIABLE_TEFF", "UNRELIABLE_LOGG", "UNRELIABLE_FE_H"),
 )
 
+# Conditions in which ApogeeNetV2.apply_flags differs from what its bits are meant to say: comparisons that NaN never
+# fails, bit 3 on the wrong column, bit 10 on normalised photometry.
+_ASTRA_06_V2_CONDITIONS = {
+    0: "log10(teff) < 3.1 or > 4.7",
+    1: "logg < -1.5 or > 6",
+    2: "fe_h < -2 or > 0.5, or log10(teff) > 3.82",
+    3: "log10(teff) < 3.1 or > 4.7 (of teff, not of teff_sample_median)",
+    4: "logg_sample_median < -1.5 or > 6",
+    5: "fe_h_sample_median < -2 or > 0.5, or log10(teff_sample_median) > 3.82",
+    10: "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6 of normalised values, placeholders included",
+}
+ASTRA_06_V2 = FlagTable(
+    name="astra-0.6-v2",
+    source="Astra 0.6.0 ApogeeNetV2.apply_flags as it is; recipe astra-0.6 of ApogeeNet v2",
+    bits=tuple(replace(bit, condition=_ASTRA_06_V2_CONDITIONS.get(bit.number, bit.condition)) for bit in PAGE.bits),
+    warn=PAGE.warn,
+    bad=PAGE.bad,
+)
+
 NO_RESULT_ONLY = FlagTable(
     name="no-result",
-    source="upstream package sets no flags; recipe bossnet-2",
+    source="upstream code sets no flags; recipes bossnet-2, apogeenet-2, astra-2020",
     bits=PAGE.bits[11:],
     warn=(),
     bad=("NO_RESULT",),
@@ -173,7 +194,7 @@ _RUNTIME_EXCEPTION = ASTRA_06.mask("RUNTIME_EXCEPTION")
 Flags = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]
 
 
-@njit(cache=True)
+@compiled
 def _label_bits(teff, logg, fe_h):  # type: ignore[no-untyped-def]
     """Bits 0-2 of the page from one set of labels; written so that NaN fails every range."""
     log_teff = math.log10(teff) if teff > 0 else -math.inf
@@ -189,7 +210,7 @@ def _label_bits(teff, logg, fe_h):  # type: ignore[no-untyped-def]
     return bits
 
 
-@njit(cache=True)
+@compiled
 def _pack_page(labels, medians, raw_errors, missing_photometry, knowingly_unreliable, no_result):  # type: ignore[no-untyped-def]
     n = labels.shape[0]
     flags = np.zeros(n, dtype=np.int64)
@@ -220,7 +241,7 @@ def _pack_page(labels, medians, raw_errors, missing_photometry, knowingly_unreli
     return flags, warn, bad
 
 
-@njit(cache=True)
+@compiled
 def _pack_astra_06(labels, no_result):  # type: ignore[no-untyped-def]
     n = labels.shape[0]
     flags = np.zeros(n, dtype=np.int64)
@@ -286,6 +307,45 @@ def pack_page(
     )
 
 
+def pack_astra_06_v2(
+    labels: NDArray,
+    medians: NDArray,
+    raw_errors: NDArray,
+    no_result: NDArray[np.bool_],
+    missing_photometry: NDArray[np.bool_],
+    knowingly_unreliable: NDArray[np.bool_],
+) -> Flags:
+    """`result_flags`, `flag_warn`, `flag_bad` as Astra 0.6.0 sets them for ApogeeNet v2, its two bugs included.
+
+    Arguments and results as of `pack_page`; `knowingly_unreliable` is of normalised photometry. NaN sets no bit, as in
+    the comparisons of numpy. Definition: Astra 0.6.0, `ApogeeNetV2.apply_flags`.
+    """
+    teff, logg, fe_h = _stored(labels).T
+    median_teff, median_logg, median_fe_h = _stored(medians).T
+    e_teff, e_logg, e_fe_h = _stored(raw_errors).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_teff, median_log_teff, log_e_teff = np.log10(teff), np.log10(median_teff), np.log10(e_teff)
+    teff_outside = (log_teff < 3.1) | (log_teff > 4.7)
+    conditions = (
+        teff_outside,
+        (logg < -1.5) | (logg > 6),
+        (fe_h < -2) | (fe_h > 0.5) | (log_teff > 3.82),
+        teff_outside,
+        (median_logg < -1.5) | (median_logg > 6),
+        (median_fe_h < -2) | (median_fe_h > 0.5) | (median_log_teff > 3.82),
+        log_e_teff > 2.7,
+        e_logg > 0.3,
+        e_fe_h > 0.5,
+        missing_photometry,
+        knowingly_unreliable,
+    )
+    value = np.zeros(len(labels), dtype=np.int64)
+    for bit, condition in enumerate(conditions):
+        value |= condition.astype(np.int64) << bit
+    value[no_result] = _NO_RESULT
+    return value, (value & _PAGE_WARN) != 0, (value & _PAGE_BAD) != 0
+
+
 def pack_astra_06(labels: NDArray, no_result: NDArray[np.bool_]) -> Flags:
     """`result_flags`, `flag_warn`, `flag_bad` by the 4 bits of the released DR19 file.
 
@@ -320,7 +380,7 @@ def known_table(name: str) -> FlagTable | None:
 
 def print_tables() -> None:
     """Print every table of bits."""
-    print("\n\n".join(table.text() for table in (PAGE, ASTRA_06, NO_RESULT_ONLY)))
+    print("\n\n".join(table.text() for table in (PAGE, ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY)))
 
 
 if __name__ == "__main__":

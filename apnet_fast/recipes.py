@@ -1,7 +1,7 @@
 """Recipes: one name for what exactly is computed.
 
-The DR19 page, the code that made the released catalogue and the upstream package
-disagree, so a run names its recipe and every product carries the name. A recipe knows
+The DR19 page, the code that made the released catalogue and the upstream packages
+disagree, so a run names its recipe and every product carries the name. A recipe belongs to a network and knows
 the error clean-up, floor, log, clip, statistics, flags and noise model; it does not know
 how an engine computes them fast.
 """
@@ -9,63 +9,47 @@ how an engine computes them fast.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast import flags
+from apnet_fast.cleanup import MissingErrors, clean_up
 from apnet_fast.errors import UsageError
+from apnet_fast.labels import Labels, NoiseModel, Predictions, label_names
+from apnet_fast.networks.photometry import (
+    PARALLAX,
+    RP,
+    H,
+    K,
+    MissingRule,
+    as_photometry,
+    missing_photometry,
+    normalised_photometry,
+)
+
+__all__ = [
+    "RECIPES",
+    "RECIPES_OF",
+    "Labels",
+    "NoiseModel",
+    "Predictions",
+    "Rank",
+    "Recipe",
+    "get_recipe",
+    "label_names",
+    "percentile_rank",
+]
 
 # torch.quantile ranks in float32, which cannot hold every integer above 2**24; torch refuses such inputs.
 _LARGEST_QUANTILE_INPUT = 2**24
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What an engine returns for n spectra: network labels in physical units.
-
-    clean: float32 or float64 (n, 3), of the spectrum as observed.
-    draws: same dtype (n, draws, 3), of its noise realisations.
-    Last axis in the network's order: logg [log10(cm/s^2)], log10 teff [K], fe_h [dex].
-    """
-
-    clean: NDArray
-    draws: NDArray
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The label columns of the catalogue, arrays of length n (float32, int64 and bool)."""
-
-    teff: NDArray[np.float32]
-    e_teff: NDArray[np.float32]
-    logg: NDArray[np.float32]
-    e_logg: NDArray[np.float32]
-    fe_h: NDArray[np.float32]
-    e_fe_h: NDArray[np.float32]
-    result_flags: NDArray[np.int64]
-    flag_warn: NDArray[np.bool_]
-    flag_bad: NDArray[np.bool_]
-    raw_e_teff: NDArray[np.float32]
-    raw_e_logg: NDArray[np.float32]
-    raw_e_fe_h: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class NoiseModel:
-    """e = scale * raw_e + offset for (teff [K], logg [log10(cm/s^2)], fe_h [dex])."""
-
-    scale: tuple[float, float, float]
-    offset: tuple[float, float, float]
-
-    def inflate(self, raw_errors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Inflated errors (n, 3); evaluated in float64 on stored float32 values, as the database does."""
-        return (raw_errors.astype(np.float64) * self.scale + self.offset).astype(np.float32)
-
-
 PAGE_NOISE_MODEL = NoiseModel(scale=(1.25, 1.25, 1.0), offset=(10.0, 0.01, 0.01))
+# Astra 0.5.0 and 0.6.0, `ApogeeNetV2`.
+V2_NOISE_MODEL = NoiseModel(scale=(1.25, 1.5, 1.25), offset=(5.0, 0.01, 0.01))
 
 
 @dataclass(frozen=True)
@@ -96,27 +80,38 @@ def percentile_rank(n: int, quantile: float = 0.95) -> Rank:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a named recipe means. See the table in the README and docs of each field.
+    """What a named recipe means for one network. See the tables in docs/recipes.md.
 
+    log_flux: whether the network sees ln(max(flux, floor)), clipped; if not, it sees the flux itself.
     clip: natural-log units above the 95th percentile at which log flux is clipped.
     percentile_over: "draw" (each draw has its own percentile) or "spectrum" (all draws of a spectrum share
         one; the clean spectrum always has its own).
-    missing_errors: "median" caps errors at 5 x their median and gives missing ones that value;
-        "zero" turns missing flux and errors to 0 and caps nothing.
-    label: reported teff, logg, fe_h are the median of the draws, or the clean prediction.
+    missing_errors: what becomes of missing flux, missing and large errors; a rule of `cleanup`.
+    label: reported teff, logg, fe_h are the median or the mean of the draws, or the clean prediction.
     teff_error: raw_e_teff is the std of the draws' Teff in K, or Teff(clean) std(log10 Teff) ln 10.
+    ddof: of every std. lower_median: the lower of the middle two (`torch.median`), not their mean.
+    skip_nan: whether draws without labels are left out of median and std.
+    clean_first: whether the clean spectrum takes the place of the first draw.
+    photometry: which rule says what is missing, for networks that use it.
     """
 
     name: str
-    clip: float
-    percentile_over: Literal["draw", "spectrum"]
-    missing_errors: Literal["median", "zero"]
-    label: Literal["median", "clean"]
+    missing_errors: MissingErrors
+    label: Literal["median", "mean", "clean"]
     teff_error: Literal["kelvin", "dex"]
     noise_model: NoiseModel | None
     flag_table: flags.FlagTable
+    network: str = "v3"
+    log_flux: bool = True
+    clip: float = inf
+    percentile_over: Literal["draw", "spectrum"] = "draw"
     floor: float = 1e-6
     quantile: float = 0.95
+    ddof: int = 1
+    lower_median: bool = False
+    skip_nan: bool = False
+    clean_first: bool = False
+    photometry: MissingRule | None = None
     default_draws: int = 20
 
     def check_draws(self, draws: int, pixels: int = 8575) -> None:
@@ -146,46 +141,52 @@ class Recipe:
         -------
         float32 (n, pixels) each, new arrays, without NaN.
 
-        Definition: Astra 0.6.0 `ApogeeNet` and `reverse_inverse_error` ("median"); BOSSNet 2.0.0 ("zero").
+        Definition: `cleanup`, under the recipe's rule.
         """
-        if self.missing_errors == "zero":
-            return (
-                np.nan_to_num(flux, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32, copy=False),
-                np.nan_to_num(error, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32, copy=False),
-            )
-        # Only NaN: an infinite flux stays infinite, as it does on Astra's way from float64 to float32.
-        flux = np.where(np.isnan(flux), np.float32(0), flux)
-        return flux, _cap_errors_at_five_medians(flux, error)
+        return clean_up(flux, error, self.missing_errors)
 
-    def summarise(self, predictions: Predictions, has_result: NDArray[np.bool_]) -> Labels:
+    def summarise(
+        self, predictions: Predictions, has_result: NDArray[np.bool_], photometry: NDArray[np.float32] | None = None
+    ) -> Labels:
         """The label columns of n spectra.
 
         Parameters
         ----------
         predictions: of the spectra with a result, in their order (m of n).
         has_result: bool (n,); False rows get NaN labels and only the recipe's "no result" bit.
+        photometry: float32 (n, 7) as `Engine.predict` takes it, for the flags; of all n spectra.
         """
-        log_teff_draws = predictions.draws[..., 1].astype(np.float64)
-        draws = np.stack([10.0**log_teff_draws, predictions.draws[..., 0], predictions.draws[..., 2]], axis=-1).astype(
-            np.float64
-        )
-        clean = predictions.clean.astype(np.float64)
-        clean = np.stack([10.0 ** clean[:, 1], clean[:, 0], clean[:, 2]], axis=-1)
-
-        if draws.shape[1] == 0:
-            medians = np.full_like(clean, np.nan)
-            raw = np.full_like(clean, np.nan)
-        else:
-            medians = np.median(draws, axis=1)
-            raw = np.std(draws, axis=1, ddof=1)
-            if self.teff_error == "dex":
-                raw[:, 0] = clean[:, 0] * np.std(log_teff_draws, axis=1, ddof=1) * log(10.0)
+        clean, draws = predictions.in_kelvin()
+        if self.clean_first and draws.shape[1]:
+            draws[:, 0] = clean
+        medians, means, raw = _statistics(draws, self)
+        if self.teff_error == "dex" and draws.shape[1]:
+            with np.errstate(invalid="ignore"):
+                raw[:, 0] = clean[:, 0] * np.std(predictions.log_teff_draws(), axis=1, ddof=self.ddof) * log(10.0)
+        reported = {"clean": clean, "median": medians, "mean": means}[self.label]
         return self._labels(
-            _scatter(clean if self.label == "clean" else medians, has_result),
+            _scatter(reported, has_result),
             _scatter(medians, has_result),
             _scatter(raw, has_result),
             ~has_result,
+            as_photometry(photometry, len(has_result)),
         )
+
+    def _photometry_bits(self, photometry: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Of n spectra, which lack photometry, and which it says are knowingly unreliable."""
+        if self.photometry is None:
+            none = np.zeros(len(photometry), dtype=bool)
+            return none, none
+        missing = missing_photometry(photometry, self.photometry)
+        if self.flag_table is flags.ASTRA_06_V2:
+            # Its code looks at the network's normalised input; faithful to it, so do we.
+            values = normalised_photometry(photometry, self.photometry)
+        else:
+            values = np.where(missing, np.float32(np.nan), photometry)
+        unreliable = flags.knowingly_unreliable_photometry(
+            values[:, RP], values[:, H], values[:, K], values[:, PARALLAX]
+        )
+        return np.asarray(missing.any(axis=1)), unreliable
 
     def _labels(
         self,
@@ -193,10 +194,13 @@ class Recipe:
         medians: NDArray[np.float32],
         raw: NDArray[np.float32],
         no_result: NDArray[np.bool_],
+        photometry: NDArray[np.float32],
     ) -> Labels:
         inflated = raw if self.noise_model is None else self.noise_model.inflate(raw)
         if self.flag_table is flags.PAGE:
-            packed = flags.pack_page(values, medians, raw, no_result)
+            packed = flags.pack_page(values, medians, raw, no_result, *self._photometry_bits(photometry))
+        elif self.flag_table is flags.ASTRA_06_V2:
+            packed = flags.pack_astra_06_v2(values, medians, raw, no_result, *self._photometry_bits(photometry))
         elif self.flag_table is flags.ASTRA_06:
             packed = flags.pack_astra_06(values, no_result)
         else:
@@ -208,6 +212,9 @@ class Recipe:
             e_logg=inflated[:, 1],
             fe_h=values[:, 2],
             e_fe_h=inflated[:, 2],
+            teff_sample_median=medians[:, 0],
+            logg_sample_median=medians[:, 1],
+            fe_h_sample_median=medians[:, 2],
             result_flags=packed[0],
             flag_warn=packed[1],
             flag_bad=packed[2],
@@ -217,70 +224,139 @@ class Recipe:
         )
 
 
+def _statistics(draws: NDArray[np.float64], recipe: Recipe) -> tuple[NDArray, NDArray, NDArray]:
+    """Median, mean and std, each (n, 3), over the draws (n, draws, 3); NaN without draws."""
+    if draws.shape[1] == 0:
+        nothing = np.full((len(draws), 3), np.nan)
+        return nothing, nothing, nothing.copy()
+    median: NDArray
+    # The difference of infinite labels is no number, and so is their std.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if recipe.skip_nan:
+            none = np.asarray(np.isnan(draws).all(axis=1))
+            some = np.where(none[:, None], 0, draws)
+            found = np.nanmedian(some, axis=1), np.nanmean(some, axis=1), np.nanstd(some, axis=1, ddof=recipe.ddof)
+            median, mean, std = (np.where(none, np.nan, values) for values in found)
+        else:
+            median, mean, std = np.median(draws, axis=1), draws.mean(axis=1), draws.std(axis=1, ddof=recipe.ddof)
+    if recipe.lower_median:
+        middle = (draws.shape[1] - 1) // 2
+        median = np.where(np.isnan(median), np.nan, np.partition(draws, middle, axis=1)[:, middle])
+    return median, mean, std
+
+
 def _scatter(values: NDArray, has_result: NDArray[np.bool_]) -> NDArray[np.float32]:
     out = np.full((len(has_result), values.shape[1]), np.nan, dtype=np.float32)
-    out[has_result] = values
+    with np.errstate(over="ignore"):
+        out[has_result] = values
     return out
 
 
-def _cap_errors_at_five_medians(flux: NDArray[np.float32], error: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Errors capped at 5 x the median of the known ones; missing errors get that value.
-
-    Where no error is known, 0.1 x the median flux stands for all of them. Missing is what has no
-    finite, non-zero inverse square; the sign of an error is lost, as it is in error -> ivar -> error.
-    """
-    magnitude = np.abs(error.astype(np.float64))
-    known = np.isfinite(magnitude) & (magnitude > 0)
-    capped = np.empty_like(error, dtype=np.float32)
-    for i in range(len(error)):
-        if known[i].any():
-            limit = 5 * np.median(magnitude[i, known[i]])
-            capped[i] = np.where(known[i], np.minimum(magnitude[i], limit), limit)
-        else:
-            fallback = 0.1 * float(np.median(flux[i]))
-            capped[i] = min(fallback, 5 * fallback)
-    return capped
-
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="dr19",
-            clip=0.0,
-            percentile_over="draw",
-            missing_errors="median",
-            label="median",
-            teff_error="kelvin",
-            noise_model=PAGE_NOISE_MODEL,
-            flag_table=flags.PAGE,
+# Of each network, the default recipe first.
+RECIPES_OF: dict[str, dict[str, Recipe]] = {
+    network: {recipe.name: recipe for recipe in recipes}
+    for network, recipes in {
+        "v3": (
+            Recipe(
+                name="dr19",
+                clip=0.0,
+                missing_errors="median",
+                label="median",
+                teff_error="kelvin",
+                noise_model=PAGE_NOISE_MODEL,
+                flag_table=flags.PAGE,
+            ),
+            Recipe(
+                name="astra-0.6",
+                clip=1.0,
+                percentile_over="spectrum",
+                missing_errors="median",
+                label="clean",
+                teff_error="dex",
+                noise_model=PAGE_NOISE_MODEL,
+                flag_table=flags.ASTRA_06,
+            ),
+            Recipe(
+                name="bossnet-2",
+                clip=1.0,
+                missing_errors="zero",
+                label="clean",
+                teff_error="dex",
+                noise_model=None,
+                flag_table=flags.NO_RESULT_ONLY,
+            ),
         ),
-        Recipe(
-            name="astra-0.6",
-            clip=1.0,
-            percentile_over="spectrum",
-            missing_errors="median",
-            label="clean",
-            teff_error="dex",
-            noise_model=PAGE_NOISE_MODEL,
-            flag_table=flags.ASTRA_06,
+        "v2": (
+            Recipe(
+                name="astra-0.6",
+                network="v2",
+                log_flux=False,
+                missing_errors="median-of-all",
+                label="clean",
+                teff_error="kelvin",
+                noise_model=V2_NOISE_MODEL,
+                flag_table=flags.ASTRA_06_V2,
+                ddof=0,
+                skip_nan=True,
+                photometry="astra",
+                default_draws=100,
+            ),
+            Recipe(
+                name="dr19",
+                network="v2",
+                log_flux=False,
+                missing_errors="median-of-all",
+                label="median",
+                teff_error="kelvin",
+                noise_model=V2_NOISE_MODEL,
+                flag_table=flags.PAGE,
+                photometry="astra",
+                default_draws=100,
+            ),
+            Recipe(
+                name="apogeenet-2",
+                network="v2",
+                log_flux=False,
+                missing_errors="flux",
+                label="clean",
+                teff_error="dex",
+                noise_model=None,
+                flag_table=flags.NO_RESULT_ONLY,
+                lower_median=True,
+                photometry="apogeenet-2",
+                default_draws=100,
+            ),
         ),
-        Recipe(
-            name="bossnet-2",
-            clip=1.0,
-            percentile_over="draw",
-            missing_errors="zero",
-            label="clean",
-            teff_error="dex",
-            noise_model=None,
-            flag_table=flags.NO_RESULT_ONLY,
+        "v1": (
+            Recipe(
+                name="astra-2020",
+                network="v1",
+                log_flux=False,
+                missing_errors="flux-and-median",
+                label="mean",
+                teff_error="kelvin",
+                noise_model=None,
+                flag_table=flags.NO_RESULT_ONLY,
+                clean_first=True,
+                default_draws=100,
+            ),
         ),
-    )
+    }.items()
 }
+RECIPES = RECIPES_OF["v3"]
 
 
-def get_recipe(name: str) -> Recipe:
-    """The recipe of that name. UsageError for an unknown one."""
-    if name not in RECIPES:
-        raise UsageError("unknown recipe", got=repr(name), expected=" | ".join(RECIPES), remedy="--recipe dr19")
-    return RECIPES[name]
+def get_recipe(name: str | None, network: str = "v3") -> Recipe:
+    """The recipe of that name for a network; None is the network's default. UsageError for an unknown one."""
+    recipes = RECIPES_OF[network]
+    if name is None:
+        return next(iter(recipes.values()))
+    if name not in recipes:
+        known = any(name in others for others in RECIPES_OF.values())
+        raise UsageError(
+            f"recipe not defined for ApogeeNet {network}" if known else "unknown recipe",
+            got=repr(name),
+            expected=" | ".join(recipes),
+            remedy=f"--recipe {next(iter(recipes))}, or weights of the network that the recipe is for",
+        )
+    return recipes[name]

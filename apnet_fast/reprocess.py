@@ -35,18 +35,30 @@ def reprocess(
         Path | None, typer.Option(envvar="SAS_BASE_DIR", help="Folder that holds dr17/, sdsswork/, ... for tables.")
     ] = None,
     gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, such as 0,1. Default: all, else the CPU.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, to leave GPUs alone; cpu,cpu for two workers.")] = None,
     engine: Annotated[
-        str, typer.Option(help="auto | triton | cpu | reference (slow, plain) | null (no labels)")
+        str, typer.Option(help="auto | triton (v3) | torch (v2, v1) | cpu | reference (slow, plain) | null (no labels)")
     ] = "auto",
-    recipe: Annotated[str, typer.Option(help="dr19 | astra-0.6 | bossnet-2")] = "dr19",
-    draws: Annotated[int, typer.Option(help="Noise realisations of each spectrum.")] = 20,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="v3: dr19 | astra-0.6 | bossnet-2; v2: astra-0.6 | dr19 | apogeenet-2; v1: astra-2020",
+            show_default="the network's first",
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(help="Noise realisations of each spectrum.", show_default="20 for v3, 100 for v2 and v1"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     precision: Annotated[
         str | None, typer.Option(help="fp16 | fp32 (| fp64, reference only).", show_default="fp16 on GPUs, else fp32")
     ] = None,
     spectra: Annotated[str, typer.Option(help="star | visit | both")] = "both",
-    readers: Annotated[int, typer.Option(help="Processes that read ahead; 0 reads in this one.")] = 0,
+    readers: Annotated[
+        int | None,
+        typer.Option(help="Processes that read ahead, for each device; 0: none.", show_default="by device and cores"),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Spectra given to the engine at once.")] = 64,
     shard_size: Annotated[
         int | None, typer.Option(help="Files of one restartable piece.", show_default="by engine")
@@ -61,29 +73,33 @@ def reprocess(
     Give the same command again after any interruption and it goes on. Exit codes: 0 done, 2 usage, 3 done with
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
-    # Imported here: --help, and the reader processes that import this module, need neither torch nor numba.
+    # Imported here: --help, and the reader processes that import this module, do not need torch.
     from apnet_fast.engines import choose_devices, default_precision, find_engine
-    from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
+    from apnet_fast.networks.checkpoint import network_of
+    from apnet_fast.pipeline.arguments import RunArguments, default_readers, default_shard_size
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
+    from apnet_fast.recipes import get_recipe
     from apnet_fast.spectra.pack import is_pack
 
-    where = choose_devices(gpus, device, engine)
+    network = network_of(weights)
+    chosen = get_recipe(recipe, network)
+    where = choose_devices(gpus, device, engine, network)
     if precision is None:
-        precision = default_precision(engine, where)
-    name = find_engine(engine, precision, where.split(",")[0]).name
+        precision = default_precision(engine, where, network)
+    name = find_engine(engine, precision, where.split(",")[0], network).name
     arguments = RunArguments(
         inputs=tuple(inputs or ()),
         weights=weights,
         output=output,
         engine=name,
         device=where,
-        recipe=recipe,
-        draws=draws,
+        recipe=chosen.name,
+        draws=chosen.default_draws if draws is None else draws,
         seed=seed,
         precision=precision,
         spectra=spectra,  # type: ignore[arg-type]
-        readers=readers,
+        readers=default_readers(where) if readers is None else readers,
         batch_size=batch_size,
         shard_size=default_shard_size(name, any(map(is_pack, inputs or ()))) if shard_size is None else shard_size,
         max_failures=max_failures,
@@ -96,6 +112,7 @@ def reprocess(
         say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows, in HDU 2")
     if summary.rate is not None:
         say(f"{summary.rate:.2f} spectra/s, everything counted; details in {output / RUN_FILE}")
+        say(f"{summary.bound}")
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")

@@ -11,13 +11,13 @@ from apnet_fast.console import run_app
 
 app = typer.Typer(no_args_is_help=True, help="Import, export and make weights files (safetensors).")
 
-Network = Annotated[str, typer.Option(help="v3")]
+Network = Annotated[str, typer.Option(help="v3 | v2 | v1")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
 
 @app.command("import")
 def import_(
-    path: Annotated[Path, typer.Argument(help="Upstream folder (model_chunk_0..9, model_args.yaml) or model.pt.")],
+    path: Annotated[Path, typer.Argument(help="Upstream folder (v3: model_chunk_0..9, model_args.yaml) or model.pt.")],
     output: Output,
     network: Network = "v3",
 ) -> None:
@@ -38,12 +38,9 @@ def random(
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
 ) -> None:
     """Write well-scaled random weights, for trying things out."""
-    from apnet_fast.errors import UsageError
     from apnet_fast.networks.random import random_checkpoint
 
-    if network != "v3":
-        raise UsageError("unknown network", got=repr(network), expected="'v3'", remedy="--network v3")
-    random_checkpoint(seed).save(output)
+    random_checkpoint(seed, network=network).save(output)
     typer.echo(f"{output}: ApogeeNet {network}, random weights, seed {seed}: not for science")
 
 
@@ -52,19 +49,19 @@ def export(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
 ) -> None:
-    """Write a weights file back as the upstream folder of chunks."""
+    """Write a weights file back in the upstream form: v3 as a folder of chunks, v2 and v1 as model.pt."""
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.upstream import export_upstream
 
-    export_upstream(load_checkpoint(weights), output)
-    typer.echo(f"{output}: model_chunk_0..9, model_args.yaml")
+    names = export_upstream(load_checkpoint(weights), output)
+    typer.echo(f"{output}: {', '.join(names)}")
 
 
 @app.command()
 def check(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package.")],
 ) -> None:
-    """Print the largest activation of every layer, and whether fp16 can hold it."""
+    """Print the largest activation of every layer, and for v3 whether fp16 can hold it."""
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.ranges import LEAST_HEADROOM, layer_ranges
 
@@ -74,6 +71,9 @@ def check(
     ranges = layer_ranges(checkpoint)
     for layer in ranges:
         typer.echo(f"{layer.layer:36} {layer.largest:10.3g} {layer.headroom:10.3g}")
+    if checkpoint.network != "v3":
+        typer.echo(f"ApogeeNet {checkpoint.network} is computed in fp32")
+        return
     least = min(layer.headroom for layer in ranges)
     verdict = "fp16 holds them" if least >= LEAST_HEADROOM else "too close: engines will compute in fp32"
     typer.echo(f"least headroom {least:.3g}, at least {LEAST_HEADROOM:.0f} wanted: {verdict}")

@@ -11,6 +11,7 @@ import pytest
 
 import apnet_fast
 from apnet_fast.errors import UsageError, WeightsError
+from apnet_fast.networks.random import random_checkpoint
 from tests.engines.battery import ordinary_spectra
 
 
@@ -53,6 +54,35 @@ def test_a_spectrum_without_data_gets_a_flagged_row(net: apnet_fast.ApogeeNet, r
     assert np.isnan(labels["teff"][1])
     assert labels["result_flags"][1] == 2048
     assert labels["flag_bad"][1]
+
+
+def test_v2_takes_photometry_and_gives_medians(tmp_path: Path, rng: np.random.Generator) -> None:
+    random_checkpoint(1, network="v2").save(tmp_path / "v2.safetensors")
+    net = apnet_fast.ApogeeNet.load(tmp_path / "v2.safetensors", device="cpu")
+    assert net.recipe.network == "v2"
+    assert net.recipe.name == "astra-0.6"
+    flux, error = ordinary_spectra(rng, 2)
+    known = [[2.0, 13.0, 13.5, 12.3, 11.0, 10.4, 10.2]] * 2
+    with_it = net.predict(flux, error, draws=3, photometry=known)
+    without = net.predict(flux, error, draws=3)
+    assert with_it.dtype.names[6:9] == ("teff_sample_median", "logg_sample_median", "fe_h_sample_median")
+    assert not np.isclose(with_it["teff"], without["teff"], rtol=1e-4).any()
+    assert (with_it["result_flags"] & 512).tolist() == [0, 0]
+    assert (without["result_flags"] & 512).tolist() == [512, 512]
+    flux[0] = np.nan
+    gap = net.predict(flux, error, draws=3, photometry=known)
+    assert gap["result_flags"][0] == 2048
+    assert gap[1] == with_it[1]
+    assert net.predict(flux[1], error[1], ids=[1], draws=3, photometry=known[1])[0] == with_it[1]
+    with pytest.raises(UsageError, match="photometry does not fit"):
+        net.predict(flux, error, photometry=known[:1])
+
+
+def test_photometry_is_nothing_to_v3(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 1)
+    plain = net.predict(flux, error, draws=2)
+    assert plain.tobytes() == net.predict(flux, error, draws=2, photometry=np.ones((1, 7))).tobytes()
+    assert "teff_sample_median" not in plain.dtype.names
 
 
 def test_wrong_shapes_and_names_are_refused(net: apnet_fast.ApogeeNet, small_weights: Path) -> None:

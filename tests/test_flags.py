@@ -177,7 +177,7 @@ def test_knowingly_unreliable_photometry(rp: float, h: float, k: float, plx: flo
 
 def test_the_table_prints_itself() -> None:
     done = subprocess.run([sys.executable, "-m", "apnet_fast.flags"], capture_output=True, text=True, check=True)
-    for table in (flags.PAGE, flags.ASTRA_06):
+    for table in (flags.PAGE, flags.ASTRA_06, flags.ASTRA_06_V2):
         for bit in table.bits:
             assert bit.name in done.stdout
             assert bit.condition in done.stdout

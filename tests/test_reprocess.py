@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.simulate import simulate_tree
 
 
@@ -83,6 +85,20 @@ def test_usage_errors(words: list[str], message: str, tree: Path, small_weights:
     assert message in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()  # so that the right command is not refused for the wrong one's sake
+
+
+@pytest.mark.parametrize(("network", "recipe"), [("v2", "astra-0.6"), ("v1", "astra-2020")])
+def test_the_network_follows_from_the_weights(network: str, recipe: str, tree: Path, tmp_path: Path) -> None:
+    weights, output = tmp_path / "w.safetensors", tmp_path / "out"
+    random_checkpoint(1, network=network).save(weights)
+    code, said = reprocess(tree, "--weights", weights, "--output", output, "--device", "cpu", "--spectra", "star")
+    assert code == 0, said
+    fingerprint = json.loads((output / "run.json").read_text())["fingerprint"]
+    expected = {"network": network, "recipe": recipe, "draws": 100, "engine": "cpu", "precision": "fp32"}
+    assert {key: fingerprint[key] for key in expected} == expected
+    words = ("--engine", "triton", "--weights", weights, "--output", tmp_path / "other", "--device", "cpu")
+    code, said = reprocess(tree, *words)
+    assert (code, f"triton does not compute ApogeeNet {network}" in said) == (2, True), said
 
 
 def test_an_output_that_is_a_file_is_a_usage_error(tree: Path, small_weights: Path, tmp_path: Path) -> None:

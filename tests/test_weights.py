@@ -38,6 +38,21 @@ def test_random_weights_say_what_they_are(tmp_path: Path) -> None:
     assert sum(value.numel() for key, value in checkpoint.state.items() if "running" not in key) == 72_606_495 + 9
 
 
+@pytest.mark.parametrize(("network", "tensors"), [("v2", 40), ("v1", 30)])
+def test_v2_and_v1_go_out_and_in(network: str, tensors: int, tmp_path: Path) -> None:
+    path, back = tmp_path / "w.safetensors", tmp_path / "back.safetensors"
+    assert f"ApogeeNet {network}" in invoke("random", "--network", network, "--output", path)
+    assert "model.pt" in invoke("export", path, "--output", tmp_path / "folder")
+    (tmp_path / "folder" / "model_args.yaml").unlink()  # upstream has none
+    said = invoke("import", tmp_path / "folder" / "model.pt", "--network", network, "--output", back)
+    assert f"ApogeeNet {network}, {tensors} tensors" in said
+    before, after = load_checkpoint(path).state, load_checkpoint(back).state
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    said = invoke("check", path)
+    assert "conv12" in said
+    assert "computed in fp32" in said
+
+
 def test_errors_are_errors(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such checkpoint"):
         invoke("import", tmp_path / "nowhere", "--output", tmp_path / "w.safetensors")

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.api import LABEL_DTYPE, ApogeeNet
+from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
 from apnet_fast.errors import UsageError
 
@@ -37,7 +37,7 @@ def predict(
         )
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
-    out = np.empty(len(flux), dtype=LABEL_DTYPE)
+    out = np.empty(len(flux), dtype=net.label_dtype)
     for start in range(0, len(flux), batch_size):
         rows = slice(start, min(start + batch_size, len(flux)))
         names = range(rows.start, rows.stop) if ids is None else ids[rows]
@@ -79,15 +79,15 @@ def stream_chunks(
     rows = stream(net, _one_by_one(chunks, sizes), draws=draws, seed=seed, batch_size=batch_size)
     for first in rows:
         while sizes[0] == 0:
-            yield np.empty(sizes.popleft(), dtype=LABEL_DTYPE)
+            yield np.empty(sizes.popleft(), dtype=net.label_dtype)
         size = sizes.popleft()
-        labels = np.empty(size, dtype=LABEL_DTYPE)
+        labels = np.empty(size, dtype=net.label_dtype)
         labels[0] = first
         for i, row in enumerate(islice(rows, size - 1), start=1):
             labels[i] = row
         yield labels
     for size in sizes:
-        yield np.empty(size, dtype=LABEL_DTYPE)
+        yield np.empty(size, dtype=net.label_dtype)
 
 
 def _one_by_one(

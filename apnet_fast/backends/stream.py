@@ -44,7 +44,7 @@ class Spectrum:
 class Result(Generic[Item]):
     """What became of an item.
 
-    labels: one row of the label columns (`apnet_fast.api.LABEL_DTYPE`); NaN and the recipe's "no result" bit where
+    labels: one row of the label columns (`ApogeeNet.label_dtype`); NaN and the recipe's "no result" bit where
     there is a failure. failure: why there are no labels; empty if there are. seconds: time of its batch, reading and
     network, over the size of the batch.
     """

@@ -9,6 +9,7 @@ from apnet_fast.engines.cpu import CpuEngine
 from apnet_fast.engines.null import NullEngine
 from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.engines.several import SeveralDevices
+from apnet_fast.engines.vgg import VggCpuEngine, VggTorchEngine
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Recipe
@@ -20,13 +21,17 @@ __all__ = [
     "NullEngine",
     "ReferenceEngine",
     "SeveralDevices",
+    "VggCpuEngine",
+    "VggTorchEngine",
     "choose_devices",
     "create_engine",
     "default_precision",
     "find_engine",
 ]
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, ReferenceEngine, NullEngine)}
+# All but Triton's, which is imported on demand. Networks of different kinds have engines of the same name.
+ENGINES: tuple[type[Engine], ...] = (CpuEngine, VggCpuEngine, VggTorchEngine, ReferenceEngine, NullEngine)
+_TRITON_NETWORKS = ("v3",)
 
 
 def create_engine(
@@ -38,7 +43,7 @@ def create_engine(
     Raises UsageError for an unknown engine or a precision it does not have.
     """
     devices = device.split(",")
-    engine = find_engine(name, precision, devices[0])
+    engine = find_engine(name, precision, devices[0], checkpoint.network)
     for other in devices[1:]:
         engine.check(precision, other)
     if len(devices) > 1:
@@ -46,19 +51,33 @@ def create_engine(
     return engine(checkpoint, recipe, device=device, precision=precision)
 
 
-def find_engine(name: str, precision: str, device: str) -> type[Engine]:
-    """The class of an engine; UsageError for an unknown name, or what that engine cannot do."""
+def find_engine(name: str, precision: str, device: str, network: str = "v3") -> type[Engine]:
+    """The class of an engine; UsageError for an unknown name, or what that engine cannot do.
+
+    "auto" is the fastest for the network on the device: "cpu", or on a GPU "triton" (v3), "torch" (v2, v1).
+    """
     if name == "auto":
-        name = "cpu" if device.startswith("cpu") else "triton"
-    engine = _triton_engine() if name == "triton" else ENGINES.get(name)
-    if engine is None:
-        names = " | ".join(["auto", "triton", *ENGINES])
-        raise UsageError("unknown engine", got=repr(name), expected=names, remedy="--engine auto")
+        on_gpu = "triton" if network in _TRITON_NETWORKS else "torch"
+        name = "cpu" if device.startswith("cpu") else on_gpu
+    named = {engine.name: engine for engine in ENGINES if network in engine.networks}
+    if name == "triton" and network in _TRITON_NETWORKS:
+        engine = _triton_engine()
+    elif name in named:
+        engine = named[name]
+    else:
+        known = name == "triton" or any(name == engine.name for engine in ENGINES)
+        names = ["auto", *(["triton"] if network in _TRITON_NETWORKS else []), *named]
+        raise UsageError(
+            f"engine {name} does not compute ApogeeNet {network}" if known else "unknown engine",
+            got=repr(name),
+            expected=" | ".join(names),
+            remedy="--engine auto",
+        )
     engine.check(precision, device)
     return engine
 
 
-def choose_devices(gpus: str | None, device: str | None, engine: str) -> str:
+def choose_devices(gpus: str | None, device: str | None, engine: str, network: str = "v3") -> str:
     """Devices of a run, with commas between them: as asked for, else every visible GPU, else the CPU.
 
     gpus: numbers such as "0,1". Raises UsageError for what is no such list, or for both at once.
@@ -72,20 +91,21 @@ def choose_devices(gpus: str | None, device: str | None, engine: str) -> str:
         if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
             raise UsageError("--gpus is no list of GPU numbers", got=repr(gpus), expected="such as 0 or 0,1")
         return ",".join(f"cuda:{number}" for number in numbers)
-    if engine in ("auto", "triton", "reference"):
+    if engine in ("auto", "triton", "torch", "reference"):
         import torch
 
         visible = torch.cuda.device_count()
-        if engine == "auto" and find_spec("triton") is None:
+        if engine == "auto" and network in _TRITON_NETWORKS and find_spec("triton") is None:
             visible = 0
         if visible:
             return ",".join(f"cuda:{number}" for number in range(visible if engine != "reference" else 1))
-    return "cuda" if engine == "triton" else "cpu"
+    return "cuda" if engine in ("triton", "torch") else "cpu"
 
 
-def default_precision(engine: str, device: str) -> str:
+def default_precision(engine: str, device: str, network: str = "v3") -> str:
     """fp16 where the Triton engine will run, else fp32."""
-    return "fp16" if engine == "triton" or (engine == "auto" and not device.startswith("cpu")) else "fp32"
+    triton = engine == "triton" or (engine == "auto" and not device.startswith("cpu"))
+    return "fp16" if triton and network in _TRITON_NETWORKS else "fp32"
 
 
 def _triton_engine() -> type[Engine]:

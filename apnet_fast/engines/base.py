@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.photometry import as_photometry, normalised_photometry
 from apnet_fast.recipes import Predictions, Recipe
 
 # Below this the pooled length would exceed the convs' output and the network would see repeated values only.
@@ -24,11 +26,19 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
+    networks: ClassVar[tuple[str, ...]] = ("v3",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str, precision: str) -> None:
         self.check(precision, device)
+        if checkpoint.network not in self.networks or recipe.network != checkpoint.network:
+            raise UsageError(
+                "engine, recipe and weights do not fit together",
+                got=f"engine {self.name}, recipe {recipe.name} of {recipe.network}, weights of {checkpoint.network}",
+                expected=f"a recipe and weights of the same network, one of {', '.join(self.networks)}",
+                remedy="--engine auto, and the default --recipe",
+            )
         self.checkpoint = checkpoint
         self.recipe = recipe
         self.device = device
@@ -69,6 +79,7 @@ class Engine(ABC):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        photometry: NDArray[np.float32] | None = None,
     ) -> Predictions:
         """Labels of n spectra and of their noise realisations.
 
@@ -77,6 +88,8 @@ class Engine(ABC):
         flux, error: float32 (n, pixels), as read: any coding of missing pixels that `Recipe.clean_up` knows.
         keys: uint64 (n,) from `philox.noise_keys`.
         draws: noise realisations a spectrum; 0 only where the recipe allows it.
+        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown; None knows nothing.
+            Networks that do not use photometry ignore it, but for its shape.
 
         Raises
         ------
@@ -93,8 +106,22 @@ class Engine(ABC):
             )
         if flux.shape[1] < _FEWEST_PIXELS:
             raise UsageError("spectra are too short", got=f"{flux.shape[1]} pixels", expected="8575 for apStar")
+        only = self.checkpoint.architecture.pixels
+        if only not in (None, flux.shape[1]):
+            raise UsageError(
+                "spectra of this length do not fit the network",
+                got=f"{flux.shape[1]} pixels",
+                expected=f"{only} pixels",
+            )
+        metadata = self._metadata(as_photometry(photometry, len(flux)))
         flux, error = self._clean(flux, error)
-        return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws)
+        predictions = self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
+        return replace(predictions, names=self.checkpoint.scaling.names)
+
+    def _metadata(self, photometry: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """The network's second input, float32 (n, 7), or None for networks without one."""
+        rule = self.recipe.photometry
+        return None if rule is None else normalised_photometry(photometry, rule)
 
     def _clean(
         self, flux: NDArray[np.float32], error: NDArray[np.float32]
@@ -109,8 +136,9 @@ class Engine(ABC):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
-        """As `predict`, with checked arguments, and flux and error from `_clean`; n may be 0."""
+        """As `predict`, with checked arguments, flux and error from `_clean`, metadata from `_metadata`; n may be 0."""
 
 
 def check_gpu(device: str) -> None:

@@ -15,6 +15,7 @@ class NullEngine(Engine):
     """Every label is the mean of its scaling, every draw the same: no spectrum is looked at."""
 
     name: ClassVar[str] = "null"
+    networks: ClassVar[tuple[str, ...]] = ("v3", "v2", "v1")
 
     def predict(
         self,
@@ -22,10 +23,11 @@ class NullEngine(Engine):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        photometry: NDArray[np.float32] | None = None,
     ) -> Predictions:
         """Constant predictions, without the clean-up that costs time."""
         self.recipe.check_draws(draws)
-        return self._predict(flux, error, keys, draws)
+        return self._predict(flux, error, keys, draws, None)
 
     def _predict(
         self,
@@ -33,9 +35,11 @@ class NullEngine(Engine):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         labels = np.asarray(self.checkpoint.scaling.mean, dtype=np.float32)
         return Predictions(
             clean=np.broadcast_to(labels, (len(flux), 3)),
             draws=np.broadcast_to(labels, (len(flux), draws, 3)),
+            names=self.checkpoint.scaling.names,
         )

@@ -30,11 +30,13 @@ def percentile(values: Tensor, quantile: float) -> Tensor:
 
 
 def process(flux: Tensor, recipe: Recipe) -> Tensor:
-    """Floor, natural log, clip: flux (rows, pixels) to network input, same shape.
+    """Floor, natural log, clip, where the recipe wants them: flux (rows, pixels) to network input, same shape.
 
     One percentile a row, or one over all rows, as the recipe says; row 0 is the clean spectrum and always
     has its own.
     """
+    if not recipe.log_flux:
+        return flux
     log_flux = torch.log(torch.clamp(flux, min=recipe.floor))
     if recipe.percentile_over == "spectrum" and len(log_flux) > 1:
         clean_limit = percentile(log_flux[:1], recipe.quantile)
@@ -54,6 +56,7 @@ class ReferenceEngine(Engine):
     """Plain torch, no batching over spectra; runs on any torch device."""
 
     name: ClassVar[str] = "reference"
+    networks: ClassVar[tuple[str, ...]] = ("v3", "v2", "v1")
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp64")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
@@ -68,11 +71,13 @@ class ReferenceEngine(Engine):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         labels = np.empty((len(flux), 1 + draws, 3), dtype=torch.empty(0, dtype=self.dtype).numpy().dtype)
         for i in range(len(flux)):
             noise = normals(keys[i : i + 1], draws, flux.shape[1])[0]
-            labels[i] = self._one(self._tensor(flux[i]), self._tensor(error[i]), self._tensor(noise))
+            others = () if metadata is None else (self._tensor(metadata[i]).expand(1 + draws, -1),)
+            labels[i] = self._one(self._tensor(flux[i]), self._tensor(error[i]), self._tensor(noise), *others)
         return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
 
     @classmethod
@@ -82,11 +87,11 @@ class ReferenceEngine(Engine):
         check_gpu(device)
 
     @torch.inference_mode()
-    def _one(self, flux: Tensor, error: Tensor, noise: Tensor) -> NDArray:
-        log_flux = process(realisations(flux, error, noise), self.recipe)
+    def _one(self, flux: Tensor, error: Tensor, noise: Tensor, *metadata: Tensor) -> NDArray:
+        rows = process(realisations(flux, error, noise), self.recipe)
         # On a GPU torch would otherwise run fp32 convolutions in TF32.
         with torch.backends.cudnn.flags(allow_tf32=False):
-            outputs = self.network(log_flux[:, None, :])
+            outputs = self.network(rows[:, None, :], *metadata)
         return self.checkpoint.scaling.unscale(outputs).cpu().numpy()
 
     def _tensor(self, values: NDArray[np.float32]) -> Tensor:

@@ -31,18 +31,23 @@ class SeveralDevices(Engine):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return flux, error  # each engine cleans its part
 
+    def _metadata(self, photometry: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        return photometry  # and normalises its photometry
+
     def _predict(
         self,
         flux: NDArray[np.float32],
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         bounds = np.linspace(0, len(flux), len(self.engines) + 1).astype(int)
         parts = [slice(start, stop) for start, stop in pairwise(bounds)]
 
         def work(engine: Engine, part: slice) -> Predictions:
-            return engine.predict(flux[part], error[part], keys[part], draws)
+            known = None if metadata is None else metadata[part]
+            return engine.predict(flux[part], error[part], keys[part], draws, known)
 
         done = list(self._pool.map(work, self.engines, parts))
         return Predictions(

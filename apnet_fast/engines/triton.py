@@ -141,6 +141,7 @@ class TritonEngine(Engine):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         if self.precision == "fp32":
             return self.strict.predict(flux, error, keys, draws)

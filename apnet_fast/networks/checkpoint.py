@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from apnet_fast.errors import WeightsError
 from apnet_fast.files import sha256_of, written_whole
-from apnet_fast.networks.scaling import V3_SCALING, LabelScaling
-from apnet_fast.networks.v3 import ApogeeNetV3, ArchitectureV3
+from apnet_fast.networks.kinds import NETWORKS, Architecture, NetworkKind, kind_of
+from apnet_fast.networks.scaling import LabelScaling
 
 FORMAT = "apnet_fast/1"
 _METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "left_out")
@@ -32,12 +33,13 @@ _METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "le
 class Checkpoint:
     """The weights of one network, checked.
 
-    state: upstream's state_dict keys to CPU tensors. sha256: of the file it was read from ("" if made in
-    memory). origin and source_sha256 say what it was made from; left_out names keys that were dropped.
+    network: its name in `kinds.NETWORKS`. state: upstream's state_dict keys to CPU tensors. sha256: of the file it was
+    read from ("" if made in memory). origin and source_sha256 say what it was made from; left_out names keys that were
+    dropped.
     """
 
     network: str
-    architecture: ArchitectureV3
+    architecture: Architecture
     scaling: LabelScaling
     state: Mapping[str, Tensor]
     origin: str
@@ -45,10 +47,10 @@ class Checkpoint:
     left_out: tuple[str, ...] = ()
     sha256: str = ""
 
-    def module(self, dtype: torch.dtype = torch.float32) -> ApogeeNetV3:
+    def module(self, dtype: torch.dtype = torch.float32) -> nn.Module:
         """The network with these weights, in eval mode, parameters in `dtype`, on the CPU."""
         with torch.device("meta"):
-            network = ApogeeNetV3(self.architecture)
+            network = NETWORKS[self.network].module(self.architecture)
         network.load_state_dict(dict(self.state), strict=True, assign=True)
         return network.to(dtype).eval().requires_grad_(False)
 
@@ -73,30 +75,25 @@ class Checkpoint:
                 raise WeightsError(f"cannot write the weights file: {error}", where=str(path)) from error
 
 
-def expected_tensors(architecture: ArchitectureV3) -> dict[str, Tensor]:
-    """Keys, shapes and dtypes (meta tensors) of the state_dict of a network."""
-    with torch.device("meta"):
-        return ApogeeNetV3(architecture).state_dict()
-
-
-def check_state(state: Mapping[str, Tensor], architecture: ArchitectureV3, where: str) -> None:
+def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: str) -> None:
     """Raise WeightsError, naming keys, unless `state` is exactly the state_dict of the network, and finite."""
-    expected = expected_tensors(architecture)
+    kind = kind_of(architecture)
+    expected = kind.expected_tensors(architecture)
     missing = [key for key in expected if key not in state]
     if missing:
         raise WeightsError(
             f"weights lack the key{'s' if len(missing) > 1 else ''} {_listed(missing)}",
             got=f"{len(state)} tensors",
-            expected=f"the {len(expected)} tensors of ApogeeNet v3",
-            remedy="use the complete checkpoint, with the model_args.yaml that belongs to it",
+            expected=f"the {len(expected)} tensors of {kind.title}",
+            remedy="use the complete checkpoint, with the --network and the model_args.yaml that belong to it",
             where=where,
         )
     extra = [key for key in state if key not in expected]
     if extra:
         raise WeightsError(
             f"weights hold the unknown key{'s' if len(extra) > 1 else ''} {_listed(extra)}",
-            expected=f"only the {len(expected)} tensors of ApogeeNet v3",
-            remedy="check that this checkpoint is of ApogeeNet v3 and of this architecture",
+            expected=f"only the {len(expected)} tensors of {kind.title}",
+            remedy=f"check that this checkpoint is of {kind.title} and of this architecture",
             where=where,
         )
     for key, tensor in expected.items():
@@ -120,6 +117,39 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises WeightsError if it is missing, is no safetensors file, is not of this format, or fails `check_state`.
     """
+    with _opened(path) as (file, metadata):
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    kind = _kind(metadata, path)
+    missing = [key for key in _METADATA if key not in metadata]
+    if missing:
+        raise WeightsError(f"the metadata lack {_listed(missing)}", expected=_listed(list(_METADATA)), where=str(path))
+    try:
+        values = {key: json.loads(metadata[key]) for key in ("architecture", "labels", "left_out")}
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"the metadata are no JSON: {error}", remedy="get a sound copy", where=str(path)) from error
+    architecture = kind.architecture_from(values["architecture"], str(path))
+    check_state(state, architecture, str(path))
+    return Checkpoint(
+        network=kind.name,
+        architecture=architecture,
+        scaling=_scaling(values["labels"], kind, str(path)),
+        state=state,
+        origin=metadata["origin"],
+        source_sha256=metadata["source_sha256"],
+        left_out=tuple(values["left_out"]),
+        sha256=sha256_of(path),
+    )
+
+
+def network_of(path: Path) -> str:
+    """Which network a weights file is of ("v3", "v2", "v1"), from its metadata alone; raises WeightsError."""
+    with _opened(path) as (_, metadata):
+        return _kind(metadata, path).name
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
+    """A weights file and its metadata, which are of this format."""
     if not path.is_file():
         raise WeightsError(
             "no such weights file",
@@ -138,7 +168,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
                     remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
                     where=str(path),
                 )
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            yield file, metadata
     except SafetensorError as error:
         raise WeightsError(
             f"cannot read weights: {error}",
@@ -146,33 +176,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
             where=str(path),
         ) from error
-    missing = [key for key in _METADATA if key not in metadata]
-    if missing:
-        raise WeightsError(f"the metadata lack {_listed(missing)}", expected=_listed(list(_METADATA)), where=str(path))
-    network = metadata["network"]
-    if network != "v3":
-        raise WeightsError("unknown network", got=repr(network), expected="'v3'", where=str(path))
-    try:
-        values = {key: json.loads(metadata[key]) for key in ("architecture", "labels", "left_out")}
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"the metadata are no JSON: {error}", remedy="get a sound copy", where=str(path)) from error
-    architecture = architecture_from_args(values["architecture"], str(path))
-    check_state(state, architecture, str(path))
-    return Checkpoint(
-        network=network,
-        architecture=architecture,
-        scaling=_scaling(values["labels"], str(path)),
-        state=state,
-        origin=metadata["origin"],
-        source_sha256=metadata["source_sha256"],
-        left_out=tuple(values["left_out"]),
-        sha256=sha256_of(path),
-    )
 
 
-def _scaling(labels: object, where: str) -> LabelScaling:
+def _kind(metadata: Mapping[str, str], path: Path) -> NetworkKind:
+    network = metadata.get("network", "")
+    if network not in NETWORKS:
+        raise WeightsError("unknown network", got=repr(network), expected=" | ".join(NETWORKS), where=str(path))
+    return NETWORKS[network]
+
+
+def _scaling(labels: object, kind: NetworkKind, where: str) -> LabelScaling:
     """The label scaling of a file, which must be of the network's labels, in its order."""
-    expected = {"names": list(V3_SCALING.names), "mean": "3 finite numbers", "std": "3 positive numbers"}
+    expected = {"names": list(kind.scaling.names), "mean": "3 finite numbers", "std": "3 positive numbers"}
     if isinstance(labels, dict) and labels.keys() == expected.keys() and labels["names"] == expected["names"]:
         numbers = [*labels["mean"], *labels["std"]]
         sound = len(labels["mean"]) == len(labels["std"]) == 3 and all(
@@ -180,43 +195,7 @@ def _scaling(labels: object, where: str) -> LabelScaling:
         )
         if sound and min(labels["std"]) > 0:
             return LabelScaling(**{key: tuple(value) for key, value in labels.items()})
-    raise WeightsError("the label scaling is not that of ApogeeNet v3", got=labels, expected=expected, where=where)
-
-
-def architecture_from_args(args: Any, where: str) -> ArchitectureV3:
-    """ArchitectureV3 from the values of a model_args.yaml; WeightsError names what v3 cannot be."""
-    if not isinstance(args, Mapping):
-        raise WeightsError(
-            "the architecture is no mapping", got=type(args).__name__, expected="keys and values", where=where
-        )
-    values = dict(args)
-    for key, required in (("in_channels", 1), ("pos_enc", True), ("num_targets", 3)):
-        got = values.get(key, required)
-        if got != required:
-            raise WeightsError(f"not an ApogeeNet v3 architecture: {key}", got=got, expected=required, where=where)
-    values.pop("in_channels", None)
-    values.pop("pos_enc", None)
-    unknown = sorted(map(str, set(values) - set(ArchitectureV3.__dataclass_fields__)))
-    if unknown:
-        raise WeightsError(
-            f"unknown architecture argument {_listed(unknown)}",
-            expected=", ".join(ArchitectureV3.__dataclass_fields__),
-            where=where,
-        )
-    for key, value in values.items():
-        numbers = value if key == "dim_mults" and isinstance(value, list | tuple) and len(value) > 1 else [value]
-        if (key == "dim_mults" and numbers is not value) or not all(
-            type(number) is int and number > 0 for number in numbers
-        ):
-            raise WeightsError(
-                f"architecture argument {key} makes no network",
-                got=value,
-                expected="two or more positive whole numbers" if key == "dim_mults" else "a positive whole number",
-                where=where,
-            )
-    if "dim_mults" in values:
-        values["dim_mults"] = tuple(values["dim_mults"])
-    return ArchitectureV3(**values)
+    raise WeightsError(f"the label scaling is not that of {kind.title}", got=labels, expected=expected, where=where)
 
 
 def _listed(keys: list[str], most: int = 6) -> str:

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from apnet_fast.errors import WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.v3 import ArchitectureV3
 
 _BATCH_NORM_EPS = 1e-5
 
@@ -42,9 +44,14 @@ class FoldedV3:
 
 
 def fold_v3(checkpoint: Checkpoint, pixels: int) -> FoldedV3:
-    """Fold BatchNorm and the position channel of a checkpoint, for spectra of `pixels` pixels."""
-    state = {key: value.double() for key, value in checkpoint.state.items() if value.is_floating_point()}
+    """Fold BatchNorm and the position channel of a checkpoint, for spectra of `pixels` pixels.
+
+    Raises WeightsError for weights of another network than v3.
+    """
     arch = checkpoint.architecture
+    if not isinstance(arch, ArchitectureV3):
+        raise WeightsError("only ApogeeNet v3 can be folded", got=checkpoint.network, remedy="--engine auto")
+    state = {key: value.double() for key, value in checkpoint.state.items() if value.is_floating_point()}
     half = arch.kernel_size // 2
 
     scale, shift = _batch_norm(state, "first_conv.bn")

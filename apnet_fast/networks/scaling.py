@@ -31,3 +31,17 @@ class LabelScaling:
 
 # Astra 0.6.0 `apogeenet/model.py` and BOSSNet `stats/apogee.yaml` (identical).
 V3_SCALING = LabelScaling(names=("logg", "log_teff", "fe_h"), mean=(3.2, 3.7, -0.2), std=(1.2, 0.1, 0.3))
+
+# Astra 0.6.0 `apogeenet_v2` and the ApogeeNet2 package (identical).
+V2_SCALING = LabelScaling(
+    names=("logg", "log_teff", "fe_h"),
+    mean=(2.925783395767212, 3.6705732345581055, -0.13088105618953705),
+    std=(1.1890668869018555, 0.0917675793170929, 0.25668784976005554),
+)
+
+# Astra `contrib/apogeenet` of 2020. Teff is linear; upstream scales in float64, here in the network's precision.
+V1_SCALING = LabelScaling(
+    names=("logg", "teff", "fe_h"),
+    mean=(2.880541250669337, 4716.915128138449, -0.22329606176144642),
+    std=(1.1648147820369943, 733.0099523547299, 0.3004270650813916),
+)

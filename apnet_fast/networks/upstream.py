@@ -1,14 +1,14 @@
-"""The upstream checkpoint form: one torch-saved state_dict, whole or cut into ten chunks.
+"""The upstream checkpoint form: one torch-saved state_dict, whole or (v3) cut into ten chunks.
 
 `model_chunk_0..9` are byte slices of one `model.pt`; the first nine hold floor(size / 10)
-bytes each and the last the rest. `model_args.yaml` beside them holds the architecture.
+bytes each and the last the rest. `model_args.yaml` beside them holds the architecture; without one it
+is that of the published network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,41 +16,33 @@ import torch
 import yaml
 from torch import Tensor
 
-from apnet_fast.errors import UsageError, WeightsError
-from apnet_fast.networks.checkpoint import (
-    Checkpoint,
-    architecture_from_args,
-    check_state,
-    expected_tensors,
-)
-from apnet_fast.networks.scaling import V3_SCALING
-from apnet_fast.networks.v3 import ArchitectureV3
+from apnet_fast.errors import WeightsError
+from apnet_fast.networks.checkpoint import Checkpoint, check_state
+from apnet_fast.networks.kinds import NetworkKind, kind_of, network_kind
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
-
-# Modules of public prototypes that the released network does not have, and the constant of its position channel.
-_LEAVE_OUT = re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*|pos_enc\.inv_freq")
+WHOLE_FILE = "model.pt"
 
 
 def import_upstream(path: Path, network: str = "v3") -> Checkpoint:
-    """A checked `Checkpoint` from an upstream folder of chunks or a single model.pt.
+    """A checked `Checkpoint` from a single model.pt, or a folder of it (v3: of chunks).
 
+    Every key of the network must be there: upstream's own loaders of v3 and v1 would leave a missing layer random.
     Raises WeightsError naming the file, key or argument that is missing, unknown or of a wrong shape.
     """
-    if network != "v3":
-        raise UsageError("unknown network", got=repr(network), expected="'v3'", remedy="--network v3")
-    data, args = _read_bytes(path)
+    kind = network_kind(network)
+    data, args = _read_bytes(path, kind)
     state = _load_state(data, str(path))
-    architecture = ArchitectureV3() if args in ({}, None) else architecture_from_args(args, str(path))
-    left_out = tuple(key for key in state if _LEAVE_OUT.fullmatch(key))
-    _check_position_constant(state, str(path))
+    architecture = kind.architecture_from({} if args is None else args, str(path))
+    _check_constants(state, kind, str(path))
+    left_out = tuple(key for key in state if key in kind.constants or (kind.left_out and kind.left_out.fullmatch(key)))
     kept = {key: value for key, value in state.items() if key not in left_out}
     check_state(kept, architecture, str(path))
     return Checkpoint(
         network=network,
         architecture=architecture,
-        scaling=V3_SCALING,
+        scaling=kind.scaling,
         state=kept,
         origin=f"upstream checkpoint {path.name}",
         source_sha256=hashlib.sha256(data).hexdigest(),
@@ -96,36 +88,46 @@ def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
     return state
 
 
-def export_upstream(checkpoint: Checkpoint, output: Path) -> None:
-    """Write a checkpoint as the upstream folder: model_chunk_0..9 and model_args.yaml."""
-    state: dict[str, Tensor] = {"pos_enc.inv_freq": torch.ones(1)}
-    state.update({key: checkpoint.state[key] for key in expected_tensors(checkpoint.architecture)})
+def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
+    """Write a checkpoint into a folder in the upstream form, and model_args.yaml; the names of the files."""
+    kind = kind_of(checkpoint.architecture)
+    state = dict(kind.constants)
+    state.update({key: checkpoint.state[key] for key in kind.expected_tensors(checkpoint.architecture)})
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
-    size = len(data) // CHUNKS
+    names = _file_names(kind)
+    size = len(data) // len(names)
     output.mkdir(parents=True, exist_ok=True)
-    for i in range(CHUNKS):
-        end = (i + 1) * size if i < CHUNKS - 1 else len(data)
-        (output / f"model_chunk_{i}").write_bytes(data[i * size : end])
+    for i, name in enumerate(names):
+        end = (i + 1) * size if i < len(names) - 1 else len(data)
+        (output / name).write_bytes(data[i * size : end])
     (output / ARGS_FILE).write_text(yaml.safe_dump(checkpoint.architecture.as_dict(), sort_keys=False))
+    return (*names, ARGS_FILE)
 
 
-def _read_bytes(path: Path) -> tuple[bytes, object]:
+def _file_names(kind: NetworkKind) -> tuple[str, ...]:
+    return tuple(f"model_chunk_{i}" for i in range(CHUNKS)) if kind.chunked else (WHOLE_FILE,)
+
+
+def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
+    names = _file_names(kind)
+    wanted = f"{names[0]} .. {names[-1]}" if kind.chunked else WHOLE_FILE
     if path.is_file():
         chunks, args_file = [path], path.parent / ARGS_FILE
     elif path.is_dir():
-        chunks, args_file = [path / f"model_chunk_{i}" for i in range(CHUNKS)], path / ARGS_FILE
+        chunks, args_file = [path / name for name in names], path / ARGS_FILE
         absent = [chunk.name for chunk in chunks if not chunk.is_file()]
         if absent:
+            folder = "the upstream folder deconstructed_model, or " if kind.chunked else ""
             raise WeightsError(
                 f"the folder lacks {', '.join(absent)}",
-                expected=f"model_chunk_0 .. model_chunk_{CHUNKS - 1}",
-                remedy="give the upstream folder deconstructed_model, or a single model.pt",
+                expected=wanted,
+                remedy=f"give {folder}the single file of the checkpoint",
                 where=str(path),
             )
     else:
-        raise WeightsError("no such checkpoint", got=str(path), expected="a folder of model_chunk_0..9, or a model.pt")
+        raise WeightsError("no such checkpoint", got=str(path), expected=f"a folder of {wanted}, or a single file")
     try:
         args = yaml.safe_load(args_file.read_text()) if args_file.is_file() else {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -133,13 +135,14 @@ def _read_bytes(path: Path) -> tuple[bytes, object]:
     return b"".join(chunk.read_bytes() for chunk in chunks), args
 
 
-def _check_position_constant(state: Mapping[str, Tensor], where: str) -> None:
-    constant = state.get("pos_enc.inv_freq")
-    if constant is not None and not torch.equal(constant.float().flatten(), torch.ones(1)):
-        raise WeightsError(
-            "pos_enc.inv_freq is not that of ApogeeNet v3",
-            got=constant.flatten().tolist(),
-            expected=[1.0],
-            remedy="this network has another positional encoding; it cannot be run here",
-            where=where,
-        )
+def _check_constants(state: Mapping[str, Tensor], kind: NetworkKind, where: str) -> None:
+    for key, expected in kind.constants.items():
+        got = state.get(key)
+        if got is not None and not torch.equal(got.float().flatten(), expected):
+            raise WeightsError(
+                f"{key} is not that of {kind.title}",
+                got=got.flatten().tolist(),
+                expected=expected.tolist(),
+                remedy="this network has another positional encoding; it cannot be run here",
+                where=where,
+            )

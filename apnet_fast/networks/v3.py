@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class ArchitectureV3:
     adapt_pool_output_dim: int = 1024
     num_linear: int = 6
     linear_dim: int = 1024
+    pixels: ClassVar[int | None] = None  # any number fits
 
     @property
     def channels(self) -> tuple[int, ...]:

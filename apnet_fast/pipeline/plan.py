@@ -89,7 +89,7 @@ def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Check
         draws=arguments.draws,
         seed=arguments.seed,
         engine=arguments.engine,
-        device=arguments.device.split(":")[0],
+        device=arguments.device.partition(",")[0].partition(":")[0],
         precision=arguments.precision,
         tuning=tuning,
         spectra=arguments.spectra,

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain, islice
+from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from apnet_fast._version import __version__
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.products import write_product
-from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows
+from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine, find_engine
 from apnet_fast.errors import Stopped
 from apnet_fast.files import locked, write_json, written_whole
-from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, network_of
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.compute import Computer, Done, Work, WorkList
 from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.plan import Plan, make_plan
 from apnet_fast.pipeline.progress import RunProgress, say
 from apnet_fast.pipeline.provenance import provenance_cards, run_record
-from apnet_fast.pipeline.readers import Readers
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
 from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.pipeline.times import StageTimes
-from apnet_fast.recipes import Labels, Recipe, get_recipe
-from apnet_fast.spectra import Product, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.pipeline.workers import DeviceWorkers
+from apnet_fast.recipes import Recipe, get_recipe
+from apnet_fast.spectra import Product
 from apnet_fast.spectra.identity import printable
 
 PRODUCT_NAMES: dict[Product, str] = {
@@ -47,12 +46,13 @@ QUARANTINE_FILE = "quarantine.parquet"
 class RunSummary:
     """Rows of each product, and failures by reason, of the whole catalogue; spectra a second of this run.
 
-    rate is None where nothing was left to compute.
+    rate, and the line that says which stage bounded the run, are None where nothing was left to compute.
     """
 
     rows: dict[Product, int]
     reasons: dict[str, int]
     rate: float | None = field(default=None, compare=False)
+    bound: str | None = field(default=None, compare=False)
 
     @property
     def failures(self) -> int:
@@ -66,10 +66,11 @@ def run(arguments: RunArguments) -> RunSummary:
     Raises UsageError (wrong arguments, weights or output folder) and Stopped (a signal, or more failures than allowed).
     """
     times = StageTimes()
-    recipe = get_recipe(arguments.recipe)
+    network = network_of(arguments.weights)
+    recipe = get_recipe(arguments.recipe, network)
     recipe.check_draws(arguments.draws)
     devices = arguments.device.split(",")
-    engines = [find_engine(arguments.engine, arguments.precision, device) for device in devices]
+    engines = [find_engine(arguments.engine, arguments.precision, device, network) for device in devices]
     tuning = ",".join(sorted({engine.tuning_sha256(device) for engine, device in zip(engines, devices, strict=True)}))
     with times.measure("planning"):
         inputs = resolve_inputs(arguments.words, str(arguments.root) if arguments.root else None)
@@ -105,7 +106,6 @@ class _Run:
         self.checkpoint, self.skipped = checkpoint, skipped
         self.store = ShardStore(arguments.output, plan, arguments.products)
         self.times = times
-        self.sources: SourceTable | None = None
         self.started = datetime.now(UTC)
 
     def go(self) -> RunSummary:
@@ -133,10 +133,32 @@ class _Run:
         with self.times.measure("catalogues"):
             matches = self._write_catalogues(complete)
         self._write_record(summary, resumed, matches)
-        return replace(summary, rate=self.times.rate)
+        return replace(summary, rate=self.times.rate, bound=self.times.bound())
 
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
         arguments, plan = self.arguments, self.plan
+        devices = arguments.device.split(",")
+        say(
+            f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
+            f" engine {arguments.engine} on {arguments.device},"
+            f" {arguments.precision}, recipe {arguments.recipe}"
+        )
+        work = [Work(shard, plan.files_of(shard)) for shard in pending]
+        files_done = len(plan.files) - sum(len(shard.files) for shard in work)
+        markers: dict[int, Marker] = {}
+        with StopRequest() as stop, RunProgress(len(plan.files), files_done) as progress:
+            count = _Count(progress, sum(marker.failures for marker in done), arguments.max_failures)
+            if len(devices) > 1:
+                workers = DeviceWorkers(arguments, plan.fingerprint, devices, self.times)
+                workers.go(work, on_batch=count.add, on_shard=markers.__setitem__, stop=lambda: stop.requested)
+            else:
+                self._compute_here(work, count, markers, stop)
+        if len(markers) < len(pending):
+            stop.check()
+        return markers
+
+    def _compute_here(self, work: Sequence[Work], count: _Count, markers: dict[int, Marker], stop: StopRequest) -> None:
+        arguments = self.arguments
         with self.times.measure("loading"):
             engine = create_engine(
                 arguments.engine,
@@ -145,93 +167,20 @@ class _Run:
                 device=arguments.device,
                 precision=arguments.precision,
             )
-            if arguments.catalog is not None:
-                self.sources = SourceTable.load(arguments.catalog)
-        say(
-            f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
-            f" engine {arguments.engine} on {arguments.device},"
-            f" {engine.precision}, recipe {arguments.recipe}"
-        )
-        net = ApogeeNet(engine)
-        failures = sum(marker.failures for marker in done)
-        files = chain.from_iterable(plan.files_of(shard) for shard in pending)
-        waiting = sum(len(plan.files_of(shard)) for shard in pending)
-        markers = {}
-        with (
-            StopRequest() as stop,
-            Readers(arguments.readers, arguments.products) as readers,
-            RunProgress(len(plan.files), len(plan.files) - waiting) as progress,
-        ):
-            stream = readers.read(files)
-            for shard in pending:
-                tables = self._compute_shard(net, islice(stream, len(plan.files_of(shard))), progress, failures)
-                failures += tables[QUARANTINE].num_rows
-                with self.times.measure("writing"):
-                    markers[shard] = self.store.write(shard, tables)
-                if shard != pending[-1]:
-                    stop.check()
-        return markers
-
-    def _check_failures(self, failures: int) -> None:
-        most = self.arguments.max_failures
-        if most is not None and failures > most:
-            raise Stopped(
-                "too many spectra without a result",
-                got=failures,
-                expected=f"at most {most} (--max-failures)",
-                remedy="look at the inputs (is the disk there?), then give the same command again",
-            )
-
-    def _compute_shard(
-        self, net: ApogeeNet, files: Iterator[SpectrumBatch], progress: RunProgress, failures: int
-    ) -> dict[str, pa.Table]:
-        records: list[SpectrumRecord] = []
-        labels: list[Labels] = []
-        elapsed: list[NDArray[np.float32]] = []
-        for number_of_files, batch in self._batches(files):
-            failures += len(batch) - int(batch.usable.sum())
-            self._check_failures(failures)
-            with self.times.measure("engine") as timer:
-                labels.append(
-                    net.labels(
-                        batch.flux,
-                        batch.error,
-                        [record.identity for record in batch.records],
-                        draws=self.arguments.draws,
-                        seed=self.arguments.seed,
-                        usable=batch.usable,
-                    )
-                )
-            usable = int(batch.usable.sum())
-            elapsed.append(np.where(batch.usable, timer.seconds / max(usable, 1), 0).astype(np.float32))
-            records.extend(batch.records)
-            self.times.spectra += len(batch)
-            progress.advance(number_of_files, len(batch), len(batch) - usable)
-        with self.times.measure("writing"):
-            times = RowTimes(datetime.now(UTC), np.concatenate(elapsed))
-            joined = _joined(labels)
-            tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(records)}
-            for product in self.arguments.products:
-                tables[product] = catalog_rows(product, records, joined, times, self.sources, self.checkpoint.network)
-            return tables
-
-    def _batches(self, files: Iterator[SpectrumBatch]) -> Iterator[tuple[int, SpectrumBatch]]:
-        """Batches of at least `batch_size` spectra (the last may be smaller) and the files each is of."""
-        gathered: list[SpectrumBatch] = []
-        while True:
-            with self.times.measure("reading"):
-                file = next(files, None)
-            if file is not None:
-                gathered.append(file)
-            spectra = sum(len(batch) for batch in gathered)
-            if gathered and (file is None or spectra >= self.arguments.batch_size):
-                yield len(gathered), concatenate(gathered)
-                gathered = []
-            if file is None:
-                return
+            sources = None if arguments.catalog is None else SourceTable.load(arguments.catalog)
+        Computer(
+            arguments,
+            ApogeeNet(engine),
+            self.store,
+            self.times,
+            sources=sources,
+            source=WorkList(work),
+            on_batch=count.add,
+            on_shard=markers.__setitem__,
+            stop=lambda: stop.requested,
+        ).go()
 
     def _write_catalogues(self, markers: Sequence[Marker]) -> dict[Product, dict[str, int]]:
-        """Write all products and the quarantine; what --catalog knew of each product's rows."""
         output, created = self.arguments.output, datetime.now(UTC)
         matches: dict[Product, dict[str, int]] = {}
         for product in self.arguments.products:
@@ -239,17 +188,18 @@ class _Run:
             for marker in markers:
                 for name, width in marker.parts[product].widths.items():
                     widths[name] = max(widths[name], width)
-            matches[product] = write_product(
-                output,
-                PRODUCT_NAMES[product],
-                product,
-                self.store.tables(product),
-                widths,
-                network=self.checkpoint.network,
-                recipe=self.recipe.name,
-                cards=provenance_cards(self.plan, self.recipe, self.checkpoint, product),
-                created=created,
-            )
+            with _told_where(output / PRODUCT_NAMES[product]):
+                matches[product] = write_product(
+                    output,
+                    PRODUCT_NAMES[product],
+                    product,
+                    self.store.tables(product),
+                    widths,
+                    network=self.checkpoint.network,
+                    recipe=self.recipe.name,
+                    cards=provenance_cards(self.plan, self.recipe, self.checkpoint, product),
+                    created=created,
+                )
         with (
             written_whole(output / QUARANTINE_FILE) as part,
             pq.ParquetWriter(part, QUARANTINE_SCHEMA, compression="zstd") as writer,
@@ -278,10 +228,23 @@ class _Run:
         write_json(self.arguments.output / RUN_FILE, record)
 
 
-def _joined(parts: Sequence[Labels]) -> Labels:
-    return Labels(
-        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Labels)}
-    )
+class _Count:
+    """Counts what goes through the engine, shows it, and stops a run that fails too often."""
+
+    def __init__(self, progress: RunProgress, failures: int, most: int | None) -> None:
+        self._progress, self._failures, self._most = progress, failures, most
+
+    def add(self, done: Done) -> None:
+        """Raises Stopped where more spectra have no result than may."""
+        self._failures += done.failures
+        if self._most is not None and self._failures > self._most:
+            raise Stopped(
+                "too many spectra without a result",
+                got=self._failures,
+                expected=f"at most {self._most} (--max-failures)",
+                remedy="look at the inputs (is the disk there?), then give the same command again",
+            )
+        self._progress.advance(done.files, done.spectra, done.failures)
 
 
 def _summary(markers: Sequence[Marker], products: Sequence[Product]) -> RunSummary:
@@ -290,3 +253,19 @@ def _summary(markers: Sequence[Marker], products: Sequence[Product]) -> RunSumma
         reasons.update(marker.reasons)
     rows = {product: sum(marker.parts[product].rows for marker in markers) for product in products}
     return RunSummary(rows, dict(reasons))
+
+
+@contextmanager
+def _told_where(path: Path) -> Iterator[None]:
+    """Stopped in place of the FITS library's errors, which do not say that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise Stopped(
+            "a catalogue cannot be written",
+            got=" ".join(str(error).split())[:200],
+            remedy="make room if the disk is full, then give the same command again: all shards are done",
+            where=str(path),
+        ) from error

@@ -20,7 +20,7 @@ from apnet_fast.spectra.batch import Product
 
 QUARANTINE = "quarantine"
 # Enough for a Parquet row group: every group costs memory in the file's footer.
-_ROWS_OF_A_TABLE = 100_000
+_ROWS_OF_A_TABLE = 25_000
 
 
 @dataclass(frozen=True)

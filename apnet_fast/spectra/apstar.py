@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra.direct import DirectRead, read_direct, rows_of
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
 from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
@@ -29,13 +30,14 @@ _LAST_HDU = 9
 BOTH: tuple[Product, ...] = ("star", "visit")
 
 
-def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
+def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool = True) -> SpectrumBatch:
     """All spectra of one apStar file: the coadd, then its visits in the file's order.
 
     Parameters
     ----------
     path: of an apStar or asStar file.
     products: which of "star" (the coadd) and "visit" to return.
+    direct: read plain files without the FITS library, which gives the same and is slower.
 
     Returns
     -------
@@ -46,22 +48,28 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
     header = PrimaryHeader({})
     try:
         with opened(path) as file:
-            header = read_primary_header(file)
-            n_rows, flux, error = _images(file, products)
+            read = read_direct(file.fileno(), products) if direct else None
+            if read is None:
+                header = read_primary_header(file)
+                read = _by_library(file, header, products)
     except ReadFailure as failure:
         return _failed(path, header, products, failure)
-    visit_rows = range(2, n_rows) if n_rows > 2 else range(1)
-    records = _records(path, header, visit_rows, products)
-    rows = [record.row for record in records]
-    flux, error = flux[rows], error[rows]
-    for i in np.flatnonzero(~usable_spectra(flux)):
+    visit_rows = range(2, read.n_rows) if read.n_rows > 2 else range(1)
+    records = _records(path, read.header, visit_rows, products)
+    for i in np.flatnonzero(~read.has_data):
         records[i] = replace(records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero")
-    return SpectrumBatch(flux, error, records)
+    return SpectrumBatch(read.flux, read.error, records)
 
 
 def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
     """What stands for the spectra of a file that must not be opened: a row of each product, known by its name."""
     return _failed(path, PrimaryHeader({}), products, ReadFailure(reason, text, hdu=0))
+
+
+def _by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Product]) -> DirectRead:
+    n_rows, flux, error = _images(file, products)
+    rows = rows_of(n_rows, products)
+    return DirectRead(header, n_rows, flux[rows], error[rows], usable_spectra(flux[rows]))
 
 
 def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
@@ -135,7 +143,9 @@ def _records(
             if visit.fiber < 0:
                 visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
             snr = header.number(f"SNRVIS{number}")
-            records.append(replace(coadd, product="visit", row=row, visit=visit, snr=snr))
+            records.append(
+                SpectrumRecord("visit", path, row, coadd.star, visit, snr, coadd.ra, coadd.dec, coadd.n_visits)
+            )
     return records
 
 

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     NOT_FITS = "not_fits"  # the first bytes are no FITS header
     TRUNCATED = "truncated"  # the file ends before its data do
     BAD_LAYOUT = "bad_layout"  # HDUs, dimensions or types are not those of an apStar file
+    READER_DIED = "reader_died"  # reading it ended the process that did so, twice
     NO_DATA = "no_data"  # no pixel of this spectrum is finite and not zero
 
 

@@ -8,6 +8,7 @@ number belongs.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ _BLOCK = 2880
 _CARD = 80
 # A star with 500 visits has about 6,100 cards; anything longer than this is no apStar header.
 _MOST_BLOCKS = 400
+_CARDS = re.compile(r"(.{8})= (.{70})|.{80}", re.DOTALL)
 
 
 class PrimaryHeader:
@@ -30,15 +32,11 @@ class PrimaryHeader:
         field = self._cards.get(key, "").strip()
         if not field.startswith("'"):
             return field.split("/", 1)[0].strip()
+        end = field.find("'", 1)
         # A doubled quote stands for one quote inside the string.
-        end = 1
-        while end < len(field):
-            if field[end] == "'":
-                if field[end + 1 : end + 2] != "'":
-                    break
-                end += 1
-            end += 1
-        return field[1:end].replace("''", "'").strip()
+        while end >= 0 and field[end + 1 : end + 2] == "'":
+            end = field.find("'", end + 2)
+        return field[1 : end if end >= 0 else len(field)].replace("''", "'").strip()
 
     def number(self, key: str) -> float:
         """Value as a float; NaN where it is missing, 'NaN' or no number."""
@@ -51,6 +49,11 @@ class PrimaryHeader:
         """Value as an integer; -1, the catalogue's null, where it is missing or no whole number of 32 bits."""
         value = self.number(key)
         return int(value) if abs(value) < 2**31 and value == int(value) else -1
+
+
+def cards_of(text: str) -> dict[str, str]:
+    """Value fields by keyword of whole 80-character cards; the last of repeated keywords wins."""
+    return {key.rstrip(): value for key, value in _CARDS.findall(text) if key}
 
 
 def read_primary_header(file: BinaryIO) -> PrimaryHeader:

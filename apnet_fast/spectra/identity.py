@@ -55,9 +55,15 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def _last_part(path: str) -> str:
+    """`PurePath(path).name`, which is slow, at once for what ends in a plain name."""
+    name = path.rpartition("/")[2]
+    return name if name not in ("", ".") else PurePath(path).name
+
+
 def parse_file_name(path: str) -> FileName:
     """Parts of an apStar/asStar file name; `standard` is False where it follows no known rule."""
-    name = PurePath(printable(path)).name
+    name = _last_part(printable(path))
     match = _STAR_NAME.fullmatch(name)
     if match is None:
         return FileName(obj=PurePath(name).stem)
@@ -87,7 +93,7 @@ class VisitName:
 
 def parse_visit_name(file: str) -> VisitName:
     """Parts of an apVisit/asVisit file name."""
-    name = PurePath(file).name
+    name = _last_part(file)
     match = _VISIT_NAME.fullmatch(name)
     if match is not None:
         telescope = match["telescope"] or ("lco25m" if match["prefix"] == "as" else "apo25m")

@@ -28,8 +28,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from apnet_fast.compiled import compiled
 
 CUT = 2.0
 REFITTED = 300
@@ -189,7 +190,7 @@ def _symmetric(entries: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([[entries[0], entries[1]], [entries[1], entries[2]]])
 
 
-@njit(cache=True)
+@compiled
 def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-def]
     """What each star adds, float64 (stars, 9): loss, 2 first and 3 second derivatives, 3 of the information."""
     stars = len(starts) - 1
@@ -230,7 +231,7 @@ def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-de
     return out
 
 
-@njit(cache=True)
+@compiled
 def z_histogram(values, errors, starts, width, bins):  # type: ignore[no-untyped-def]
     """Weights of |z| float64 (bins + 1,) in bins of that width from 0, the last beyond them; pairs count 2 / n."""
     out = np.zeros(bins + 1)

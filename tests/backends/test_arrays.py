@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from apnet_fast.api import LABEL_DTYPE, ApogeeNet
+from apnet_fast.api import ApogeeNet, label_dtype
 from apnet_fast.backends import arrays
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
@@ -58,7 +58,7 @@ def test_arrays_on_disk(net: ApogeeNet, data: Data, expected: NDArray[np.void], 
 
 def test_a_stream_gives_one_row_each(net: ApogeeNet, data: Data, expected: NDArray[np.void]) -> None:
     rows = list(arrays.stream(net, zip(*data, strict=True), draws=3, batch_size=2))
-    assert np.array(rows, dtype=LABEL_DTYPE).tobytes() == expected.tobytes()
+    assert np.array(rows, dtype=label_dtype("v3")).tobytes() == expected.tobytes()
     assert rows[3]["result_flags"] == 2048
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from apnet_fast.catalog.columns import COLUMNS, arrow_schema, product_columns
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA, RowTimes, catalog_rows, quarantine_rows, with_nulls
-from apnet_fast.recipes import Labels
+from apnet_fast.recipes import Labels, label_names
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.failures import Reason
 from tests.catalog.samples import failed, labels, mixed_records, star_record, table, times, visit_record
@@ -31,8 +31,8 @@ def assert_rows_are_of(rows: pa.Table, records: list[SpectrumRecord], positions:
     assert rows["identity"].to_pylist() == [record.identity for record in mine]
     assert rows["snr"].to_pylist() == [record.snr for record in mine]
     assert rows["path"].to_pylist() == [record.path for record in mine]
-    for field in fields(Labels):
-        np.testing.assert_array_equal(rows[field.name].to_numpy(), getattr(values, field.name)[positions])
+    for name in label_names("v3"):
+        np.testing.assert_array_equal(rows[name].to_numpy(), getattr(values, name)[positions])
 
 
 @pytest.mark.parametrize(("product", "positions"), [("star", [0, 2, 4, 6]), ("visit", [1, 3, 5])])

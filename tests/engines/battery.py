@@ -16,13 +16,14 @@ from apnet_fast.engines import Engine, ReferenceEngine
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.philox import noise_keys
-from apnet_fast.recipes import RECIPES, Predictions
+from apnet_fast.recipes import RECIPES_OF, Predictions
 
 PIXELS = 8575
 GAPS = ((0, 220), (3317, 3558), (6125, 6315), (8378, PIXELS))
 # Of a label plus its scatter in the training set. "halves" is for fp16 on random weights, which no training has made
 # insensitive to rounding; what fp16 does to labels in units of their errors is measured apart.
-TIERS = {"strict": 1e-5, "halves": 5e-3}
+# "lost" is for spectra that are nothing but noise to a network, whose labels lie thousands of K below zero.
+TIERS = {"strict": 1e-5, "halves": 5e-3, "lost": 1e-4}
 
 
 def ordinary_spectra(
@@ -72,9 +73,17 @@ def assert_close(got: Predictions, truth: Predictions, checkpoint: Checkpoint, t
 
 
 class EngineBattery:
-    """Tests of one engine; subclasses set `engine`, and how much of it they can afford."""
+    """Tests of one engine; subclasses set `engine`, and how much of it they can afford.
+
+    For another network than v3 they also set `network`, `clean_recipe` (one that needs no draws), `tap` (a weight in
+    the middle), and give a fixture `small_checkpoint` of that network.
+    """
 
     engine: ClassVar[type[Engine]]
+    network: ClassVar[str] = "v3"
+    clean_recipe: ClassVar[str] = "bossnet-2"
+    strange_tiers: ClassVar[dict[str, str]] = {}
+    tap: ClassVar[tuple[str, tuple[int, int, int]]] = ("res_blocks.1.conv2.weight", (3, 5, 29))
     precision: ClassVar[str] = "fp32"
     tier: ClassVar[str] = "strict"
     pixels: ClassVar[int] = PIXELS
@@ -82,16 +91,23 @@ class EngineBattery:
     batch: ClassVar[int] = 9
     wrong_tap: ClassVar[float] = 0.02
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "recipe" in metafunc.fixturenames:
+            metafunc.parametrize("recipe", RECIPES_OF[self.network])
+
+    @property
+    def default(self) -> str:
+        return next(iter(RECIPES_OF[self.network]))
+
     def spectra(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         return ordinary_spectra(rng, n, pixels=self.pixels)
 
     def make(self, checkpoint: Checkpoint, recipe: str) -> Engine:
-        return self.engine(checkpoint, RECIPES[recipe], device="cpu", precision=self.precision)
+        return self.engine(checkpoint, RECIPES_OF[self.network][recipe], device="cpu", precision=self.precision)
 
     def truth(self, checkpoint: Checkpoint, recipe: str) -> Engine:
-        return ReferenceEngine(checkpoint, RECIPES[recipe], precision="fp64")
+        return ReferenceEngine(checkpoint, RECIPES_OF[self.network][recipe], precision="fp64")
 
-    @pytest.mark.parametrize("recipe", RECIPES)
     def test_ordinary_spectra_against_float64(
         self, recipe: str, small_checkpoint: Checkpoint, rng: np.random.Generator
     ) -> None:
@@ -101,30 +117,29 @@ class EngineBattery:
         truth = self.truth(small_checkpoint, recipe).predict(flux, error, keys, self.most_draws)
         assert_close(got, truth, small_checkpoint, self.tier)
 
-    @pytest.mark.parametrize("recipe", RECIPES)
     @pytest.mark.parametrize("name", strange_spectra())
     def test_strange_spectra_against_float64(self, name: str, recipe: str, small_checkpoint: Checkpoint) -> None:
         flux, error = (values[None] for values in strange_spectra(self.pixels)[name])
         keys = noise_keys(0, [name])
         got = self.make(small_checkpoint, recipe).predict(flux, error, keys, min(6, self.most_draws))
         truth = self.truth(small_checkpoint, recipe).predict(flux, error, keys, min(6, self.most_draws))
-        assert_close(got, truth, small_checkpoint, self.tier)
+        assert_close(got, truth, small_checkpoint, self.strange_tiers.get(name, self.tier))
 
     def test_the_tolerance_catches_a_single_wrong_tap(
         self, small_checkpoint: Checkpoint, rng: np.random.Generator
     ) -> None:
         state = dict(small_checkpoint.state)
-        weight = state["res_blocks.1.conv2.weight"].clone()
-        weight[3, 5, 29] += self.wrong_tap
-        broken = replace(small_checkpoint, state=state | {"res_blocks.1.conv2.weight": weight})
+        key, place = self.tap
+        weight = state[key].clone()
+        weight[place] += self.wrong_tap
+        broken = replace(small_checkpoint, state=state | {key: weight})
         flux, error = self.spectra(rng, 1)
         keys = noise_keys(0, "a")
-        truth = self.truth(small_checkpoint, "dr19").predict(flux, error, keys, 4)
-        got = self.make(broken, "dr19").predict(flux, error, keys, 4)
+        truth = self.truth(small_checkpoint, self.default).predict(flux, error, keys, 4)
+        got = self.make(broken, self.default).predict(flux, error, keys, 4)
         with pytest.raises(AssertionError, match=f"times the {self.tier} tolerance"):
             assert_close(got, truth, small_checkpoint, self.tier)
 
-    @pytest.mark.parametrize("recipe", ["dr19", "astra-0.6"])
     def test_batch_and_order_change_no_byte(
         self, recipe: str, small_checkpoint: Checkpoint, rng: np.random.Generator
     ) -> None:
@@ -144,7 +159,7 @@ class EngineBattery:
     def test_a_bad_neighbour_changes_no_byte(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
         flux, error = self.spectra(rng, 2)
         keys = noise_keys(0, "ab")
-        engine = self.make(small_checkpoint, "dr19")
+        engine = self.make(small_checkpoint, self.default)
         before = engine.predict(flux, error, keys, 4)
         flux[1] = np.inf
         after = engine.predict(flux, error, keys, 4)
@@ -155,7 +170,7 @@ class EngineBattery:
         self, small_checkpoint: Checkpoint, rng: np.random.Generator
     ) -> None:
         flux, error = self.spectra(rng, 1)
-        engine = self.make(small_checkpoint, "dr19")
+        engine = self.make(small_checkpoint, self.default)
         one, other = (engine.predict(flux, error, noise_keys(seed, "a"), 4) for seed in (0, 1))
         assert np.array_equal(one.clean, other.clean)
         assert not np.isclose(one.draws, other.draws, rtol=1e-4).any(axis=(0, 2)).all()
@@ -164,33 +179,33 @@ class EngineBattery:
         # Known errors of zero count as missing, so a spectrum without noise is one whose median is zero.
         flux = np.zeros((1, self.pixels), np.float32)
         flux[0, : self.pixels // 2 - 100] = 7
-        engine = self.make(small_checkpoint, "dr19")
+        engine = self.make(small_checkpoint, self.default)
         got = engine.predict(flux, np.full_like(flux, np.nan), noise_keys(0, "a"), 3)
         np.testing.assert_allclose(got.draws[0], np.repeat(got.clean, 3, axis=0), rtol=1e-6)
 
     def test_no_draws(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
         flux, error = self.spectra(rng, 2)
         keys = noise_keys(0, "ab")
-        got = self.make(small_checkpoint, "bossnet-2").predict(flux, error, keys, 0)
-        truth = self.truth(small_checkpoint, "bossnet-2").predict(flux, error, keys, 0)
+        got = self.make(small_checkpoint, self.clean_recipe).predict(flux, error, keys, 0)
+        truth = self.truth(small_checkpoint, self.clean_recipe).predict(flux, error, keys, 0)
         assert got.draws.shape == (2, 0, 3)
         assert_close(got, truth, small_checkpoint, self.tier)
 
     def test_no_spectra(self, small_checkpoint: Checkpoint) -> None:
         nothing = np.empty((0, self.pixels), np.float32)
-        got = self.make(small_checkpoint, "dr19").predict(nothing, nothing, noise_keys(0, []), 20)
+        got = self.make(small_checkpoint, self.default).predict(nothing, nothing, noise_keys(0, []), 20)
         assert (got.clean.shape, got.draws.shape) == ((0, 3), (0, 20, 3))
 
     def test_arguments_are_left_alone(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
         flux, error = self.spectra(rng, 1)
         before = flux.tobytes(), error.tobytes()
-        self.make(small_checkpoint, "dr19").predict(flux, error, noise_keys(0, "a"), 2)
+        self.make(small_checkpoint, self.default).predict(flux, error, noise_keys(0, "a"), 2)
         assert (flux.tobytes(), error.tobytes()) == before
 
     def test_any_memory_layout_and_float_type(self, small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
         flux, error = self.spectra(rng, 2)
         keys = noise_keys(0, "ab")
-        engine = self.make(small_checkpoint, "dr19")
+        engine = self.make(small_checkpoint, self.default)
         plain = engine.predict(flux, error, keys, 2)
         big_endian = engine.predict(np.asfortranarray(flux.astype(">f8")), error.astype(">f8"), keys, 2)
         assert big_endian.draws.tobytes() == plain.draws.tobytes()
@@ -212,15 +227,16 @@ class EngineBattery:
         keys: int,
         words: str,
     ) -> None:
-        engine = self.make(small_checkpoint, "dr19")
+        engine = self.make(small_checkpoint, self.default)
         with pytest.raises(UsageError, match=words):
             engine.predict(np.ones(flux), np.ones(error), noise_keys(0, map(str, range(keys))), 20)
 
     def test_too_few_draws_are_refused(self, small_checkpoint: Checkpoint) -> None:
         ones = np.ones((1, PIXELS), np.float32)
         with pytest.raises(UsageError, match="too few noise draws"):
-            self.make(small_checkpoint, "dr19").predict(ones, ones, noise_keys(0, "a"), 1)
+            self.make(small_checkpoint, self.default).predict(ones, ones, noise_keys(0, "a"), 1)
 
     def test_a_precision_it_does_not_have_is_refused(self, small_checkpoint: Checkpoint) -> None:
+        recipe = RECIPES_OF[self.network][self.default]
         with pytest.raises(UsageError, match=f"--precision {self.engine.precisions[0]}"):
-            self.engine(small_checkpoint, RECIPES["dr19"], device="cpu", precision="fp8")
+            self.engine(small_checkpoint, recipe, device="cpu", precision="fp8")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.run import PRODUCT_NAMES
+from apnet_fast.pipeline.run import PRODUCT_NAMES, RUN_FILE
 from apnet_fast.spectra import Product
 
 # What may differ between two runs of the same command.
@@ -45,9 +48,9 @@ def catalogue(output: Path, product: Product) -> pa.Table:
     return table.drop_columns(TIMES).replace_schema_metadata(None)
 
 
-def catalogue_bytes(output: Path) -> bytes:
-    """Both products, times aside, as bytes to compare: NaN equals NaN, and order counts."""
-    return b"".join(table_bytes(catalogue(output, product)) for product in ("star", "visit"))
+def catalogue_bytes(output: Path, products: Sequence[Product] = ("star", "visit")) -> bytes:
+    """The products, times aside, as bytes to compare: NaN equals NaN, and order counts."""
+    return b"".join(table_bytes(catalogue(output, product)) for product in products)
 
 
 def table_bytes(table: pa.Table) -> bytes:
@@ -61,3 +64,8 @@ def table_bytes(table: pa.Table) -> bytes:
 def quarantine(output: Path) -> list[dict[str, object]]:
     """Rows of quarantine.parquet."""
     return pq.read_table(output / "quarantine.parquet").to_pylist()
+
+
+def stored_record(output: Path) -> dict[str, Any]:
+    """The content of run.json."""
+    return json.loads((output / RUN_FILE).read_text())

@@ -342,15 +342,13 @@ def test_a_damaged_plan_is_refused_by_name(text: str, tree: Path, small_weights:
         run(arguments([tree], small_weights, tmp_path))
 
 
-def test_a_dead_reader_stops_the_run_and_it_can_go_on(
-    tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_that_kill_their_readers_are_quarantined(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(readers, "read_spectra", die)
-        with pytest.raises(Stopped, match="a reader process died"):
-            run(arguments([tree], small_weights, tmp_path, readers=1))
-    run(arguments([tree], small_weights, tmp_path, readers=1))
-    assert catalogue_bytes(tmp_path) == undisturbed
+    monkeypatch.setattr(readers, "read_spectra", die)
+    summary = run(arguments([*tree.rglob("*.fits")][:1], small_weights, tmp_path, readers=1))
+    assert summary.reasons == {"reader_died": 2}
+    assert {row["reason"] for row in quarantine(tmp_path)} == {"reader_died"}
 
 
 def die(path: str, products: object) -> None:

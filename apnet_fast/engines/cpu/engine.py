@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import product
-from threading import Barrier
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from apnet_fast.engines.cpu import stem
 from apnet_fast.engines.cpu.linear import ROWS, LinearLayers
 from apnet_fast.engines.cpu.network import CpuNetwork, prepare
 from apnet_fast.engines.cpu.trunk import Trunk
+from apnet_fast.engines.threads import single_threaded_workers
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
@@ -42,7 +42,7 @@ class CpuEngine(Engine):
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
         super().__init__(checkpoint, recipe, device=device, precision=precision)
         self.threads = torch.get_num_threads()
-        self._pool = _single_threaded_workers(self.threads)
+        self._pool = single_threaded_workers(self.threads)
         self._networks: dict[int, CpuNetwork] = {}
         self._mine = threading.local()
 
@@ -57,6 +57,7 @@ class CpuEngine(Engine):
         error: NDArray[np.float32],
         keys: NDArray[np.uint64],
         draws: int,
+        metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         n, pixels = flux.shape
         rows = 1 + draws
@@ -205,21 +206,3 @@ class _Tile:
         for future in self._spectra:
             future.cancel()
         wait(self._spectra)
-
-
-def _single_threaded_workers(number: int) -> ThreadPoolExecutor:
-    """Threads in each of which torch computes on one thread."""
-    pool = ThreadPoolExecutor(number, thread_name_prefix="apnet_fast")
-    everyone = Barrier(number + 1)
-
-    def begin() -> None:
-        torch.get_num_threads()  # a thread's first look at the number takes over that of the process
-        torch.set_num_threads(1)
-        everyone.wait()
-
-    for _ in range(number):
-        pool.submit(begin)
-    everyone.wait()
-    # Setting it for a thread also sets it for threads yet to come: give the caller's program its own back.
-    torch.set_num_threads(number)
-    return pool

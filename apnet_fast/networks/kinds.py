@@ -1,0 +1,116 @@
+"""The networks side by side: what depends on which network it is stands here, once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from apnet_fast.errors import UsageError, WeightsError
+from apnet_fast.networks.scaling import V1_SCALING, V2_SCALING, V3_SCALING, LabelScaling
+from apnet_fast.networks.v1 import ApogeeNetV1, ArchitectureV1
+from apnet_fast.networks.v2 import ApogeeNetV2, ArchitectureV2
+from apnet_fast.networks.v3 import ApogeeNetV3, ArchitectureV3
+
+Architecture = ArchitectureV3 | ArchitectureV2 | ArchitectureV1
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """One version of ApogeeNet.
+
+    module, architecture: its classes; `module(architecture)` makes a network. scaling: of its labels.
+    fixed: arguments of upstream's model_args.yaml that can have one value only.
+    constants: tensors of upstream's state_dict that are no weights; checked at import, written at export.
+    left_out: keys, besides those, that an upstream checkpoint may hold and this network does not have.
+    chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
+    """
+
+    name: str
+    architecture: type[Architecture]
+    module: type[nn.Module]
+    scaling: LabelScaling
+    fixed: Mapping[str, object] = field(default_factory=dict)
+    constants: Mapping[str, Tensor] = field(default_factory=dict)
+    left_out: re.Pattern[str] | None = None
+    chunked: bool = False
+
+    @property
+    def title(self) -> str:
+        """As in messages: "ApogeeNet v3"."""
+        return f"ApogeeNet {self.name}"
+
+    def expected_tensors(self, architecture: Architecture) -> dict[str, Tensor]:
+        """Keys, shapes and dtypes (meta tensors) of the state_dict."""
+        with torch.device("meta"):
+            return self.module(architecture).state_dict()
+
+    def architecture_from(self, args: Any, where: str) -> Architecture:
+        """The architecture from the values of a model_args.yaml; WeightsError names what this network cannot be."""
+        if not isinstance(args, Mapping):
+            raise WeightsError(
+                "the architecture is no mapping", got=type(args).__name__, expected="keys and values", where=where
+            )
+        for key, required in self.fixed.items():
+            got = args.get(key, required)
+            if got != required:
+                raise WeightsError(f"not an {self.title} architecture: {key}", got=got, expected=required, where=where)
+        sizes = self.architecture.__dataclass_fields__
+        values = {key: value for key, value in args.items() if key in sizes or key not in self.fixed}
+        unknown = sorted(map(str, set(values) - set(sizes)))
+        if unknown:
+            raise WeightsError(
+                f"unknown architecture argument {', '.join(unknown)}", expected=", ".join(sizes), where=where
+            )
+        for key, value in values.items():
+            several = isinstance(sizes[key].default, tuple)
+            numbers = value if several and isinstance(value, list | tuple) and len(value) > 1 else [value]
+            if (several and numbers is not value) or not all(type(number) is int and number > 0 for number in numbers):
+                raise WeightsError(
+                    f"architecture argument {key} makes no network",
+                    got=value,
+                    expected="two or more positive whole numbers" if several else "a positive whole number",
+                    where=where,
+                )
+        sound: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return self.architecture(**sound)
+
+
+NETWORKS: dict[str, NetworkKind] = {
+    kind.name: kind
+    for kind in (
+        NetworkKind(
+            name="v3",
+            architecture=ArchitectureV3,
+            module=ApogeeNetV3,
+            scaling=V3_SCALING,
+            fixed={"in_channels": 1, "pos_enc": True, "num_targets": 3},
+            # The frequency of the position channel.
+            constants={"pos_enc.inv_freq": torch.ones(1)},
+            # Modules of public prototypes that the released network does not have.
+            left_out=re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*"),
+            chunked=True,
+        ),
+        NetworkKind(name="v2", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING),
+        NetworkKind(name="v1", architecture=ArchitectureV1, module=ApogeeNetV1, scaling=V1_SCALING),
+    )
+}
+
+
+def network_kind(name: str) -> NetworkKind:
+    """The network of that name; UsageError for an unknown one."""
+    if name not in NETWORKS:
+        names = " | ".join(NETWORKS)
+        raise UsageError("unknown network", got=repr(name), expected=names, remedy="--network v3")
+    return NETWORKS[name]
+
+
+def kind_of(architecture: Architecture) -> NetworkKind:
+    """The network that an architecture is of."""
+    return next(kind for kind in NETWORKS.values() if type(architecture) is kind.architecture)

@@ -1,0 +1,59 @@
+"""A bounded queue between two stages of a run, which knows how long its ends wait and can be broken off."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from threading import Condition
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class BrokenOff(Exception):
+    """The other end of a channel has given up; its reason is told where it is known."""
+
+
+class Channel(Generic[Item]):
+    """Items in order from one thread to another; putting waits while `size` items are there."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: deque[Item] = deque()
+        self._changed = Condition()
+        self._closed = False
+        self._broken = False
+
+    def put(self, item: Item) -> None:
+        """Add an item. Raises BrokenOff where nobody will take it."""
+        with self._changed:
+            while len(self._items) >= self._size and not self._broken:
+                self._changed.wait()
+            if self._broken:
+                raise BrokenOff
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No more items come; those that are there are still taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def break_off(self) -> None:
+        """Nobody takes items any more."""
+        with self._changed:
+            self._broken = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            with self._changed:
+                while not (self._items or self._closed or self._broken):
+                    self._changed.wait()
+                if not self._items:
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item

@@ -1,0 +1,277 @@
+"""Several devices: a worker process each, all fed from one queue of shards."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+
+from apnet_fast.api import ApogeeNet
+from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.engines import create_engine
+from apnet_fast.errors import ApnetError, Stopped, WeightsError
+from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.children import SPAWN, follow_parent
+from apnet_fast.pipeline.compute import Computer, Done, Work
+from apnet_fast.pipeline.plan import Fingerprint, Plan
+from apnet_fast.pipeline.progress import say
+from apnet_fast.pipeline.shards import Marker, ShardStore
+from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.recipes import get_recipe
+
+# Shards a worker has before it: the one it computes, and one that its readers begin meanwhile.
+_SHARDS_AHEAD = 2
+# Workers of a device that may die before the run stops.
+_MOST_DEATHS = 3
+_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_TO_END = 10.0
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker needs to know: the run, its device and how many threads are its own."""
+
+    arguments: RunArguments
+    fingerprint: Fingerprint
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A shard is stored."""
+
+    shard: int
+    marker: Marker
+
+
+class DeviceWorkers:
+    """One worker process a device. Which of them computes a shard changes nothing in it.
+
+    A worker that dies is replaced, up to three times a device, and its shards are done again.
+    """
+
+    def __init__(
+        self, arguments: RunArguments, fingerprint: Fingerprint, devices: Sequence[str], times: StageTimes
+    ) -> None:
+        threads = max(1, _threads() // len(devices))
+        self._orders = [Orders(arguments, fingerprint, device, threads) for device in devices]
+        self._times = times
+
+    def go(
+        self,
+        work: Sequence[Work],
+        *,
+        on_batch: Callable[[Done], None],
+        on_shard: Callable[[int, Marker], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        """Compute the shards; where `stop` says so, only those that the workers are at.
+
+        Raises what a worker raised, and Stopped where workers die too often.
+        """
+        self._waiting = deque(work)
+        self._on_batch, self._on_shard = on_batch, on_shard
+        self._deaths: Counter[int] = Counter()
+        self._workers = {number: _Worker(orders) for number, orders in enumerate(self._orders)}
+        try:
+            stopping = False
+            while self._workers:
+                if stop() and not stopping:
+                    stopping = True
+                    self._waiting.clear()
+                    for worker in self._workers.values():
+                        worker.send("stop")
+                if not stopping:
+                    self._give_out()
+                self._receive(stopping)
+        finally:
+            for worker in self._workers.values():
+                worker.kill()
+
+    def _give_out(self) -> None:
+        for ahead in range(_SHARDS_AHEAD):
+            for worker in self._workers.values():
+                if self._waiting and len(worker.shards) <= ahead:
+                    worker.assign(self._waiting.popleft())
+        if not self._waiting:
+            for worker in self._workers.values():
+                worker.finish()
+
+    def _receive(self, stopping: bool) -> None:
+        pipes = {worker.pipe: number for number, worker in self._workers.items()}
+        for pipe in connection.wait(list(pipes), _SECONDS_BETWEEN_LOOKS):
+            number = pipes[pipe]  # type: ignore[index]
+            worker = self._workers[number]
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._replace(number, stopping)
+                continue
+            if isinstance(message, BaseException):
+                raise message
+            if isinstance(message, StageTimes):
+                self._times.add(message)
+                worker.process.join(_SECONDS_TO_END)
+                del self._workers[number]
+            elif isinstance(message, _Finished):
+                del worker.shards[message.shard]
+                self._on_shard(message.shard, message.marker)
+            else:
+                worker.batches.append(message)
+                self._times.spectra += message.spectra
+                self._on_batch(message)
+
+    def _replace(self, number: int, stopping: bool) -> None:
+        dead = self._workers.pop(number)
+        dead.kill()
+        for done in dead.batches:
+            if done.shard in dead.shards:  # it will be counted again
+                self._times.spectra -= done.spectra
+                self._on_batch(Done(done.shard, -done.files, -done.spectra, -done.failures))
+        if stopping:
+            return
+        self._waiting.extendleft(reversed(dead.shards.values()))
+        self._deaths[number] += 1
+        orders = self._orders[number]
+        if self._deaths[number] > _MOST_DEATHS:
+            raise Stopped(
+                f"worker processes of device {orders.device} die",
+                got=f"{self._deaths[number]} deaths, the last with exit code {dead.process.exitcode}",
+                remedy="if memory was short, use fewer devices or --readers; then give the same command again",
+            )
+        say(f"the worker of {orders.device} died (exit code {dead.process.exitcode}); another one takes its shards")
+        self._workers[number] = _Worker(orders)
+
+
+class _Worker:
+    """The parent's side of a worker: its process, and the shards it has and has not finished."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.shards: dict[int, Work] = {}
+        self.batches: list[Done] = []
+        self._finishing = False
+        self.pipe, other = SPAWN.Pipe()
+        # No daemon: it has readers, and follows its parent by itself.
+        self.process = SPAWN.Process(target=serve, args=(other, orders))
+        self.process.start()
+        other.close()
+
+    def assign(self, work: Work) -> None:
+        self.shards[work.shard] = work
+        self.send(work)
+
+    def finish(self) -> None:
+        """No more shards come."""
+        if not self._finishing:
+            self._finishing = True
+            self.send(None)
+
+    def send(self, message: Work | str | None) -> None:
+        try:
+            self.pipe.send(message)
+        except OSError:
+            return  # it has died, which is found where its messages are awaited
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def serve(pipe: Connection, orders: Orders) -> None:
+    """What runs in a worker: shards come through the pipe until None or "stop" comes, and are computed and stored."""
+    follow_parent()
+    channel = _Channel(pipe)
+    threading.Thread(target=channel.listen, daemon=True).start()
+    try:
+        times = _compute(orders, channel)
+    except (ApnetError, OSError) as error:
+        channel.send(error)
+    else:
+        channel.send(times)
+
+
+def _compute(orders: Orders, channel: _Channel) -> StageTimes:
+    import numba
+    import torch
+
+    torch.set_num_threads(orders.threads)
+    numba.set_num_threads(min(orders.threads, numba.get_num_threads()))
+    arguments, times = orders.arguments, StageTimes()
+    with times.measure("loading"):
+        checkpoint = load_checkpoint(arguments.weights)
+        if orders.fingerprint.weights != f"sha256 {checkpoint.sha256}":
+            raise WeightsError("the weights have changed since the run began", where=str(arguments.weights))
+        engine = create_engine(
+            arguments.engine,
+            checkpoint,
+            get_recipe(arguments.recipe, checkpoint.network),
+            device=orders.device,
+            precision=arguments.precision,
+        )
+        sources = None if arguments.catalog is None else SourceTable.load(arguments.catalog)
+    store = ShardStore(arguments.output, Plan((), arguments.shard_size, orders.fingerprint), arguments.products)
+    Computer(
+        arguments,
+        ApogeeNet(engine),
+        store,
+        times,
+        sources=sources,
+        source=channel,
+        on_batch=channel.send,
+        on_shard=lambda shard, marker: channel.send(_Finished(shard, marker)),
+        stop=channel.stopped.is_set,
+    ).go()
+    times.spectra = 0  # the parent has counted them
+    return times
+
+
+class _Channel:
+    """A worker's end of the pipe, for the threads of its stages."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.stopped = threading.Event()
+
+    def listen(self) -> None:
+        """Take in messages until the last."""
+        while True:
+            message = self._pipe.recv()
+            if message == "stop":
+                self.stopped.set()
+            self._work.put(message if isinstance(message, Work) else None)
+            if message == "stop":
+                return
+
+    def next(self, *, wait: bool) -> Work | None:
+        """The next shard; None where there is none now or, where it may wait, none any more."""
+        try:
+            work = self._work.get(block=wait)
+        except queue.Empty:
+            return None
+        if work is None:
+            self._work.put(None)  # for whoever asks next
+        return work
+
+    def close(self) -> None:
+        """End any waiting."""
+        self._work.put(None)
+
+    def send(self, message: object) -> None:
+        """Tell the parent."""
+        with self._sending:
+            self._pipe.send(message)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

@@ -1,0 +1,219 @@
+"""Reading apStar files without a FITS library: the flux and error rows lie at places that follow from NAXIS2.
+
+This is fast because it does little: one read of the head, one of the contiguous run of flux and error, and one of each
+later header, because a file that ends too early must not give results. It takes the plain form of an apStar file only
+and leaves everything else, every judgement of what is wrong included, to the FITS library.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.compiled import compiled
+from apnet_fast.spectra.batch import PIXELS, Product
+from apnet_fast.spectra.extension import BLOCK, CARD, PRINTABLE, Extension, find_end, parse_extension
+from apnet_fast.spectra.header import PrimaryHeader, cards_of
+
+# Read at first: primary headers of up to about 30 visits, with the header behind it. Read where that is too little.
+_HEAD, _LONG_HEAD = 16 * BLOCK, 200 * BLOCK
+# Headers of the tables have 70 to 100 cards.
+_LATER_HEAD = 4 * BLOCK
+# HDU 9, the RV table, is in every generation; DR17 has one more. Nothing has as many as this.
+_LAST_HDU, _MOST_HDUS = 9, 30
+# Bytes a reader keeps between files: 2 x 60 rows of float64.
+_KEPT = 8 << 20
+
+_FIRST_CARDS = re.compile(r"SIMPLE  = {20}T *(?:/.*)?\nBITPIX  = {19}(?: 8|16) *(?:/.*)?\nNAXIS   = {20}0 *(?:/.*)?")
+_EXTEND = re.compile(r" {19}[TF] *(?:/.*)?")
+# Cards behind the first three of a primary header without data that a FITS library may make something of.
+_UNUSUAL = frozenset((
+    "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "XTENSION", "EXTNAME", "EXTVER", "EXTLEVEL", "HDUNAME", "HDUVER",
+    "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT", "GROUPS", "ZIMAGE", "INHERIT",
+))  # fmt: skip
+
+_scratch = threading.local()
+
+
+@dataclass(frozen=True)
+class DirectRead:
+    """What a plain apStar file holds: rows in all, and of those wanted, flux and error float32 (m, 8575).
+
+    has_data: bool (m,), where some flux is finite and not zero.
+    """
+
+    header: PrimaryHeader
+    n_rows: int
+    flux: NDArray[np.float32]
+    error: NDArray[np.float32]
+    has_data: NDArray[np.bool_]
+
+
+def rows_of(n_rows: int, products: Sequence[Product]) -> list[int]:
+    """Rows of HDU 1 and 2 that the products are: the coadd, then the visits."""
+    coadd = [0] if "star" in products else []
+    visits = (range(2, n_rows) if n_rows > 2 else range(1)) if "visit" in products else ()
+    return [*coadd, *visits]
+
+
+def read_direct(descriptor: int, products: Sequence[Product]) -> DirectRead | None:
+    """Spectra of an open file, or None where anything about it is unusual. Raises OSError as the system does."""
+    size = os.fstat(descriptor).st_size
+    head = os.pread(descriptor, _HEAD, 0)
+    primary_bytes = find_end(head)
+    if not 0 < primary_bytes <= _HEAD - _LATER_HEAD:
+        head = os.pread(descriptor, _LONG_HEAD, 0)
+        primary_bytes = find_end(head)
+    header = _primary(head[:primary_bytes]) if primary_bytes else None
+    flux_hdu = _extension_at(head[primary_bytes:]) if header is not None else None
+    if header is None or flux_hdu is None or not _holds_spectra(flux_hdu):
+        return None
+    # Before anything is allocated: a damaged NAXIS2 may ask for any amount.
+    start = primary_bytes + flux_hdu.header_bytes
+    if start + 2 * flux_hdu.data_bytes > size:
+        return None
+    n_rows = flux_hdu.axes[1] if len(flux_hdu.axes) == 2 else 1
+    rows = rows_of(n_rows, products)
+    read = _spectra(descriptor, start, flux_hdu, rows)
+    if read is None:
+        return None
+    error_header, flux, error, has_data = read
+    error_hdu = _extension_at(error_header)
+    if error_hdu is None or (error_hdu.bitpix, error_hdu.axes) != (flux_hdu.bitpix, flux_hdu.axes):
+        return None
+    end_of_error = start + 2 * flux_hdu.data_bytes + error_hdu.header_bytes
+    if error_hdu.header_bytes != BLOCK or not _is_whole(descriptor, end_of_error, size):
+        return None
+    return DirectRead(header, n_rows, flux, error, has_data)
+
+
+def _primary(header: bytes) -> PrimaryHeader | None:
+    if PRINTABLE.fullmatch(header) is None:
+        return None
+    text = header.decode("ascii")
+    end = text.find("END     ")
+    if end % CARD or text[end + CARD :].strip():
+        return None
+    if _FIRST_CARDS.fullmatch("\n".join((text[:80], text[80:160], text[160:240]))) is None:
+        return None
+    cards = cards_of(text[240:end])
+    if not _UNUSUAL.isdisjoint(cards) or _EXTEND.fullmatch(cards.get("EXTEND", " " * 19 + "T")) is None:
+        return None
+    return PrimaryHeader(cards)
+
+
+def _extension_at(head: bytes) -> Extension | None:
+    length = find_end(head)
+    return parse_extension(head[:length]) if length else None
+
+
+def _holds_spectra(hdu: Extension) -> bool:
+    shape_fits = len(hdu.axes) in (1, 2) and hdu.axes[0] == PIXELS and hdu.axes[-1] > 0
+    return hdu.is_image and hdu.bitpix in (-32, -64) and shape_fits
+
+
+def _is_whole(descriptor: int, offset: int, size: int) -> bool:
+    """Whether plain HDUs, 3 to at least 9, fill the file from `offset` to its end."""
+    for number in range(3, _MOST_HDUS):
+        if offset >= size:
+            return offset == size and number > _LAST_HDU
+        hdu = _extension_at(os.pread(descriptor, _LATER_HEAD, offset))
+        if hdu is None:
+            return False
+        offset += hdu.header_bytes + hdu.data_bytes
+    return False
+
+
+def _spectra(
+    descriptor: int, start: int, hdu: Extension, rows: Sequence[int]
+) -> tuple[bytes, NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]] | None:
+    """The header between flux and error, then flux, error and which spectra have data; None where the file is short."""
+    row_bytes = PIXELS * abs(hdu.bitpix) // 8
+    header_at = start + hdu.data_bytes
+    kind = np.dtype(np.uint64 if hdu.bitpix == -64 else np.uint32)
+    first, n = rows[0], rows[-1] - rows[0] + 1
+    flux = np.empty((len(rows), PIXELS), np.float32)
+    error = np.empty_like(flux)
+    where = np.asarray(rows) - first
+    has_data = np.empty(len(rows), np.bool_)
+    cast = _cast_float64 if hdu.bitpix == -64 else _cast_float32
+    if rows == [0]:
+        # One row of each: the run between them may be long and is not wanted.
+        parts = [(start, row_bytes), (header_at, BLOCK + row_bytes)]
+    else:
+        begin = start + first * row_bytes
+        parts = [(begin, header_at + BLOCK + rows[-1] * row_bytes + row_bytes - begin)]
+    buffer = _buffer(sum(length for _, length in parts))
+    filled = 0
+    for offset, length in parts:
+        if not _fill(descriptor, buffer[filled : filled + length], offset):
+            return None
+        filled += length
+    header_in_buffer = filled - BLOCK - (rows[-1] + 1) * row_bytes
+    error_in_buffer = header_in_buffer + BLOCK + first * row_bytes
+    cast(buffer[: n * row_bytes].view(kind).reshape(n, PIXELS), where, flux)
+    cast(buffer[error_in_buffer : error_in_buffer + n * row_bytes].view(kind).reshape(n, PIXELS), where, error)
+    _find_data(flux, has_data)
+    return buffer[header_in_buffer : header_in_buffer + BLOCK].tobytes(), flux, error, has_data
+
+
+def _buffer(length: int) -> NDArray[np.uint8]:
+    """Memory to read into: the thread's own from file to file, because fresh pages cost as much as the reading."""
+    if length > _KEPT:
+        return np.empty(length, np.uint8)
+    if not hasattr(_scratch, "buffer"):
+        _scratch.buffer = np.empty(_KEPT, np.uint8)
+    return _scratch.buffer[:length]
+
+
+def _fill(descriptor: int, buffer: NDArray[np.uint8], offset: int) -> bool:
+    """Read until the buffer is full; False where the file ends before."""
+    view, done = buffer.data, 0
+    while done < len(view):
+        got = os.preadv(descriptor, [view[done:]], offset + done)
+        if got == 0:
+            return False
+        done += got
+    return True
+
+
+@compiled
+def _cast_float64(raw: NDArray[np.uint64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+    """Big-endian float64 (n, pixels), as integers, to float32 (m, pixels): the given rows, rounded to nearest."""
+    bytes_2, bytes_4 = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+    for i in range(len(rows)):
+        for j in range(out.shape[1]):
+            x = raw[rows[i], j]
+            x = ((x & bytes_2) << np.uint64(8)) | ((x >> np.uint64(8)) & bytes_2)
+            x = ((x & bytes_4) << np.uint64(16)) | ((x >> np.uint64(16)) & bytes_4)
+            x = (x << np.uint64(32)) | (x >> np.uint64(32))
+            out[i, j] = np.float32(np.uint64(x).view(np.float64))
+
+
+@compiled
+def _cast_float32(raw: NDArray[np.uint32], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+    """Big-endian float32 (n, pixels), as integers, to float32 (m, pixels): the given rows."""
+    bytes_2 = np.uint32(0x00FF00FF)
+    for i in range(len(rows)):
+        for j in range(out.shape[1]):
+            x = raw[rows[i], j]
+            x = ((x & bytes_2) << np.uint32(8)) | ((x >> np.uint32(8)) & bytes_2)
+            x = (x << np.uint32(16)) | (x >> np.uint32(16))
+            out[i, j] = np.uint32(x).view(np.float32)
+
+
+@compiled
+def _find_data(flux: NDArray[np.float32], has_data: NDArray[np.bool_]) -> None:
+    """`missing.usable_spectra`, stopping at the first pixel with data."""
+    for i in range(flux.shape[0]):
+        has_data[i] = False
+        for j in range(flux.shape[1]):
+            if np.isfinite(flux[i, j]) and flux[i, j] != 0:
+                has_data[i] = True
+                break

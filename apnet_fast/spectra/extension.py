@@ -1,0 +1,119 @@
+"""Extension headers in their plainest form, checked card by card.
+
+Most headers of a tree are equal to the byte (they differ in NAXIS2 and BUNIT), so a header is parsed once and known by
+its bytes afterwards. Whatever is legal FITS but not the plain form counts as unusual: somebody else has to read it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+BLOCK = 2880
+CARD = 80
+END = b"END".ljust(CARD)
+PRINTABLE = re.compile(rb"[ -~]*")
+
+_TEXT = r"'(?:[^']|'')*'"
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
+_VALUE_CARD = re.compile(rf"(?=.{{8}}= )([A-Z0-9_-]+) *= +({_TEXT}|{_NUMBER}|[TF]) *(?:/.*)?")
+_FREE_CARD = re.compile(r"(?:COMMENT|HISTORY| {7}) .*")
+# Cards that change what the data mean or how an HDU is found, in forms that a FITS library may judge differently.
+_UNUSUAL = re.compile(
+    r"BSCALE|BZERO|BLANK|Z.*|EXTVER|EXTLEVEL|HDUNAME|HDUVER|GROUPS|THEAP|INHERIT|SIMPLE|EXTEND|LONGSTRN|CONTINUE"
+)
+_COLUMN_CARD = re.compile(r"T(TYPE|FORM|UNIT|DIM|DISP)([1-9]\d{0,2})")
+_COLUMN = re.compile(r"'(\d*)([LXBIJKAEDCM]) *'")
+_DIMENSIONS = re.compile(r"'\( *\d+(?: *, *\d+)* *\) *'")
+_BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
+_BITPIX = (8, 16, 32, 64, -32, -64)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What a plain extension header says: header and data in bytes with their padding, axes as NAXIS1, NAXIS2, ..."""
+
+    is_image: bool
+    bitpix: int
+    axes: tuple[int, ...]
+    header_bytes: int
+    data_bytes: int
+
+
+def find_end(head: bytes) -> int:
+    """Length of the header that `head` begins with, padding included; 0 where its END card is not in `head`."""
+    place = head.find(END)
+    while place % CARD and place > 0:
+        place = head.find(END, place + 1)
+    length = -(-(place + CARD) // BLOCK) * BLOCK
+    return length if place > 0 and length <= len(head) else 0
+
+
+@lru_cache(maxsize=1024)
+def parse_extension(header: bytes) -> Extension | None:
+    """The extension of a header (whole blocks, from `find_end`), or None where anything about it is unusual."""
+    if PRINTABLE.fullmatch(header) is None:
+        return None
+    cards = [text.decode("ascii") for text in (header[i : i + CARD] for i in range(0, len(header), CARD))]
+    last = cards.index(END.decode())
+    if any(card.strip() for card in cards[last + 1 :]):
+        return None
+    kind = cards[0][10:20]
+    values: list[tuple[str, str]] = []
+    for card in cards[:last]:
+        match = _VALUE_CARD.fullmatch(card)
+        if match is not None:
+            values.append((match[1], match[2]))
+        elif _FREE_CARD.fullmatch(card) is None:
+            return None
+    if kind not in ("'IMAGE   '", "'BINTABLE'"):
+        return None
+    return _extension(values, kind == "'IMAGE   '", len(header))
+
+
+def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int) -> Extension | None:
+    """From the values of its cards in order: first the structural ones, each at its place and nowhere else."""
+    numbers = [int(value) if value.isdigit() else -1 for _, value in values]
+    n_axes = numbers[2] if len(values) > 2 else -1
+    names = ["XTENSION", "BITPIX", "NAXIS", *(f"NAXIS{i + 1}" for i in range(n_axes)), "PCOUNT", "GCOUNT"]
+    if not is_image:
+        names.append("TFIELDS")
+    if n_axes < 0 or [name for name, _ in values[: len(names)]] != names:
+        return None
+    axes = tuple(numbers[3 : 3 + n_axes])
+    bitpix = int(values[1][1]) if re.fullmatch(r"-?\d{1,2}", values[1][1]) else 0
+    p_count, g_count = numbers[3 + n_axes : 5 + n_axes]
+    rest = values[len(names) :]
+    structural = set(names)
+    if bitpix not in _BITPIX or min(axes, default=0) < 0 or (p_count, g_count) != (0, 1):
+        return None
+    if any(name in structural or _UNUSUAL.fullmatch(name) for name, _ in rest):
+        return None
+    if any(name == "EXTNAME" and not value.startswith("'") for name, value in rest):
+        return None
+    if not is_image and not (bitpix == 8 and n_axes == 2 and _columns_fit(rest, axes[0], numbers[len(names) - 1])):
+        return None
+    data_bytes = abs(bitpix) // 8 * prod(axes) if axes else 0
+    return Extension(is_image, bitpix, axes, header_bytes, -(-data_bytes // BLOCK) * BLOCK)
+
+
+def _columns_fit(values: list[tuple[str, str]], width: int, n_columns: int) -> bool:
+    """Whether a table's columns are 1 .. n, each described once, and fill its rows."""
+    cards = [(_COLUMN_CARD.fullmatch(name), value) for name, value in values if name.startswith("T")]
+    described = [(card[1], int(card[2])) for card, _ in cards if card is not None]
+    if len(set(described)) < len(cards) or any(number > n_columns for _, number in described):
+        return False
+    total, found = 0, []
+    for (what, number), (_, value) in zip(described, cards, strict=True):
+        if what == "DIM" and _DIMENSIONS.fullmatch(value) is None:
+            return False
+        if what == "FORM":
+            match = _COLUMN.fullmatch(value)
+            if match is None:
+                return False
+            count = int(match[1] or 1)
+            total += -(-count // 8) if match[2] == "X" else count * _BYTES[match[2]]
+            found.append(number)
+    return found == [*range(1, n_columns + 1)] and total == width

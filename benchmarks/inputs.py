@@ -1,0 +1,42 @@
+"""Files that the tiers read: a few simulated stars under many names, which cost no disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.simulate import simulate_tree
+
+_DIFFERENT, _VISITS = 40, 4
+_FOLDER_FILES = 500
+
+
+def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
+    """A tree of `stars` files of four visits each: hard links to 40 different simulated ones. Made once a folder."""
+    originals, tree = folder / f"{layout}-originals", folder / f"{layout}-{stars}"
+    if tree.exists():
+        return tree
+    if not originals.exists():
+        simulate_tree(originals, stars=_DIFFERENT, layout=layout, visits=_VISITS, seed=1)
+    # Where the layout has symlinks, what they point to.
+    sources = [os.path.realpath(path) for path in resolve_inputs([str(originals)]).files]
+    partial = tree.with_suffix(".partial")
+    for number in range(stars):
+        place = partial / f"{number // _FOLDER_FILES:04d}"
+        place.mkdir(parents=True, exist_ok=True)
+        name = place / f"apStar-dr17-2M{number:08d}+0000000.fits"
+        if not name.exists():
+            os.link(sources[number % len(sources)], name)
+    partial.rename(tree)
+    return tree
+
+
+def weights(folder: Path) -> tuple[Path, Checkpoint]:
+    """Random weights of the real size."""
+    path, checkpoint = folder / "random.safetensors", random_checkpoint(seed=0)
+    if not path.exists():
+        checkpoint.save(path)
+    return path, checkpoint

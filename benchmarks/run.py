@@ -1,0 +1,95 @@
+"""`python -m benchmarks.run`: how fast reading, the driver and whole runs are on this machine.
+
+    python -m benchmarks.run --tier read|driver|end-to-end [--json FILE] [--repeats 3] [--folder DIR]
+    python -m benchmarks.run compare A.json B.json          ratios B / A, figure by figure
+
+A tier is a module of `benchmarks.tiers`. Inputs are made in --folder (default: a temporary one) and take 0.2 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import tiers
+
+
+def tier_names() -> list[str]:
+    """Names of the tiers: their modules, with hyphens."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(tiers.__path__))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Exit status 0; 1 where two results have no figure in common; 2 for wrong arguments."""
+    words = list(sys.argv[1:] if words is None else words)
+    if words[:1] == ["compare"]:
+        parser = argparse.ArgumentParser(prog="benchmarks.run compare")
+        parser.add_argument("a", type=Path)
+        parser.add_argument("b", type=Path)
+        options = parser.parse_args(words[1:])
+        return compare(json.loads(options.a.read_text()), json.loads(options.b.read_text()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tier", required=True, choices=tier_names())
+    parser.add_argument("--json", type=Path, help="file to write the results to")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where inputs are made, and found again")
+    options = parser.parse_args(words)
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        report = measure(options.tier, options.folder, options.repeats)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            report = measure(options.tier, Path(folder), options.repeats)
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def measure(tier: str, folder: Path, repeats: int) -> dict[str, Any]:
+    """Run a tier, print its figures, and return them with the machine they are of."""
+    from apnet_fast.pipeline.provenance import machine
+
+    results = importlib.import_module(f"benchmarks.tiers.{tier.replace('-', '_')}").measure(folder, repeats)
+    report = {
+        "tier": tier,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "results": [asdict(result) for result in results],
+    }
+    print(_machine_line(report))
+    for result in results:
+        more = ", ".join(f"{name} {value}" for name, value in result.more.items() if not isinstance(value, dict))
+        print(f"{result.name:40} {result.value:12.1f} {result.unit:10} {more}")
+    return report
+
+
+def compare(a: dict[str, Any], b: dict[str, Any]) -> int:
+    """Print b / a of every figure that both have: above 1, b is faster."""
+    for name, report in (("A", a), ("B", b)):
+        print(f"{name}: {report['date']}, {_machine_line(report)}")
+    values_a, values_b = ({result["name"]: result["value"] for result in report["results"]} for report in (a, b))
+    both = [name for name in values_a if name in values_b]
+    for name in both:
+        ratio = values_b[name] / values_a[name]
+        print(f"{name:40} {values_a[name]:12.1f} {values_b[name]:12.1f}   x {ratio:.2f}")
+    if not both:
+        print("no figure in common: are these of one tier?")
+    return 0 if both else 1
+
+
+def _machine_line(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    return f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, torch {machine['torch']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

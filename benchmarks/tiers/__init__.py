@@ -1,0 +1,1 @@
+"""Tiers of `python -m benchmarks.run`: a module each, which offers `measure(folder, repeats) -> list[Result]`."""

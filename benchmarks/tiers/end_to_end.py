@@ -1,0 +1,52 @@
+"""Tier end-to-end: files to catalogues with the cpu engine and weights of the real size."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
+from apnet_fast.pipeline.run import RUN_FILE, run
+from benchmarks.inputs import linked_tree, weights
+from benchmarks.results import Result
+
+_STARS = 12
+
+
+def measure(folder: Path, repeats: int) -> list[Result]:
+    """Spectra a second; `overhead` is the share of wall time that is not the engine's."""
+    return [timed_run("cpu engine", linked_tree(folder, _STARS), folder, repeats, engine="cpu", readers=0)]
+
+
+def timed_run(name: str, tree: Path, folder: Path, repeats: int, *, engine: str, readers: int) -> Result:
+    """Median of several runs, each into a fresh folder."""
+    path, _ = weights(folder)
+    records = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory(dir=folder) as output:
+            run(
+                RunArguments(
+                    inputs=(str(tree),),
+                    weights=path,
+                    output=Path(output),
+                    engine=engine,
+                    device="cpu",
+                    recipe="dr19",
+                    draws=20,
+                    seed=0,
+                    precision="fp32",
+                    spectra="both",
+                    readers=readers,
+                    batch_size=64,
+                    shard_size=default_shard_size(engine),
+                    max_failures=None,
+                    restart=False,
+                )
+            )
+            records.append(json.loads((Path(output) / RUN_FILE).read_text()))
+    rate = statistics.median(record["spectra_per_second"] for record in records)
+    last = records[-1]
+    overhead = 1 - last["stage_seconds"]["engine"]["busy"] / last["wall_seconds"]
+    return Result(name, rate, "spectra/s", {"overhead": round(overhead, 4), "stage_seconds": last["stage_seconds"]})

@@ -1,0 +1,53 @@
+"""The benchmark command: tiers are found, results have a machine, two results are compared by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import run
+from benchmarks.inputs import linked_tree
+from benchmarks.tiers import driver, read
+
+
+def test_tiers() -> None:
+    assert {"read", "driver", "end-to-end"} <= set(run.tier_names())
+
+
+def test_a_tree_of_links_costs_no_disk(tmp_path: Path) -> None:
+    tree = linked_tree(tmp_path, 100)
+    files = list(tree.rglob("*.fits"))
+    assert len(files) == 100
+    assert len({path.stat().st_ino for path in files}) == 40
+    assert linked_tree(tmp_path, 100) == tree
+
+
+def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_FILES", 8)
+    monkeypatch.setattr(read, "_READERS", (0,))
+    monkeypatch.setattr(driver, "_STARS", 8)
+    monkeypatch.setattr(driver, "_READERS", (0,))
+    for tier, figures in (("read", 9), ("driver", 1)):
+        path = tmp_path / f"{tier}.json"
+        words = ["--tier", tier, "--json", str(path), "--repeats", "1", "--folder", str(tmp_path / "in")]
+        assert run.main(words) == 0
+        report = json.loads(path.read_text())
+        assert report["machine"]["cores"] > 0
+        assert len({result["name"] for result in report["results"]}) == figures
+        assert all(result["value"] > 0 for result in report["results"])
+
+
+def report(**values: float) -> dict[str, Any]:
+    machine = {"processor": "p", "cores": 2, "threads": 2, "torch": "2"}
+    results = [{"name": name, "value": value} for name, value in values.items()]
+    return {"date": "now", "machine": machine, "results": results}
+
+
+def test_compare_gives_ratios(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.compare(report(one=2.0, two=5.0), report(one=3.0, three=1.0)) == 0
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.split() == ["one", "2.0", "3.0", "x", "1.50"]
+    assert run.compare(report(one=2.0), report(two=3.0)) == 1

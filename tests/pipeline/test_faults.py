@@ -1,0 +1,187 @@
+"""Faults that are made to happen: nothing is lost, and the same command goes on to the same catalogues."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from apnet_fast.errors import Stopped
+from apnet_fast.files import locked
+from apnet_fast.pipeline import readers
+from apnet_fast.pipeline import run as run_module
+from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.pipeline.run import run
+from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
+from tests.pipeline.runs import arguments, catalogue_bytes, quarantine
+from tests.pipeline.test_run import command
+
+# Every file of a run of two shards: plan, 2 x (star, quarantine, marker), FITS, Parquet, quarantine.parquet, run.json.
+WRITTEN = 1 + 2 * 3 + 2 + 2
+
+
+@pytest.fixture(scope="module")
+def three(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three stars, two shards."""
+    folder = tmp_path_factory.mktemp("three")
+    for source in resolve_inputs([str(tree)]).files[:3]:
+        os.link(source, folder / os.path.basename(source))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(three: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The catalogues of a run that nothing disturbed."""
+    output = tmp_path_factory.mktemp("undisturbed")
+    run(arguments([three], small_weights, output, engine="null"))
+    return catalogue_bytes(output)
+
+
+def test_kill_9_at_every_write_point(three: Path, small_weights: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "tests.pipeline.kill_points", str(three), str(small_weights), str(tmp_path)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(words, cwd=root, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    *killed, untouched, again = (line.split() for line in done.stdout.splitlines())
+    assert len(killed) == 3 * WRITTEN
+    assert {tuple(codes) for _, *codes in killed} == {("-9", "0")}
+    assert untouched[1:] == ["0", "0"]
+    assert again == ["again", "-9", "0"]
+    undisturbed = catalogue_bytes(tmp_path / untouched[0], ["star"])
+    for name, *_ in [*killed, again]:
+        assert catalogue_bytes(tmp_path / name, ["star"]) == undisturbed, name
+        assert not list((tmp_path / name).rglob("*.partial")), name
+
+
+def fail_at(number: int, error: OSError) -> Callable[..., None]:
+    """In place of a function: the call of that number, from 0, raises."""
+    count = -1
+
+    def write(*given: object, **more: object) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise error
+        original(*given, **more)
+
+    original = pq.write_table
+    return write
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_full_disk_stops_a_shard_and_the_run_can_go_on(
+    number: int,
+    three: Path,
+    small_weights: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        patch.setattr("apnet_fast.pipeline.shards.pq.write_table", fail_at(number, full))
+        with pytest.raises(OSError, match="No space left"):
+            run(arguments([three], small_weights, tmp_path, engine="null"))
+    assert len(list(tmp_path.glob("shards/0*.json"))) == number // 3
+    assert not list(tmp_path.rglob("*.partial"))
+    run(arguments([three], small_weights, tmp_path, engine="null"))
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+def test_a_failure_of_the_fits_library_stops_the_run_with_all_shards_done(
+    three: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise OSError("FITSIO status = 106: error writing to FITS file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "write_fits", fail)
+        with pytest.raises(Stopped, match=r"106.*make room"):
+            run(arguments([three], small_weights, tmp_path, engine="null"))
+    assert not list(tmp_path.glob("astra*"))
+    run(arguments([three], small_weights, tmp_path, engine="null"))
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 128 KiB; skips where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_real_full_disk(three: Path, small_weights: Path, undisturbed: bytes, small_disk: Path) -> None:
+    """A run that does not fit: exit 4 and what to do; with room the same command goes on."""
+    output = small_disk / "out"
+    words = command(three, small_weights, output, "--engine", "null")
+    (small_disk / "filler").write_bytes(bytes(40_000))
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 4, done.stderr
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert again.returncode == 0, again.stderr
+    assert catalogue_bytes(output) == undisturbed
+
+
+@pytest.fixture
+def own_three(three: Path, tmp_path: Path) -> list[Path]:
+    """Copies of the three stars, to be damaged."""
+    (tmp_path / "in").mkdir()
+    return [Path(shutil.copy(path, tmp_path / "in")) for path in sorted(three.iterdir())]
+
+
+def test_files_that_vanish_or_are_cut_while_the_run_goes(
+    own_three: list[Path], small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: str, products: Sequence[Product]) -> SpectrumBatch:
+        if path == str(own_three[0]):
+            own_three[1].unlink()
+            os.truncate(own_three[2], 500_000)
+        return read_apstar(path, products)
+
+    monkeypatch.setattr(readers, "read_spectra", read)
+    summary = run(arguments([tmp_path / "in"], small_weights, tmp_path / "out", engine="null"))
+    assert summary.rows == {"star": 3, "visit": 2 + 1 + 2}
+    assert sorted((row["path"], row["reason"]) for row in quarantine(tmp_path / "out")) == [
+        *[(str(own_three[1]), "missing_file")] * 2,
+        *[(str(own_three[2]), "truncated")] * 3,
+    ]
+
+
+def test_a_second_run_on_one_folder_is_refused(three: Path, small_weights: Path, tmp_path: Path) -> None:
+    with locked(tmp_path):
+        done = subprocess.run(
+            command(three, small_weights, tmp_path, "--engine", "null"),
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "another run" in done.stderr
+
+
+def test_what_a_stage_raises_ends_the_run_and_leaves_no_thread(
+    three: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    def fail(path: str, products: Sequence[Product]) -> SpectrumBatch:
+        raise RuntimeError("a mistake of the programmer")
+
+    before = threading.active_count()
+    monkeypatch.setattr(readers, "read_spectra", fail)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        run(arguments([three], small_weights, tmp_path, engine="null"))
+    assert threading.active_count() == before

@@ -1,0 +1,132 @@
+"""Several devices: workers change no byte, may die, and finish their shards when the run is asked to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from apnet_fast.errors import Stopped, WeightsError
+from apnet_fast.pipeline import workers
+from apnet_fast.pipeline.children import SPAWN
+from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.pipeline.run import run
+from apnet_fast.pipeline.workers import DeviceWorkers, Orders
+from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
+from tests.pipeline.test_run import command, wait_for_a_shard
+
+
+@pytest.fixture(scope="module")
+def many(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fifty-six stars: eight names for each of the tree's."""
+    folder = tmp_path_factory.mktemp("many")
+    for number, source in enumerate(resolve_inputs([str(tree)]).files * 8):
+        os.link(source, folder / f"apStar-dr17-2M{number:08d}+0000000.fits")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(many: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    output = tmp_path_factory.mktemp("undisturbed")
+    run(arguments([many], small_weights, output, shard_size=4))
+    return catalogue_bytes(output)
+
+
+def kill_a_worker_after(shards: int, output: Path, deaths: int = 1) -> threading.Thread:
+    """In a thread: kill -9 of a worker of this process, once so many shards are stored."""
+
+    def kill() -> None:
+        for death in range(deaths):
+            while len(list(output.glob("shards/0*.json"))) < shards + death:
+                time.sleep(0.005)
+            os.kill(children()[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def children() -> list[int]:
+    return [child.pid or 0 for child in SPAWN.active_children()]
+
+
+def test_two_workers_change_no_byte_and_one_may_be_killed(
+    many: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killer = kill_a_worker_after(2, tmp_path)
+    run(arguments([many], small_weights, tmp_path, shard_size=4, device="cpu,cpu"))
+    killer.join()
+    assert "died (exit code -9)" in capfd.readouterr().err
+    assert catalogue_bytes(tmp_path) == undisturbed
+    record = stored_record(tmp_path)
+    assert record["device"] == "cpu,cpu"
+    assert record["spectra_this_run"] == 56 * 3
+    assert record["stage_seconds"]["engine"]["busy"] > 0
+    assert SPAWN.active_children() == []
+    # A finished run may be looked at, or gone on with, on one device.
+    assert run(arguments([many], small_weights, tmp_path, shard_size=4)).rate is None
+
+
+def test_workers_that_cannot_live_stop_the_run(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_MOST_DEATHS", 1)
+    monkeypatch.setattr(workers, "serve", die)
+    with pytest.raises(Stopped, match="worker processes of device cpu die"):
+        run(arguments([tree], small_weights, tmp_path, device="cpu,cpu"))
+    assert SPAWN.active_children() == []
+
+
+def die(*given: object) -> None:
+    os._exit(9)
+
+
+def test_what_a_worker_raises_ends_the_run(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    """The worker finds that it was given other weights than the run began with."""
+    from dataclasses import replace
+
+    from apnet_fast.networks.checkpoint import load_checkpoint
+    from apnet_fast.pipeline.compute import Work
+    from apnet_fast.pipeline.plan import make_plan
+    from apnet_fast.pipeline.times import StageTimes
+
+    given = arguments([tree], small_weights, tmp_path, device="cpu,cpu")
+    files = resolve_inputs([str(tree)]).files
+    plan = make_plan(given, files, load_checkpoint(small_weights), "")
+    assert plan.fingerprint.device == "cpu"
+    team = DeviceWorkers(given, replace(plan.fingerprint, weights="sha256 0"), ["cpu"], StageTimes())
+    with pytest.raises(WeightsError, match="changed"):
+        team.go([Work(0, files)], on_batch=print, on_shard=print, stop=lambda: False)
+
+
+def test_threads_are_divided(tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_threads", lambda: 9)
+
+    def threads(*devices: str) -> list[int]:
+        given = arguments([tree], small_weights, tmp_path)
+        orders: list[Orders] = DeviceWorkers(given, None, devices, None)._orders  # type: ignore[arg-type]
+        return [order.threads for order in orders]
+
+    assert threads("cpu", "cpu") == [4, 4]
+    assert threads(*["cpu"] * 10) == [1] * 10
+    assert threads("cuda:0", "cuda:1") == [4, 4]
+
+
+def test_sigterm_lets_every_worker_finish_its_shard(
+    many: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    words = command(many, small_weights, tmp_path, "--device", "cpu,cpu", "--shard-size", "4")
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_a_shard(tmp_path, process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 4, errors
+    assert not list(tmp_path.glob("shards/*.partial"))
+    assert not list(tmp_path.glob("astra*"))
+    run(arguments([many], small_weights, tmp_path, shard_size=4))
+    assert catalogue_bytes(tmp_path) == undisturbed
