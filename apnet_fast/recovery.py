@@ -87,8 +87,10 @@ def recovery_lines(rows: Sequence[Recovery]) -> list[str]:
     return [*lines, "median ± half the 16-84 % range (median raw error)"]
 
 
-def catalogue_recovery(catalogue: Path, labels: Path, columns: dict[str, str] | None = None) -> list[Recovery]:
-    """Recovery of a star or visit catalogue (Parquet or FITS), matched to a label table by the star's name.
+def catalogue_recovery(
+    catalogue: Path, labels: Sequence[Path], columns: dict[str, str] | None = None
+) -> list[Recovery]:
+    """Recovery of a star or visit catalogue (Parquet or FITS), matched to label tables by the star's name.
 
     Raises UsageError for tables that are none, and where no row of the catalogue has a true label.
     """
@@ -98,7 +100,7 @@ def catalogue_recovery(catalogue: Path, labels: Path, columns: dict[str, str] | 
 
     names = ("obj", "snr", *_LABELS, *(f"raw_e_{label}" for label in _LABELS))
     table = read_table(catalogue, names)
-    truth = load_labels([labels], columns)
+    truth = load_labels(labels, columns)
     rows = [truth.row_of_star(obj) for obj in table["obj"].to_pylist()]
     known = np.array([row is not None for row in rows], dtype=bool)
     if not known.any():
@@ -119,7 +121,9 @@ def catalogue_recovery(catalogue: Path, labels: Path, columns: dict[str, str] | 
 @app.command("recovery")
 def recovery_command(
     catalogue: Annotated[Path, typer.Argument(help="Star or visit catalogue (Parquet or FITS).")],
-    labels: Annotated[Path, typer.Option(help="Table of true labels (Parquet, FITS, CSV), as truth.parquet.")],
+    labels: Annotated[
+        list[Path], typer.Option(help="True labels (Parquet, FITS, CSV), as truth.parquet; may be repeated.")
+    ],
 ) -> None:
     """Print recovered minus true labels of a catalogue: bias, robust scatter and raw error, by S/N."""
     for line in recovery_lines(catalogue_recovery(catalogue, labels)):

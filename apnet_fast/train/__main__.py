@@ -22,11 +22,11 @@ def train_command(
         typer.Option(help="Table with teff, logg, fe_h and obj or path (Parquet, FITS, CSV); may be repeated."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write (.safetensors).")],
-    network: Annotated[str, typer.Option(help="v3")] = "v3",
+    network: Annotated[str, typer.Option(help="v3 | v2 | v1")] = "v3",
     model_args: Annotated[
         Path | None, typer.Option(help="YAML of the network's sizes, as upstream's model_args.yaml; default full size.")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Processing to train for: dr19 | astra-0.6 | bossnet-2")] = "dr19",
+    recipe: Annotated[str | None, typer.Option(help="Processing to train for.", show_default="the network's")] = None,
     kind: Annotated[str, typer.Option(help="Which spectra of a file: star | visit | both")] = "star",
     column: Annotated[
         list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column of teff, logg, fe_h, obj or path.")

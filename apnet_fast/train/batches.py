@@ -13,10 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from apnet_fast.networks.photometry import normalised_photometry
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Recipe
 from apnet_fast.train.augment import Augmentation, inference_input, training_input
 from apnet_fast.train.cache import SpectrumCache
+
+# Inputs of the network, (B, 1, pixels) and for v2 (B, 7), and its scaled targets (B, 3).
+Batch = tuple[tuple[Tensor, ...], Tensor]
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Batches:
         self._recipe, self._augmentation = recipe, augmentation
         self._batch_size = min(batch_size, len(split.training))
         self._seed, self._workers = seed, workers
+        rule = recipe.photometry
+        self._metadata = None if rule is None else torch.from_numpy(normalised_photometry(cache.photometry, rule))
         # Not the keys of inference with the same seed: a network must not have met the noise it is judged on.
         self._keys = noise_keys(seed, (f"train\x1f{identity}" for identity in cache.ids)).tolist()
 
@@ -79,14 +85,14 @@ class Batches:
         flux = self._cache.spectra[rows, 0]
         return inputs, torch.from_numpy(np.isfinite(flux) & (flux != 0))
 
-    def training(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs (B, 1, pixels) and targets (B, 3) of an epoch from its batch number `first` on."""
+    def training(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from its number `first` on."""
         order, size = self._order(epoch), self._batch_size
         rows = [order[step * size : (step + 1) * size] for step in range(first, self.steps)]
         yield from self._ahead(rows, lambda row: self._training_input(row, epoch))
 
-    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of the spectra held back: one noise draw of each, the same in every epoch."""
+    def validation(self) -> Iterator[Batch]:
+        """Batches of the spectra held back: one noise draw of each, the same in every epoch."""
         rows = self._split.validation
         batches = [rows[start : start + self._batch_size] for start in range(0, len(rows), self._batch_size)]
         yield from self._ahead(
@@ -99,14 +105,14 @@ class Batches:
     def _training_input(self, row: int, epoch: int) -> Tensor:
         return training_input(self._cache.spectra[row], self._keys[row], epoch, self._augmentation, self._recipe)
 
-    def _ahead(
-        self, batches: list[NDArray[np.int64]], make: Callable[[int], Tensor]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        def collect(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-            inputs = torch.stack([make(row) for row in rows])[:, None, :]
-            return inputs, self._targets[torch.from_numpy(rows)]
+    def _ahead(self, batches: list[NDArray[np.int64]], make: Callable[[int], Tensor]) -> Iterator[Batch]:
+        def collect(rows: NDArray[np.int64]) -> Batch:
+            chosen = torch.from_numpy(rows)
+            spectra = torch.stack([make(row) for row in rows])[:, None, :]
+            others = () if self._metadata is None else (self._metadata[chosen],)
+            return (spectra, *others), self._targets[chosen]
 
-        pending: deque[Future[tuple[Tensor, Tensor]]] = deque()
+        pending: deque[Future[Batch]] = deque()
         with ThreadPoolExecutor(self._workers) as pool:
             try:
                 for rows in batches:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from apnet_fast.errors import UsageError
 from apnet_fast.files import PARTIAL, written_whole
+from apnet_fast.networks.photometry import PHOTOMETRY
 from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.progress import say
 from apnet_fast.pipeline.readers import Readers
 from apnet_fast.spectra import PIXELS, Product
-from apnet_fast.train.labels import LabelTable
+from apnet_fast.train.labels import LABELS, LabelTable
 
 _SPECTRA_FILE = "spectra.f32"
 _INDEX_FILE = "spectra.parquet"
@@ -33,13 +34,15 @@ class SpectrumCache:
     """n labelled spectra.
 
     spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: identities (n). stars: whose spectra
-    they are (n). labels: float64 (n, 3), teff [K], logg, fe_h, NaN where unknown. snr: float64 (n), per pixel.
+    they are (n). labels: float64 (n, 3), teff [K], logg, fe_h, NaN where unknown. photometry: float32 (n, 7),
+    as in `networks.photometry`. snr: float64 (n), per pixel.
     """
 
     spectra: NDArray[np.float32]
     ids: Sequence[str]
     stars: Sequence[str]
     labels: NDArray[np.float64]
+    photometry: NDArray[np.float32]
     snr: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -69,7 +72,8 @@ def _open(folder: Path) -> SpectrumCache:
         spectra=np.memmap(folder / _SPECTRA_FILE, dtype=np.float32, mode="r", shape=shape),
         ids=index["identity"].to_pylist(),
         stars=index["star"].to_pylist(),
-        labels=np.stack([index[name].to_numpy() for name in ("teff", "logg", "fe_h")], axis=1),
+        labels=np.stack([index[name].to_numpy() for name in LABELS], axis=1),
+        photometry=np.stack([index[name].to_numpy() for name in PHOTOMETRY], axis=1),
         snr=index["snr"].to_numpy(),
     )
 
@@ -79,7 +83,13 @@ def _fill(
 ) -> None:
     sources = resolve_inputs(words).files
     say(f"reading {len(sources)} files into {folder / _SPECTRA_FILE}")
-    columns: dict[str, list] = {"identity": [], "star": [], "teff": [], "logg": [], "fe_h": [], "snr": []}
+    schema = pa.schema(
+        [("identity", pa.string()), ("star", pa.string()), ("snr", pa.float64())]
+        + [(name, pa.float64()) for name in LABELS]
+        + [(name, pa.float32()) for name in PHOTOMETRY],
+        metadata={_FINGERPRINT: made_from},
+    )
+    columns: dict[str, list] = {name: [] for name in schema.names}
     unusable = unlabelled = 0
     path = folder / _SPECTRA_FILE
     partial = path.with_name(path.name + PARTIAL)
@@ -96,8 +106,9 @@ def _fill(
                     columns["identity"].append(record.identity)
                     columns["star"].append(record.star.obj or record.identity)
                     columns["snr"].append(record.snr)
-                    for name, value in zip(("teff", "logg", "fe_h"), labels.values[label_row], strict=True):
-                        columns[name].append(float(value))
+                    for names, values in ((LABELS, labels.values), (PHOTOMETRY, labels.photometry)):
+                        for name, value in zip(names, values[label_row], strict=True):
+                            columns[name].append(float(value))
     if not columns["identity"]:
         partial.unlink()
         raise UsageError(
@@ -107,11 +118,6 @@ def _fill(
             remedy="check that the table is of these spectra; --column obj=NAME",
         )
     partial.replace(path)
-    schema = pa.schema(
-        [("identity", pa.string()), ("star", pa.string())]
-        + [(name, pa.float64()) for name in ("teff", "logg", "fe_h", "snr")],
-        metadata={_FINGERPRINT: made_from},
-    )
     with written_whole(folder / _INDEX_FILE) as index:
         pq.write_table(pa.table(columns, schema=schema), index)
     say(f"{len(columns['identity'])} labelled spectra; left out: {unlabelled} without label, {unusable} unusable")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.errors import UsageError
 from apnet_fast.files import sha256_of
+from apnet_fast.networks.photometry import PHOTOMETRY
 from apnet_fast.spectra import SpectrumRecord
 
 LABELS = ("teff", "logg", "fe_h")
@@ -26,11 +27,13 @@ _LOWEST_LABEL = -900.0
 class LabelTable:
     """Labels of n stars or spectra, found by path or by the star's name.
 
-    values: float64 (n, 3), teff [K], logg [log10(cm/s^2)], fe_h [dex], NaN where unknown. sha256: of the files.
+    values: float64 (n, 3), teff [K], logg [log10(cm/s^2)], fe_h [dex], NaN where unknown. photometry: float32 (n, 7),
+    parallax [mas] and magnitudes as ApogeeNet v2 sees them, NaN where unknown. sha256: of the files.
     repeated: names that several rows have, so that only the path could tell them apart; the first row counts.
     """
 
     values: NDArray[np.float64]
+    photometry: NDArray[np.float32]
     sha256: tuple[str, ...]
     repeated: int
     _rows_by_path: Mapping[str, int] = field(repr=False)
@@ -54,7 +57,8 @@ class LabelTable:
 def load_labels(paths: Sequence[Path], columns: Mapping[str, str] | None = None) -> LabelTable:
     """Read label tables: Parquet, FITS or CSV (.csv), with teff, logg, fe_h and obj (or apogee_id) or path.
 
-    columns: other names for teff, logg, fe_h, obj, path. Values that are null, not finite, below -900 (the survey's
+    columns: other names for teff, logg, fe_h, obj, path. Photometry is taken where the tables have it (parallax, g_mag,
+    bp_mag, rp_mag, j_mag, h_mag, k_mag). Values that are null, not finite, below -900 (the survey's
     -9999) or a Teff of 0 count as unknown. Raises UsageError for a table without labels or without names.
     """
     asked = dict(columns or {})
@@ -64,13 +68,20 @@ def load_labels(paths: Sequence[Path], columns: Mapping[str, str] | None = None)
     tables = [_load(path, asked) for path in paths]
     by_obj, repeated = _first_rows([name for table in tables for name in table.objs])
     by_path, _ = _first_rows([name for table in tables for name in table.paths])
-    values = np.concatenate([table.values for table in tables])
-    return LabelTable(values, tuple(sha256_of(path) for path in paths), repeated, by_path, by_obj)
+    return LabelTable(
+        np.concatenate([table.values for table in tables]),
+        np.concatenate([table.photometry for table in tables]),
+        tuple(sha256_of(path) for path in paths),
+        repeated,
+        by_path,
+        by_obj,
+    )
 
 
 @dataclass(frozen=True)
 class _OneTable:
     values: NDArray[np.float64]
+    photometry: NDArray[np.float32]
     objs: list[str]
     paths: list[str]
 
@@ -91,7 +102,11 @@ def _load(path: Path, asked: Mapping[str, str]) -> _OneTable:
             remedy="--column obj=NAME",
             where=str(path),
         )
-    return _OneTable(values, _texts(table, obj_column), _texts(table, path_column))
+    unknown = np.full(len(table), np.nan)
+    photometry = [_numbers(table, name, path) if name in table.column_names else unknown for name in PHOTOMETRY]
+    return _OneTable(
+        values, np.stack(photometry, axis=1).astype(np.float32), _texts(table, obj_column), _texts(table, path_column)
+    )
 
 
 def _read(path: Path) -> pa.Table:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from apnet_fast.train.batches import Batch
 from apnet_fast.train.convolution import use_bf16_convolutions
 
 _INPUTS_AT_FULL_RATE = 128
@@ -64,18 +66,21 @@ class Learner:
         self._averaged = {key: value.clone() for key, value in self.network.state_dict().items()}
         self._updates = 0
 
-    def step(self, inputs: Tensor, targets: Tensor, rate: float) -> float:
+    def step(self, inputs: Sequence[Tensor], targets: Tensor, rate: float) -> float:
         """One update of the weights at learning rate `rate`; returns the loss before it."""
         self.network.train()
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["share"]
         self._optimizer.zero_grad(set_to_none=True)
-        loss = masked_loss(self.network(inputs.to(self._device)), targets.to(self._device), self._knee)
+        loss = masked_loss(self._outputs(inputs), targets.to(self._device), self._knee)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self._clip)
         self._optimizer.step()
         self._average()
         return loss.item()
+
+    def _outputs(self, inputs: Sequence[Tensor]) -> Tensor:
+        return self.network(*(values.to(self._device) for values in inputs))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -89,14 +94,14 @@ class Learner:
                 self._averaged[key].copy_(value)
 
     @torch.no_grad()
-    def evaluate(self, batches: Any) -> tuple[float, Tensor]:
+    def evaluate(self, batches: Iterable[Batch]) -> tuple[float, Tensor]:
         """Mean loss and outputs (n, 3) of the averaged weights on batches of inputs and targets."""
         current = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.network.load_state_dict(self._averaged)
         self.network.eval()
         outputs, targets = [], []
         for batch, wanted in batches:
-            outputs.append(self.network(batch.to(self._device)).cpu())
+            outputs.append(self._outputs(batch).cpu())
             targets.append(wanted)
         self.network.load_state_dict(current)
         together = torch.cat(outputs)

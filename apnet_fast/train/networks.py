@@ -1,9 +1,8 @@
-"""Which networks can be trained: how to build one, its labels, and the checkpoint of its weights."""
+"""The networks as things to train: fresh weights, and labels in their order and scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,46 +11,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from apnet_fast.errors import UsageError
-from apnet_fast.networks.checkpoint import Checkpoint, architecture_from_args
-from apnet_fast.networks.scaling import V3_SCALING, LabelScaling
-from apnet_fast.networks.v3 import ApogeeNetV3
-from apnet_fast.train.start import start_v3
+from apnet_fast.networks.kinds import Architecture, NetworkKind
+from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.train.start import start_v3, start_vgg
+
+# What is done to freshly drawn weights, from a batch of inputs (B, 1, pixels) and where it holds data (B, pixels).
+_STARTS: Mapping[str, Callable[[Any, Tensor, Tensor], None]] = {"v3": start_v3, "v2": start_vgg, "v1": start_vgg}
 
 
-@dataclass(frozen=True)
-class Trainable:
-    """A network that can be trained.
+def fresh_network(
+    kind: NetworkKind, architecture: Architecture, seed: int, inputs: Tensor, covered: Tensor
+) -> nn.Module:
+    """A network with random weights, ready to learn; the caller's random state stays as it is.
 
-    build: from model arguments (a mapping, as of model_args.yaml) to a module that maps inputs (B, 1, pixels) to
-    (B, labels), scaled. label_names: of its outputs, in order. start: adjusts fresh weights to a batch of inputs and to
-    where they hold data (bool (B, pixels)). checkpoint: from arguments, scaling, state and origin.
+    inputs: (B, 1, pixels), a batch as the network will see it. covered: bool (B, pixels), pixels with data.
     """
-
-    name: str
-    label_names: tuple[str, ...]
-    build: Callable[[Mapping[str, Any], str], nn.Module]
-    start: Callable[[Any, Tensor, Tensor], None]
-    checkpoint: Callable[[Mapping[str, Any], LabelScaling, Mapping[str, Tensor], str], Checkpoint]
-
-
-def _build_v3(args: Mapping[str, Any], where: str) -> nn.Module:
-    return ApogeeNetV3(architecture_from_args(args, where))
-
-
-def _checkpoint_v3(
-    args: Mapping[str, Any], scaling: LabelScaling, state: Mapping[str, Tensor], origin: str
-) -> Checkpoint:
-    return Checkpoint("v3", architecture_from_args(args, ""), scaling, state, origin)
-
-
-NETWORKS = {"v3": Trainable("v3", V3_SCALING.names, _build_v3, start_v3, _checkpoint_v3)}
-
-
-def find_network(name: str) -> Trainable:
-    """The network of that name. UsageError for an unknown one."""
-    if name not in NETWORKS:
-        raise UsageError("this network cannot be trained", got=repr(name), expected=" | ".join(NETWORKS))
-    return NETWORKS[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = kind.module(architecture)
+        _STARTS[kind.name](network, inputs, covered)
+    return network
 
 
 def label_targets(labels: NDArray[np.float64], names: tuple[str, ...]) -> NDArray[np.float64]:
@@ -74,10 +53,3 @@ def scaling_of(targets: NDArray[np.float64], names: tuple[str, ...]) -> LabelSca
         mean=tuple(float(value) for value in np.nanmean(targets, axis=0)),
         std=tuple(float(value) for value in np.nanstd(targets, axis=0)),
     )
-
-
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A module whose initial weights depend on the seed alone; the caller's random state stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build()

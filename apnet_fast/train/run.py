@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from apnet_fast._version import __version__
 from apnet_fast.errors import Stopped, UsageError
 from apnet_fast.files import locked, sha256_of, write_json, written_whole
-from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.pipeline.progress import say
 from apnet_fast.pipeline.stopping import StopRequest
@@ -27,7 +27,7 @@ from apnet_fast.train.cache import SpectrumCache, open_or_fill
 from apnet_fast.train.labels import load_labels
 from apnet_fast.train.learner import Learner
 from apnet_fast.train.memory import keep_freed_memory
-from apnet_fast.train.networks import Trainable, find_network, label_targets, scaling_of, seeded
+from apnet_fast.train.networks import fresh_network, label_targets, scaling_of
 from apnet_fast.train.settings import PRODUCTS, TrainSettings
 
 STATE_FILE, CURVES_FILE, REPORT_FILE = "state.pt", "curves.json", "report.json"
@@ -65,8 +65,9 @@ def train(settings: TrainSettings) -> list[Recovery]:
 class _Run:
     def __init__(self, settings: TrainSettings) -> None:
         self.settings = settings
-        self.network: Trainable = find_network(settings.network)
-        self.recipe = get_recipe(settings.recipe)
+        self.kind = network_kind(settings.network)
+        self.architecture = self.kind.architecture_from(settings.model_args, "model arguments")
+        self.recipe = get_recipe(settings.recipe, settings.network)
         labels = load_labels(settings.labels, settings.columns)
         if labels.repeated:
             say(f"{labels.repeated} stars have several rows in the label table: the first counts, where no path tells")
@@ -77,8 +78,8 @@ class _Run:
         )
         self.split: Split = split_by_star(self.cache.stars, settings.validation, settings.seed)
         self._check_split()
-        targets = label_targets(self.cache.labels, self.network.label_names)
-        self.scaling: LabelScaling = scaling_of(targets[self.split.training], self.network.label_names)
+        targets = label_targets(self.cache.labels, self.kind.scaling.names)
+        self.scaling: LabelScaling = scaling_of(targets[self.split.training], self.kind.scaling.names)
         scaled = (targets - self.scaling.mean) / self.scaling.std
         self.batches = Batches(
             self.cache,
@@ -91,7 +92,7 @@ class _Run:
             workers=settings.workers,
         )
         self.learner = Learner(
-            seeded(self._started, settings.seed),
+            fresh_network(self.kind, self.architecture, settings.seed, *self.batches.first()),
             device=settings.device,
             precision=settings.precision,
             weight_decay=settings.weight_decay,
@@ -104,11 +105,6 @@ class _Run:
             self.learner.restore(saved["learner"])
             self.at = _Progress(**saved["progress"])
             say(f"going on at step {self.at.step} of {self.steps}")
-
-    def _started(self) -> nn.Module:
-        module = self.network.build(self.settings.model_args, "model arguments")
-        self.network.start(module, *self.batches.first())
-        return module
 
     @property
     def steps(self) -> int:
@@ -202,14 +198,15 @@ class _Run:
         spread = ", ".join(f"{name} {value:.3f}" for name, value in zip(self.scaling.names, scatter, strict=True))
         say(
             f"epoch {epoch + 1}/{self.settings.epochs}: loss {self.at.epoch_loss / self.batches.steps:.4f},"
-            f" validation {loss:.4f}, robust scatter of one draw: {spread} dex"
+            f" validation {loss:.4f}, robust scatter of one draw: {spread}"
         )
         self.at.epoch_loss = 0.0
         if loss < self.at.best_loss:
             self.at.best_loss, self.at.best_epoch = loss, epoch
             origin = self.settings.origin or "trained"
-            self.network.checkpoint(
-                self.settings.model_args,
+            Checkpoint(
+                self.kind.name,
+                self.architecture,
                 self.scaling,
                 self.learner.weights(),
                 f"{origin} [apnet_fast {__version__}, {len(self.split.training)} spectra, seed {self.settings.seed}]",
@@ -251,6 +248,7 @@ class _Run:
             [self.cache.ids[row] for row in rows],
             draws=self.settings.report_draws,
             seed=self.settings.seed,
+            photometry=self.cache.photometry[rows],
         )
         recovered = np.stack([found[name] for name in ("teff", "logg", "fe_h")], axis=1).astype(np.float64)
         errors = np.stack([found[f"raw_e_{name}"] for name in ("teff", "logg", "fe_h")], axis=1).astype(np.float64)

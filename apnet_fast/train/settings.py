@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.kinds import network_kind
 from apnet_fast.recipes import get_recipe
 from apnet_fast.spectra import Product
 from apnet_fast.train.augment import Augmentation
@@ -35,7 +36,7 @@ class TrainSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
     network: str = "v3"
     model_args: Mapping[str, Any] = field(default_factory=dict)
-    recipe: str = "dr19"
+    recipe: str | None = None
     products: str = "star"
     augmentation: Augmentation = field(default_factory=Augmentation)
     epochs: int = 50
@@ -58,7 +59,8 @@ class TrainSettings:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        get_recipe(self.recipe)
+        network_kind(self.network)
+        get_recipe(self.recipe, self.network)
         checks = (
             ("--kind", self.products, self.products in PRODUCTS, " | ".join(PRODUCTS)),
             ("--epochs", self.epochs, self.epochs >= 1, "1 or more"),

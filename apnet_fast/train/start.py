@@ -1,4 +1,4 @@
-"""Initial weights of v3 that see lines.
+"""Initial weights of v3 that see lines, and of v2 and v1 that see flux.
 
 Log flux varies by 1 from star to star with brightness, and by 0.01 to 0.5 in lines. Pixels without data, or without
 flux in a noise draw, lie 10 to 20 lower, at the recipe's floor: single ones everywhere, whole gaps between the chips.
@@ -98,3 +98,22 @@ def _quantiles(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     ordered = values.sort(dim=1).values
     low, middle, high = (ordered[:, int(share * (values.shape[1] - 1))] for share in (0.16, 0.5, 0.84))
     return low, middle, high
+
+
+@torch.no_grad()
+def start_vgg(network: nn.Module, inputs: Tensor, covered: Tensor) -> None:
+    """Draw weights that keep the variance of what passes (He et al. 2015) for v2 and v1, which see flux in its unit.
+
+    inputs: (B, 1, pixels), flux. covered: bool (B, pixels), pixels with data. The first kernels divide by their median.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    first = network.get_submodule("conv1")
+    assert isinstance(first, nn.Conv1d)
+    first.weight /= inputs[:, 0][covered].abs().median().clamp(min=1e-6)
+    last = network.get_submodule("fc3")
+    assert isinstance(last, nn.Linear)
+    last.weight *= _OUTPUT_GAIN
