@@ -73,6 +73,22 @@ class Checkpoint:
                 save_file(state, partial, metadata)
             except SafetensorError as error:
                 raise WeightsError(f"cannot write the weights file: {error}", where=str(path)) from error
+            _sort_metadata(partial)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata of a safetensors file into order, so that equal weights make equal files.
+
+    The library writes them in an order that differs from call to call.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # the same words in another order; blanks fill up to what the file says
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: str) -> None:

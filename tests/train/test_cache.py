@@ -1,0 +1,47 @@
+"""The cache holds what the files hold, and is made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from apnet_fast.simulate import simulate_tree
+from apnet_fast.spectra import read_spectra
+from apnet_fast.train import cache
+from apnet_fast.train.labels import load_labels
+from tests.train.conftest import STARS
+
+
+def test_spectra_are_those_of_the_files(tmp_path: Path, labelled_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    filled = cache.open_or_fill(tmp_path, [str(labelled_tree)], ["star"], labels, "set 1", readers=0)
+    assert len(filled) == STARS
+    truth = pq.read_table(labelled_tree / "truth.parquet").to_pylist()
+    for row in truth[:3]:
+        at = filled.stars.index(row["obj"])
+        batch = read_spectra(str(labelled_tree / row["path"]), ("star",))
+        np.testing.assert_array_equal(filled.spectra[at, 0], batch.flux[0])
+        np.testing.assert_array_equal(filled.spectra[at, 1], batch.error[0])
+        assert filled.labels[at].tolist() == [row["teff"], row["logg"], row["fe_h"]]
+        assert filled.snr[at] == pytest.approx(row["snr"], rel=1e-3)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "_fill", lambda *arguments: pytest.fail("filled again"))
+        again = cache.open_or_fill(tmp_path, [str(labelled_tree)], ["star"], labels, "set 1", readers=0)
+        np.testing.assert_array_equal(again.spectra[0], filled.spectra[0])
+    assert len(cache.open_or_fill(tmp_path, [str(labelled_tree)], ["visit"], labels, "set 2", readers=0)) == STARS
+
+
+def test_files_that_cannot_be_used_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = simulate_tree(tmp_path / "edge", stars=2, layout="sdss5", visits=1, seed=1, edge_cases=True)
+    labels = load_labels([tree / "truth.parquet"])
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    filled = cache.open_or_fill(folder, [str(tree)], ["star"], labels, "edge", readers=0)
+    readable = sum(row["readable"] for row in pq.read_table(tree / "truth.parquet").to_pylist())
+    assert 2 < len(filled) <= readable
+    assert "unusable" in capsys.readouterr().err
+    assert (np.isfinite(filled.spectra[:, 0]) & (filled.spectra[:, 0] != 0)).any(axis=1).all()

@@ -1,0 +1,145 @@
+"""Whole runs on a tiny network: loss falls, runs go on where they stopped, weights say what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from apnet_fast.errors import Stopped, UsageError
+from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.pipeline.stopping import StopRequest
+from apnet_fast.train.__main__ import app
+from apnet_fast.train.learner import Learner
+from apnet_fast.train.run import CURVES_FILE, REPORT_FILE, train
+from apnet_fast.train.settings import TrainSettings
+from tests.train.conftest import STARS
+
+Make = Callable[..., TrainSettings]
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the run to stop, as a signal would, once it has made so many steps."""
+    step, made = Learner.step, []
+    requests: list[StopRequest] = []
+    enter = StopRequest.__enter__
+
+    def noted(request: StopRequest) -> StopRequest:
+        requests[:] = [request]
+        return enter(request)
+
+    def counted(self: Learner, *arguments: object) -> float:
+        made.append(1)
+        if len(made) == steps:
+            requests[0].requested = True
+        return step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StopRequest, "__enter__", noted)
+    monkeypatch.setattr(Learner, "step", counted)
+
+
+def test_loss_falls_and_everything_is_written(tmp_path: Path, settings_of: Make) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=12, origin="tests")
+    table = train(settings)
+    curves = json.loads((settings.folder / CURVES_FILE).read_text())["epochs"]
+    assert len(curves) == 12
+    losses = [epoch["training_loss"] for epoch in curves]
+    assert min(losses[-3:]) < 0.8 * losses[0]
+    report = json.loads((settings.folder / REPORT_FILE).read_text())
+    checkpoint = load_checkpoint(settings.output)
+    assert report["weights"] == checkpoint.sha256
+    assert table[0].n == report["spectra"] > 0
+    assert checkpoint.origin.startswith("tests [apnet_fast ")
+    assert np.isfinite(table[0].scatter).all()
+
+
+def test_scaling_is_that_of_the_training_stars(tmp_path: Path, settings_of: Make, labelled_tree: Path) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    train(settings)
+    scaling = load_checkpoint(settings.output).scaling
+    truth = pq.read_table(labelled_tree / "truth.parquet")
+    assert scaling.names == ("logg", "log_teff", "fe_h")
+    from apnet_fast.train.batches import split_by_star
+
+    rows = split_by_star(truth["obj"].to_pylist(), 0.25, 0).training
+    assert 0 < len(rows) < STARS
+    assert scaling.mean[0] == pytest.approx(truth["logg"].to_numpy()[rows].mean())
+    assert scaling.std[1] == pytest.approx(np.log10(truth["teff"].to_numpy()[rows]).std())
+    assert scaling.mean[0] != pytest.approx(truth["logg"].to_numpy().mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("steps", [2, 5])
+def test_stopped_and_continued_is_uninterrupted(
+    tmp_path: Path, settings_of: Make, monkeypatch: pytest.MonkeyPatch, steps: int, precision: str
+) -> None:
+    whole = settings_of(tmp_path / "whole.safetensors", precision=precision)
+    train(whole)
+    broken = settings_of(tmp_path / "broken.safetensors", precision=precision, workers=2)
+    with monkeypatch.context() as patched:
+        stop_after(steps, patched)
+        with pytest.raises(Stopped):
+            train(broken)
+    train(broken)
+    assert broken.output.read_bytes() == whole.output.read_bytes()
+    other = settings_of(tmp_path / "other.safetensors", precision=precision, seed=1)
+    train(other)
+    assert other.output.read_bytes() != whole.output.read_bytes()
+
+
+def test_a_finished_run_repeats_its_report_only(
+    tmp_path: Path, settings_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    first = train(settings)
+    monkeypatch.setattr(Learner, "step", lambda *arguments: pytest.fail("trained again"))
+    assert train(settings) == first
+
+
+def test_another_runs_folder_is_refused_by_name(tmp_path: Path, settings_of: Make) -> None:
+    train(settings_of(tmp_path / "w.safetensors", epochs=1))
+    with pytest.raises(UsageError, match="learning_rate"):
+        train(settings_of(tmp_path / "w.safetensors", epochs=1, learning_rate=1e-4))
+
+
+def test_missing_labels_are_masked(tmp_path: Path, settings_of: Make, labelled_tree: Path) -> None:
+    truth = pq.read_table(labelled_tree / "truth.parquet")
+    names = truth["obj"].to_pylist()
+    fe_h = [None if row % 2 else value for row, value in enumerate(truth["fe_h"].to_pylist())]
+    gaps = pa.table({"obj": names, "teff": truth["teff"], "logg": truth["logg"], "fe_h": fe_h})
+    pq.write_table(gaps, tmp_path / "gaps.parquet")
+    settings = settings_of(tmp_path / "w.safetensors", labels=(tmp_path / "gaps.parquet",), epochs=2)
+    train(settings)
+    assert all(torch.isfinite(value).all() for value in load_checkpoint(settings.output).state.values())
+
+
+def test_patience_ends_a_run(tmp_path: Path, settings_of: Make) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=40, patience=1, learning_rate=1e-9, ema=0.0)
+    train(settings)
+    assert len(json.loads((settings.folder / CURVES_FILE).read_text())["epochs"]) < 40
+
+
+def test_stars_without_labels_are_an_error(tmp_path: Path, settings_of: Make) -> None:
+    strangers = pa.table({"obj": ["2M00000000+0000000"], "teff": [5000.0], "logg": [4.0], "fe_h": [0.0]})
+    pq.write_table(strangers, tmp_path / "strangers.parquet")
+    with pytest.raises(UsageError, match="no spectrum has a label"):
+        train(settings_of(tmp_path / "w.safetensors", labels=(tmp_path / "strangers.parquet",)))
+
+
+def test_the_command_line_trains_v1(tmp_path: Path, labelled_tree: Path) -> None:
+    (tmp_path / "sizes.yaml").write_text("channels: [4, 4, 4, 8]\nlinear_dim: 8\n")
+    words = ["--spectra", labelled_tree, "--labels", labelled_tree / "truth.parquet", "--output", tmp_path / "w1"]
+    words += ["--network", "v1", "--model-args", tmp_path / "sizes.yaml", "--epochs", 1, "--batch-size", 8]
+    words += ["--validation", 0.25, "--report-draws", 2, "--device", "cpu"]
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0
+    checkpoint = load_checkpoint(tmp_path / "w1")
+    assert checkpoint.network == "v1"
+    assert checkpoint.scaling.names == ("logg", "teff", "fe_h")
