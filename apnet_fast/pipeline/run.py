@@ -75,7 +75,7 @@ def run(arguments: RunArguments) -> RunSummary:
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
         arguments = replace(arguments, precision=engines[0].effective_precision(checkpoint, arguments.precision))
-    plan = make_plan(arguments, inputs.files, checkpoint, tuning)
+    plan = make_plan(arguments, inputs, checkpoint, tuning)
     skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
     if inputs.nameless_rows:
         skipped["rows_without_file"] = inputs.nameless_rows

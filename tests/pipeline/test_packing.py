@@ -192,3 +192,14 @@ def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> Non
 def test_arguments_that_make_no_sense(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         PackArguments(**({"inputs": ("a",), "output": tmp_path} | changes))  # type: ignore[arg-type]
+
+
+def test_a_pack_made_anew_in_the_same_place_is_another_input(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    packed = pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    run(arguments([packed], small_weights, tmp_path / "out", engine="null"))
+    pack(PackArguments((str(tree),), packed, spectra_per_file=6, restart=True))
+    run(arguments([packed], small_weights, tmp_path / "out", engine="null"))
+    fewer = sorted(str(path) for path in tree.rglob("*Star-*.fits"))[1:]
+    pack(PackArguments(tuple(fewer), packed, spectra_per_file=6, restart=True))
+    with pytest.raises(UsageError, match="inputs was"):
+        run(arguments([packed], small_weights, tmp_path / "out", engine="null"))
