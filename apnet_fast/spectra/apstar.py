@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import fitsio
 import numpy as np
+from fitsio.fitslib import FITSFormatError
 from numpy.typing import NDArray
 
 from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
@@ -120,7 +121,7 @@ def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[n
             for hdu, shape in zip((_FLUX_HDU, _ERROR_HDU), shapes, strict=True):
                 only_coadd = "visit" not in products and len(shape) == 2
                 images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, FITSFormatError) as error:
         raise _library_failure(error, hdu) from error
     return math.prod(shapes[0]) // PIXELS, images[0], images[1]
 
