@@ -12,6 +12,7 @@ from apnet_fast.engines import Engine, choose_devices, create_engine, default_pr
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.networks.photometry import as_photometry
+from apnet_fast.networks.shipped import weights_path
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
 from apnet_fast.spectra.batch import PIXELS
@@ -41,7 +42,7 @@ class ApogeeNet:
         engine: str = "auto",
         precision: str | None = None,
     ) -> ApogeeNet:
-        """Load a weights file (see `python -m apnet_fast.weights`) into an engine.
+        """Load a weights file (see `python -m apnet_fast.weights`), or "demo", the shipped one, into an engine.
 
         recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1.
         device: "cpu", "cuda:0", or several with commas between; default every visible GPU, else the CPU. engine:
@@ -50,7 +51,7 @@ class ApogeeNet:
 
         Raises WeightsError for weights that cannot be used, UsageError for unknown names.
         """
-        checkpoint = load_checkpoint(Path(weights))
+        checkpoint = load_checkpoint(weights_path(weights))
         network = checkpoint.network
         device = choose_devices(None, device, engine, network)
         precision = precision or default_precision(engine, device, network)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast import demo, pack, reprocess, weights
+from apnet_fast import demo, pack, recovery, reprocess, weights
 from apnet_fast._version import __version__
 from apnet_fast.console import run_app
 from apnet_fast.plots.__main__ import app as plots_app
 from apnet_fast.report.__main__ import report
 from apnet_fast.simulate.__main__ import simulate_command
+from apnet_fast.train.__main__ import train_command
 from apnet_fast.validate.__main__ import app as validate_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet over the whole APOGEE survey.")
@@ -21,6 +22,8 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(validate_app, name="validate")
 app.add_typer(plots_app, name="plots")
 app.command("simulate")(simulate_command)
+app.command("train")(train_command)
+app.command("recovery")(recovery.recovery_command)
 app.command("demo")(demo.demo)
 app.command("report")(report)
 

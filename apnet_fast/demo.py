@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -12,40 +13,37 @@ from apnet_fast.console import run_app
 app = typer.Typer(add_completion=False)
 
 _LAYOUTS = ("legacy", "dr17", "sdss5")
-_STARS, _VISITS = 4, 2
+_STARS, _VISITS, _SNR = 64, 1, 100.0
+_SHOWN = 4  # stars of each tree in the table; the figure has all
 
 
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")] = Path("demo"),
 ) -> None:
-    """Simulate apStar files of all three generations, make random weights, reprocess, and show the result."""
-    from apnet_fast.networks.random import random_checkpoint
+    """Simulate apStar files of all three generations, reprocess them with the demo weights, and show the result."""
+    from apnet_fast.networks.shipped import weights_path
     from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
     from apnet_fast.pipeline.run import PRODUCT_NAMES, RUN_FILE, run
+    from apnet_fast.recovery import catalogue_recovery, recovery_lines
     from apnet_fast.simulate import simulate_tree
     from apnet_fast.simulate.tree import TRUTH_FILE
 
     trees = [output / "apstar" / layout for layout in _LAYOUTS]
     for seed, tree in enumerate(trees):
         _say(
-            f"python -m apnet_fast.simulate --stars {_STARS} --visits {_VISITS} --seed {seed}"
+            f"python -m apnet_fast.simulate --stars {_STARS} --visits {_VISITS} --snr {_SNR:.0f} --seed {seed}"
             f" --layout {tree.name} --output {tree}"
         )
         if not (tree / TRUTH_FILE).exists():
-            simulate_tree(tree, stars=_STARS, layout=tree.name, visits=_VISITS, seed=seed)
-
-    weights = output / "random.safetensors"
-    _say(f"python -m apnet_fast.weights random --network v3 --seed 0 --output {weights}")
-    if not weights.exists():
-        random_checkpoint(seed=0).save(weights)
+            simulate_tree(tree, stars=_STARS, layout=tree.name, visits=_VISITS, snr=_SNR, seed=seed)
 
     catalogues = output / "catalogues"
-    _say(f"python -m apnet_fast.reprocess {output / 'apstar'} --weights {weights} --output {catalogues}")
+    _say(f"python -m apnet_fast.reprocess {output / 'apstar'} --weights demo --output {catalogues}")
     run(
         RunArguments(
             inputs=(str(output / "apstar"),),
-            weights=weights,
+            weights=weights_path("demo"),
             output=catalogues,
             engine="cpu",
             device="cpu",
@@ -61,11 +59,32 @@ def demo(
             restart=False,
         )
     )
-    _show(catalogues / f"{PRODUCT_NAMES['star']}.parquet")
-    typer.echo("Random weights: the system is real, the labels mean nothing.")
+    stars = catalogues / f"{PRODUCT_NAMES['star']}.parquet"
+    _show(stars)
+    truths = [tree / TRUTH_FILE for tree in trees]
+    _say(f"python -m apnet_fast.recovery {stars} " + " ".join(f"--labels {truth}" for truth in truths))
+    for line in recovery_lines(catalogue_recovery(stars, truths)):
+        typer.echo(line)
+    _draw(stars, output / "kiel.png")
+    typer.echo("The demo weights are for simulated spectra only: of real stars they say nothing.")
     for name in PRODUCT_NAMES.values():
         typer.echo(f"{catalogues / name}.fits (and .parquet)")
     typer.echo(f"{catalogues / RUN_FILE}")
+
+
+def _draw(catalogue: Path, figure: Path) -> None:
+    """The Kiel diagram, where matplotlib is installed."""
+    from importlib.util import find_spec
+
+    from apnet_fast.plots.figures import save_figure
+    from apnet_fast.plots.kiel import draw_kiel, read_stars
+
+    _say(f"python -m apnet_fast.plots kiel {catalogue} --output {figure}")
+    if find_spec("matplotlib") is None:
+        typer.echo("no figure: matplotlib is not installed (python -m pip install 'apnet_fast[plots]')")
+        return
+    save_figure(draw_kiel(read_stars(catalogue), style="points", title="demo weights, simulated spectra"), figure)
+    typer.echo(f"{figure}: main sequence and giant branch of {len(_LAYOUTS) * _STARS} simulated stars")
 
 
 def _say(command: str) -> None:
@@ -73,13 +92,17 @@ def _say(command: str) -> None:
 
 
 def _show(path: Path) -> None:
-    """A short table of the star catalogue."""
+    """A short table of some stars of each tree."""
     import pyarrow.parquet as pq
     from rich.console import Console
     from rich.table import Table
 
     table = Table("obj", "release", "telescope", "snr", "teff [K]", "logg", "[Fe/H]", "flags", title=path.stem)
+    shown: Counter[str] = Counter()
     for row in pq.read_table(path).to_pylist():
+        shown[row["release"]] += 1
+        if shown[row["release"]] > _SHOWN:
+            continue
         table.add_row(
             row["obj"],
             row["release"],

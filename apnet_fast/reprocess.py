@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def reprocess(
-    weights: Annotated[Path, typer.Option(help="Weights file (.safetensors).")],
+    weights: Annotated[Path, typer.Option(help="Weights file (.safetensors), or demo.")],
     output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],
     inputs: Annotated[
         list[str] | None,
@@ -84,6 +84,7 @@ def reprocess(
     # Imported here: --help, and the reader processes that import this module, do not need torch.
     from apnet_fast.engines import choose_devices, default_precision, find_engine
     from apnet_fast.networks.checkpoint import network_of
+    from apnet_fast.networks.shipped import weights_path
     from apnet_fast.pipeline.arguments import RunArguments, default_readers, default_shard_size
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
@@ -94,6 +95,7 @@ def reprocess(
         import torch
 
         torch.set_num_threads(threads)
+    weights = weights_path(weights)
     network = network_of(weights)
     chosen = get_recipe(recipe, network)
     where = choose_devices(gpus, device, engine, network)

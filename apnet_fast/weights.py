@@ -46,26 +46,28 @@ def random(
 
 @app.command()
 def export(
-    weights: Annotated[Path, typer.Argument(help="A weights file of this package.")],
+    weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
 ) -> None:
     """Write a weights file back in the upstream form: v3 as a folder of chunks, v2 and v1 as model.pt."""
     from apnet_fast.networks.checkpoint import load_checkpoint
+    from apnet_fast.networks.shipped import weights_path
     from apnet_fast.networks.upstream import export_upstream
 
-    names = export_upstream(load_checkpoint(weights), output)
+    names = export_upstream(load_checkpoint(weights_path(weights)), output)
     typer.echo(f"{output}: {', '.join(names)}")
 
 
 @app.command()
 def check(
-    weights: Annotated[Path, typer.Argument(help="A weights file of this package.")],
+    weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
 ) -> None:
     """Print the largest activation of every layer, and for v3 whether fp16 can hold it."""
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.ranges import LEAST_HEADROOM, layer_ranges
+    from apnet_fast.networks.shipped import weights_path
 
-    checkpoint = load_checkpoint(weights)
+    checkpoint = load_checkpoint(weights_path(weights))
     typer.echo(f"{weights}: ApogeeNet {checkpoint.network}, {checkpoint.origin}, sha256 {checkpoint.sha256}")
     typer.echo(f"{'layer':36} {'largest':>10} {'65504 / it':>10}")
     ranges = layer_ranges(checkpoint)

@@ -7,20 +7,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from apnet_fast.demo import app
-from apnet_fast.networks import random
-from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast import demo
+from apnet_fast.networks import shipped
 
 
 def test_demo_shows_stars_and_says_where_the_files_are(
-    tmp_path: Path, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(random, "random_checkpoint", lambda seed: small_checkpoint)
+    monkeypatch.setitem(shipped.SHIPPED, "demo", small_weights)
+    monkeypatch.setattr(demo, "_STARS", 4)
     for _ in range(2):  # the second time finds everything there
-        result = CliRunner().invoke(app, ["--output", str(tmp_path)], catch_exceptions=False)
+        result = CliRunner().invoke(demo.app, ["--output", str(tmp_path)], catch_exceptions=False)
         assert result.exit_code == 0
         assert result.output.count("│ 2M") == 12
         for release in ("dr14", "dr17", "sdss5"):
             assert release in result.output
+        assert "recovered - true" in result.output
+        assert (tmp_path / "kiel.png").stat().st_size > 10_000
         for name in ("Star", "Visit"):
             assert list(tmp_path.glob(f"catalogues/astraAll{name}APOGEENet-*.fits"))

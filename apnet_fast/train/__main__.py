@@ -1,0 +1,157 @@
+"""`python -m apnet_fast.train`: labelled apStar spectra in, a weights file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apnet_fast.console import run_app
+
+app = typer.Typer(add_completion=False)
+
+_TRAINING, _AUGMENTATION, _COMPUTING = "Training", "Augmentation", "Computing"
+
+
+@app.command("train")
+def train_command(
+    spectra: Annotated[list[str], typer.Option(help="apStar files, a folder, @list.txt or a pack; may be repeated.")],
+    labels: Annotated[
+        list[Path],
+        typer.Option(help="Table with teff, logg, fe_h and obj or path (Parquet, FITS, CSV); may be repeated."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write (.safetensors).")],
+    network: Annotated[str, typer.Option(help="v3 | v2 | v1")] = "v3",
+    model_args: Annotated[
+        Path | None, typer.Option(help="YAML of the network's sizes, as upstream's model_args.yaml; default full size.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Processing to train for.", show_default="the network's")] = None,
+    kind: Annotated[str, typer.Option(help="Which spectra of a file: star | visit | both")] = "star",
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column of teff, logg, fe_h, obj or path.")
+    ] = None,
+    origin: Annotated[str, typer.Option(help="What to say of the weights in the file.")] = "",
+    epochs: Annotated[int, typer.Option(rich_help_panel=_TRAINING)] = 50,
+    batch_size: Annotated[int, typer.Option(rich_help_panel=_TRAINING)] = 32,
+    learning_rate: Annotated[float, typer.Option(help="At the end of warm-up.", rich_help_panel=_TRAINING)] = 1e-3,
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW.", rich_help_panel=_TRAINING)] = 0.01,
+    warmup: Annotated[float, typer.Option(help="Share of all steps.", rich_help_panel=_TRAINING)] = 0.05,
+    clip: Annotated[float, typer.Option(help="Largest norm of the gradient.", rich_help_panel=_TRAINING)] = 1.0,
+    ema: Annotated[
+        float, typer.Option(help="Decay a step of the averaged weights; 0: none.", rich_help_panel=_TRAINING)
+    ] = 0.998,
+    patience: Annotated[
+        int, typer.Option(help="End after this many epochs without improvement.", rich_help_panel=_TRAINING)
+    ] = 10,
+    validation: Annotated[float, typer.Option(help="Share of stars held back.", rich_help_panel=_TRAINING)] = 0.1,
+    loss_knee: Annotated[
+        float, typer.Option(help="Where smooth L1 turns absolute, in scatters.", rich_help_panel=_TRAINING)
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=_TRAINING)] = 0,
+    noise: Annotated[
+        float, typer.Option(help="Largest factor of the error added as noise.", rich_help_panel=_AUGMENTATION)
+    ] = 1.5,
+    drop_segments: Annotated[
+        int, typer.Option(help="Most segments dropped from a spectrum.", rich_help_panel=_AUGMENTATION)
+    ] = 2,
+    segment_pixels: Annotated[int, typer.Option(help="Longest segment.", rich_help_panel=_AUGMENTATION)] = 200,
+    drop_pixels: Annotated[
+        float, typer.Option(help="Largest share of single pixels dropped.", rich_help_panel=_AUGMENTATION)
+    ] = 0.01,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda:0, ...", show_default="a GPU", rich_help_panel=_COMPUTING)
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="fp32 | bf16", show_default="bf16 where it is faster", rich_help_panel=_COMPUTING),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Of the CPU.", show_default="all", rich_help_panel=_COMPUTING)
+    ] = None,
+    readers: Annotated[int, typer.Option(help="Processes that read files.", rich_help_panel=_COMPUTING)] = 0,
+    workers: Annotated[int, typer.Option(help="Threads that make batches.", rich_help_panel=_COMPUTING)] = 1,
+    report_spectra: Annotated[
+        int, typer.Option(help="Most of the spectra held back that the report is of.", rich_help_panel=_COMPUTING)
+    ] = 512,
+    report_draws: Annotated[
+        int, typer.Option(help="Noise realisations of each of them.", rich_help_panel=_COMPUTING)
+    ] = 5,
+    restart: Annotated[bool, typer.Option("--restart", help="Discard what was trained before.")] = False,
+) -> None:
+    """Train a network on labelled apStar spectra, and report how well it recovers stars it was not shown.
+
+    Give the same command again after any interruption and it goes on. Exit codes: 0 done, 2 usage, 4 stopped.
+    """
+    import torch
+
+    from apnet_fast.train.augment import Augmentation
+    from apnet_fast.train.convolution import default_precision
+    from apnet_fast.train.run import STATE_FILE, train
+    from apnet_fast.train.settings import TrainSettings
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    where = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    settings = TrainSettings(
+        spectra=tuple(spectra),
+        labels=tuple(labels),
+        output=output,
+        columns=_columns(column or []),
+        network=network,
+        model_args=_model_args(model_args),
+        recipe=recipe,
+        products=kind,
+        augmentation=Augmentation(noise, segments=drop_segments, segment_pixels=segment_pixels, pixels=drop_pixels),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        clip=clip,
+        ema=ema,
+        patience=patience,
+        validation=validation,
+        loss_knee=loss_knee,
+        seed=seed,
+        precision=precision or default_precision(torch.device(where)),
+        device=where,
+        readers=readers,
+        workers=workers,
+        report_draws=report_draws,
+        report_spectra=report_spectra,
+        origin=origin,
+    )
+    if restart:
+        (settings.folder / STATE_FILE).unlink(missing_ok=True)
+    train(settings)
+
+
+def _columns(words: list[str]) -> dict[str, str]:
+    from apnet_fast.errors import UsageError
+
+    pairs = [word.partition("=") for word in words]
+    for word, (name, _, value) in zip(words, pairs, strict=True):
+        if not name or not value:
+            raise UsageError("--column wants NAME=COLUMN", got=word, remedy="--column teff=TEFF_SPEC")
+    return {name: value for name, _, value in pairs}
+
+
+def _model_args(path: Path | None) -> dict[str, Any]:
+    import yaml
+
+    from apnet_fast.errors import UsageError
+
+    if path is None:
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read the model arguments: {error}", where=str(path)) from error
+    if not isinstance(values, dict):
+        raise UsageError("the model arguments are no mapping", got=type(values).__name__, where=str(path))
+    return values
+
+
+if __name__ == "__main__":
+    run_app(app)

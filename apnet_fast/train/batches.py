@@ -1,0 +1,126 @@
+"""Batches of an epoch in their order, made ahead of the network by threads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from apnet_fast.networks.photometry import normalised_photometry
+from apnet_fast.philox import noise_keys
+from apnet_fast.recipes import Recipe
+from apnet_fast.train.augment import Augmentation, inference_input, training_input
+from apnet_fast.train.cache import SpectrumCache
+
+# Inputs of the network, (B, 1, pixels) and for v2 (B, 7), and its scaled targets (B, 3).
+Batch = tuple[tuple[Tensor, ...], Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of the cache to train on and to validate on; no star is in both."""
+
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+
+def split_by_star(stars: Sequence[str], validation: float, seed: int) -> Split:
+    """Split rows so that about the share `validation` of stars is held back.
+
+    Whether a star is held back depends on its name and the seed alone, not on the other stars.
+    """
+    held_back = np.array([_fraction(star, seed) < validation for star in stars], dtype=bool)
+    return Split(np.flatnonzero(~held_back), np.flatnonzero(held_back))
+
+
+def _fraction(star: str, seed: int) -> float:
+    digest = hashlib.blake2b(f"split\x1f{seed}\x1f{star}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2**64
+
+
+class Batches:
+    """Network inputs and scaled labels of a training set, epoch by epoch.
+
+    targets: float32 (n, 3), scaled labels of the whole cache in the network's order, NaN where unknown.
+    Nothing depends on the number of workers: every random number is a function of the seed, the spectrum and the epoch.
+    """
+
+    def __init__(
+        self,
+        cache: SpectrumCache,
+        split: Split,
+        targets: Tensor,
+        *,
+        recipe: Recipe,
+        augmentation: Augmentation,
+        batch_size: int,
+        seed: int,
+        workers: int,
+    ) -> None:
+        self._cache, self._split, self._targets = cache, split, targets
+        self._recipe, self._augmentation = recipe, augmentation
+        self._batch_size = min(batch_size, len(split.training))
+        self._seed, self._workers = seed, workers
+        rule = recipe.photometry
+        self._metadata = None if rule is None else torch.from_numpy(normalised_photometry(cache.photometry, rule))
+        # Not the keys of inference with the same seed: a network must not have met the noise it is judged on.
+        self._keys = noise_keys(seed, (f"train\x1f{identity}" for identity in cache.ids)).tolist()
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch; spectra that do not fill the last one wait for another epoch."""
+        return len(self._split.training) // self._batch_size
+
+    def first(self) -> tuple[Tensor, Tensor]:
+        """Inputs (B, 1, pixels) of the first batch, and which of its pixels hold data, bool (B, pixels)."""
+        rows = self._order(0)[: self._batch_size]
+        inputs = torch.stack([self._training_input(row, 0) for row in rows])[:, None, :]
+        flux = self._cache.spectra[rows, 0]
+        return inputs, torch.from_numpy(np.isfinite(flux) & (flux != 0))
+
+    def training(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from its number `first` on."""
+        order, size = self._order(epoch), self._batch_size
+        rows = [order[step * size : (step + 1) * size] for step in range(first, self.steps)]
+        yield from self._ahead(rows, lambda row: self._training_input(row, epoch))
+
+    def validation(self) -> Iterator[Batch]:
+        """Batches of the spectra held back: one noise draw of each, the same in every epoch."""
+        rows = self._split.validation
+        batches = [rows[start : start + self._batch_size] for start in range(0, len(rows), self._batch_size)]
+        yield from self._ahead(
+            batches, lambda row: inference_input(self._cache.spectra[row], self._keys[row], 0, self._recipe)
+        )
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch]).permutation(self._split.training)
+
+    def _training_input(self, row: int, epoch: int) -> Tensor:
+        return training_input(self._cache.spectra[row], self._keys[row], epoch, self._augmentation, self._recipe)
+
+    def _ahead(self, batches: list[NDArray[np.int64]], make: Callable[[int], Tensor]) -> Iterator[Batch]:
+        def collect(rows: NDArray[np.int64]) -> Batch:
+            chosen = torch.from_numpy(rows)
+            spectra = torch.stack([make(row) for row in rows])[:, None, :]
+            others = () if self._metadata is None else (self._metadata[chosen],)
+            return (spectra, *others), self._targets[chosen]
+
+        pending: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(self._workers) as pool:
+            try:
+                for rows in batches:
+                    pending.append(pool.submit(collect, rows))
+                    if len(pending) > self._workers:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()

@@ -1,0 +1,123 @@
+"""The spectra of a training set in one memory-mapped file, so that an epoch reads no FITS.
+
+8575 pixels of flux and error take 68.6 kB a spectrum on disk. The operating system keeps in memory what fits, and the
+process itself holds one batch at a time, so a training set may be larger than the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from apnet_fast.errors import UsageError
+from apnet_fast.files import PARTIAL, written_whole
+from apnet_fast.networks.photometry import PHOTOMETRY
+from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.pipeline.progress import say
+from apnet_fast.pipeline.readers import Readers
+from apnet_fast.spectra import PIXELS, Product
+from apnet_fast.train.labels import LABELS, LabelTable
+
+_SPECTRA_FILE = "spectra.f32"
+_INDEX_FILE = "spectra.parquet"
+_FINGERPRINT = b"made_from"
+
+
+@dataclass(frozen=True)
+class SpectrumCache:
+    """n labelled spectra.
+
+    spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: identities (n). stars: whose spectra
+    they are (n). labels: float64 (n, 3), teff [K], logg, fe_h, NaN where unknown. photometry: float32 (n, 7),
+    as in `networks.photometry`. snr: float64 (n), per pixel.
+    """
+
+    spectra: NDArray[np.float32]
+    ids: Sequence[str]
+    stars: Sequence[str]
+    labels: NDArray[np.float64]
+    photometry: NDArray[np.float32]
+    snr: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def open_or_fill(
+    folder: Path, words: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
+) -> SpectrumCache:
+    """The cache in `folder`, read from the spectra named by `words` where it is not yet there.
+
+    made_from: what distinguishes this training set from others; a cache of another one is filled anew.
+    Raises UsageError if no spectrum has a label.
+    """
+    index_path = folder / _INDEX_FILE
+    if index_path.exists() and (pq.read_schema(index_path).metadata or {}).get(_FINGERPRINT) == made_from.encode():
+        return _open(folder)
+    index_path.unlink(missing_ok=True)
+    _fill(folder, words, products, labels, made_from, readers)
+    return _open(folder)
+
+
+def _open(folder: Path) -> SpectrumCache:
+    index = pq.read_table(folder / _INDEX_FILE)
+    shape = (len(index), 2, PIXELS)
+    return SpectrumCache(
+        spectra=np.memmap(folder / _SPECTRA_FILE, dtype=np.float32, mode="r", shape=shape),
+        ids=index["identity"].to_pylist(),
+        stars=index["star"].to_pylist(),
+        labels=np.stack([index[name].to_numpy() for name in LABELS], axis=1),
+        photometry=np.stack([index[name].to_numpy() for name in PHOTOMETRY], axis=1),
+        snr=index["snr"].to_numpy(),
+    )
+
+
+def _fill(
+    folder: Path, words: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
+) -> None:
+    sources = resolve_inputs(words).files
+    say(f"reading {len(sources)} files into {folder / _SPECTRA_FILE}")
+    schema = pa.schema(
+        [("identity", pa.string()), ("star", pa.string()), ("snr", pa.float64())]
+        + [(name, pa.float64()) for name in LABELS]
+        + [(name, pa.float32()) for name in PHOTOMETRY],
+        metadata={_FINGERPRINT: made_from},
+    )
+    columns: dict[str, list] = {name: [] for name in schema.names}
+    unusable = unlabelled = 0
+    path = folder / _SPECTRA_FILE
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("wb") as file, Readers(readers, products) as reading:
+        for batch in reading.read(sources):
+            for row, record in enumerate(batch.records):
+                label_row = labels.row_of(record)
+                if record.reason is not None:
+                    unusable += 1
+                elif label_row is None or np.isnan(labels.values[label_row]).all():
+                    unlabelled += 1
+                else:
+                    file.write(np.stack([batch.flux[row], batch.error[row]]).astype("<f4", copy=False).tobytes())
+                    columns["identity"].append(record.identity)
+                    columns["star"].append(record.star.obj or record.identity)
+                    columns["snr"].append(record.snr)
+                    for names, values in ((LABELS, labels.values), (PHOTOMETRY, labels.photometry)):
+                        for name, value in zip(names, values[label_row], strict=True):
+                            columns[name].append(float(value))
+    if not columns["identity"]:
+        partial.unlink()
+        raise UsageError(
+            "no spectrum has a label",
+            got=f"{unlabelled} usable spectra without, {unusable} unusable",
+            expected="spectra whose star (obj) or path is in the label table",
+            remedy="check that the table is of these spectra; --column obj=NAME",
+        )
+    partial.replace(path)
+    with written_whole(folder / _INDEX_FILE) as index:
+        pq.write_table(pa.table(columns, schema=schema), index)
+    say(f"{len(columns['identity'])} labelled spectra; left out: {unlabelled} without label, {unusable} unusable")
