@@ -59,6 +59,14 @@ def reprocess(
         int | None,
         typer.Option(help="Processes that read ahead, for each device; 0: none.", show_default="by device and cores"),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads of the CPU engine, all workers together.",
+            show_default="OMP_NUM_THREADS, or every core",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Spectra given to the engine at once.")] = 64,
     shard_size: Annotated[
         int | None, typer.Option(help="Files of one restartable piece.", show_default="by engine")
@@ -83,6 +91,10 @@ def reprocess(
     from apnet_fast.recipes import get_recipe
     from apnet_fast.spectra.pack import is_pack
 
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     weights = weights_path(weights)
     network = network_of(weights)
     chosen = get_recipe(recipe, network)

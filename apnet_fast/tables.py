@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from apnet_fast.errors import UsageError
+from apnet_fast.spectra.opening import LIBRARY_ERRORS
 
 # fitsio makes four bytes of every character; in pieces of this many rows that costs no memory to speak of.
 _ROWS_AT_ONCE = 100_000
@@ -143,7 +144,7 @@ def _fits_table(path: str | Path) -> Iterator[fitsio.hdu.table.TableHDU]:
             remedy="give the table as Parquet",
             where=str(path),
         ) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except LIBRARY_ERRORS as error:
         message = " ".join(str(error).split())
         raise UsageError(
             f"cannot read the table: {message}",

@@ -25,7 +25,7 @@ from apnet_fast.networks.folding import fold_v3
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES, percentile_rank
-from benchmarks.contenders import OPENVINO, OURS, UPSTREAM, contenders
+from benchmarks.contenders import NAMES, contenders
 from benchmarks.cpu import made_up_spectra
 
 _PIXELS, _DRAWS = 8575, 20
@@ -155,7 +155,7 @@ def test_first_linear_layer(benchmark: BenchmarkFixture, network: CpuNetwork) ->
     benchmark(lambda: [layers.first(features, column, out) for column in layers.columns])
 
 
-@pytest.mark.parametrize("name", [OURS, UPSTREAM, "torch eager, batched", OPENVINO, "ONNX Runtime"])
+@pytest.mark.parametrize("name", NAMES)
 def test_whole(benchmark: BenchmarkFixture, checkpoint: Checkpoint, name: str) -> None:
     run = contenders(checkpoint, _DRAWS, [name])
     if not run:

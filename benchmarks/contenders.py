@@ -1,6 +1,7 @@
 """What can run ApogeeNet v3 on a CPU at equal semantics: recipe dr19, a clean pass and the draws, fp32, noise included.
 
-A contender takes cleaned flux and error (n, 8575), float32, and a number of draws, and returns outputs of n spectra.
+A contender takes cleaned flux and error (n, 8575), float32, and a number of draws, and returns network outputs
+(n, 1 + draws, 3), the clean spectrum's first. `check` compares those, which know no noise, before anything is timed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
 from benchmarks.rivals import Batched, preprocessed, upstream_loop
 
-Contender = Callable[[NDArray[np.float32], NDArray[np.float32], int], object]
+Contender = Callable[[NDArray[np.float32], NDArray[np.float32], int], NDArray[np.float32]]
 
 OURS, UPSTREAM, OPENVINO = "apnet_fast cpu", "upstream loop", "OpenVINO"
+NAMES = (OURS, UPSTREAM, "torch eager, batched", "torch.compile, batched", OPENVINO, "ONNX Runtime")
 _PIXELS = 8575
+_TOLERANCE = 1e-3
 
 
 def contenders(checkpoint: Checkpoint, draws: int, names: list[str] | None = None) -> dict[str, Contender]:
@@ -42,14 +45,33 @@ def contenders(checkpoint: Checkpoint, draws: int, names: list[str] | None = Non
     return {name: maker(checkpoint, draws) for name, maker in chosen.items()}
 
 
+def check(all_of_them: dict[str, Contender], flux: NDArray[np.float32], error: NDArray[np.float32], draws: int) -> None:
+    """Raise ValueError naming a contender whose outputs of the clean spectra are not those of the engine to 1e-3.
+
+    The engine itself is held to float64 in the tests.
+    """
+    expected = all_of_them[OURS](flux, error, draws)
+    for name, run in all_of_them.items():
+        got = run(flux, error, draws)
+        off = np.abs(got[:, 0] - expected[:, 0]).max() if got.shape == expected.shape else np.inf
+        if not off < _TOLERANCE:
+            raise ValueError(f"{name} computes something else: {got.shape}, clean outputs off by {off}")
+
+
 def _ours(checkpoint: Checkpoint, draws: int) -> Contender:
     engine = CpuEngine(checkpoint, RECIPES["dr19"])
-    return lambda flux, error, draws: engine.predict(flux, error, noise_keys(0, map(str, range(len(flux)))), draws)
+    mean, std = (np.asarray(values, np.float32) for values in (checkpoint.scaling.mean, checkpoint.scaling.std))
+
+    def run(flux: NDArray[np.float32], error: NDArray[np.float32], draws: int) -> NDArray[np.float32]:
+        found = engine.predict(flux, error, noise_keys(0, map(str, range(len(flux)))), draws)
+        return (np.concatenate([found.clean[:, None], found.draws], axis=1) - mean) / std
+
+    return run
 
 
 def _upstream(checkpoint: Checkpoint, draws: int) -> Contender:
     loop = upstream_loop(checkpoint, torch.device("cpu"))
-    return lambda flux, error, draws: [loop(f, e, draws) for f, e in zip(flux, error, strict=True)]
+    return lambda flux, error, draws: np.stack([loop(f, e, draws).numpy() for f, e in zip(flux, error, strict=True)])
 
 
 def _eager(checkpoint: Checkpoint, draws: int) -> Contender:
@@ -67,7 +89,11 @@ def _openvino(checkpoint: Checkpoint, draws: int) -> Contender:
 
     module, example = checkpoint.module(), torch.zeros(1 + draws, 1, _PIXELS)
     model = openvino.convert_model(module, example_input=example, input=[example.shape])
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
     compiled = openvino.compile_model(model, "CPU", settings)
     return lambda flux, error, draws: _spectra_by_spectrum(
         lambda x: torch.from_numpy(compiled(x[:, None].numpy())[0]), flux, error, draws
@@ -106,7 +132,7 @@ class _GroupedPool(nn.Module):
 @torch.inference_mode()
 def _spectra_by_spectrum(
     network: nn.Module | Callable[[Tensor], Tensor], flux: NDArray[np.float32], error: NDArray[np.float32], draws: int
-) -> list[Tensor]:
+) -> NDArray[np.float32]:
     """All rows of a spectrum in one batch: 21 rows a batch are as fast as more for every one of them."""
     rows = (preprocessed(*(torch.from_numpy(x[i : i + 1]) for x in (flux, error)), draws) for i in range(len(flux)))
-    return [network(x) for x in rows]
+    return np.stack([network(x).numpy() for x in rows])

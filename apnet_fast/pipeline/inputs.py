@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apnet_fast.errors import UsageError
+from apnet_fast.files import sha256_of
 from apnet_fast.pipeline.table_inputs import files_of_table, is_table
 from apnet_fast.spectra.identity import parse_file_name
-from apnet_fast.spectra.pack import is_pack, is_unfinished_pack, load_manifest
+from apnet_fast.spectra.pack import MANIFEST, is_pack, is_unfinished_pack, load_manifest
 
 # FITS files that SDSS keeps beside apStar files and that hold no star's spectra: apVisit, apField, apStarC,
 # allStar, aspcapStar and their like.
@@ -25,18 +26,19 @@ class Inputs:
 
     other_products: FITS files below given folders that are not apStar, or compressed, as no apStar file is.
     superseded: older versions (STARVER) of a star whose newest is in `files`. nameless_rows: rows of tables that name
-    no file.
+    no file. packs: hash of the manifest of each pack, which has those of its files.
     """
 
     files: tuple[str, ...]
     other_products: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     nameless_rows: int = 0
+    packs: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """Number and hash of the sources, for telling one list from another."""
-        listing = "\n".join(self.files).encode("utf-8", "surrogateescape")
+        listing = "\n".join((*self.files, *self.packs)).encode("utf-8", "surrogateescape")
         return f"{len(self.files)} files, sha256 {hashlib.sha256(listing).hexdigest()}"
 
 
@@ -52,6 +54,7 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
     named: list[str] = []
     walked: list[str] = []
     tabled: set[str] = set()
+    packs: set[str] = set()
     nameless_rows = 0
     for word in words:
         if word.startswith("@"):
@@ -62,6 +65,7 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
             )
         elif os.path.isdir(word) and is_pack(word):
             named.extend(os.path.join(word, name) for name in load_manifest(Path(word)).files)
+            packs.add(sha256_of(Path(word) / MANIFEST))
         elif is_table(word):
             table = files_of_table(word, root)
             tabled.update(table.files)
@@ -96,7 +100,7 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
             remedy="give the folder that holds them, or a list",
         )
     older = [path for path in superseded if not _is_plain_name_of(path, files)]
-    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)), nameless_rows)
+    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)), nameless_rows, tuple(sorted(packs)))
 
 
 def _read_list(path: str) -> list[str]:

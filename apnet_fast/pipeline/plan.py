@@ -12,6 +12,7 @@ from apnet_fast.errors import UsageError
 from apnet_fast.files import sha256_of
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,11 @@ class Plan:
         return self.files[shard * self.shard_size : (shard + 1) * self.shard_size]
 
 
-def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Checkpoint, tuning: str) -> Plan:
-    """The plan of a run over `files`; tuning: hash of the tables its engine uses on its devices."""
-    listing = "\n".join(files).encode("utf-8", "surrogateescape")
+def make_plan(arguments: RunArguments, inputs: Inputs, checkpoint: Checkpoint, tuning: str) -> Plan:
+    """The plan of a run over some inputs; tuning: hash of the tables its engine uses on its devices."""
     fingerprint = Fingerprint(
         version=__version__,
-        inputs=f"{len(files)} files, sha256 {hashlib.sha256(listing).hexdigest()}",
+        inputs=inputs.digest,
         weights=f"sha256 {checkpoint.sha256}",
         network=checkpoint.network,
         recipe=arguments.recipe,
@@ -96,4 +96,4 @@ def make_plan(arguments: RunArguments, files: tuple[str, ...], checkpoint: Check
         shard_size=arguments.shard_size,
         catalog="" if arguments.catalog is None else f"sha256 {sha256_of(arguments.catalog)}",
     )
-    return Plan(files, arguments.shard_size, fingerprint)
+    return Plan(inputs.files, arguments.shard_size, fingerprint)

@@ -54,8 +54,8 @@ class _Reader:
         self.slab.close()
 
     def send(self, message: Assignment | int) -> None:
-        # Where it has died: that is found where its deliveries are awaited.
-        with suppress(BrokenPipeError, ConnectionResetError):
+        # Where it has died, that is found where its deliveries are awaited, if it is not yet; it needs no slot freed.
+        with suppress(OSError):
             self.pipe.send(message)
 
     def assign(self, task: _Task, deadly: Iterable[str]) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -77,7 +75,7 @@ def run(arguments: RunArguments) -> RunSummary:
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
         arguments = replace(arguments, precision=engines[0].effective_precision(checkpoint, arguments.precision))
-    plan = make_plan(arguments, inputs.files, checkpoint, tuning)
+    plan = make_plan(arguments, inputs, checkpoint, tuning)
     skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
     if inputs.nameless_rows:
         skipped["rows_without_file"] = inputs.nameless_rows
@@ -188,18 +186,17 @@ class _Run:
             for marker in markers:
                 for name, width in marker.parts[product].widths.items():
                     widths[name] = max(widths[name], width)
-            with _told_where(output / PRODUCT_NAMES[product]):
-                matches[product] = write_product(
-                    output,
-                    PRODUCT_NAMES[product],
-                    product,
-                    self.store.tables(product),
-                    widths,
-                    network=self.checkpoint.network,
-                    recipe=self.recipe.name,
-                    cards=provenance_cards(self.plan, self.recipe, self.checkpoint, product),
-                    created=created,
-                )
+            matches[product] = write_product(
+                output,
+                PRODUCT_NAMES[product],
+                product,
+                self.store.tables(product),
+                widths,
+                network=self.checkpoint.network,
+                recipe=self.recipe.name,
+                cards=provenance_cards(self.plan, self.recipe, self.checkpoint, product),
+                created=created,
+            )
         with (
             written_whole(output / QUARANTINE_FILE) as part,
             pq.ParquetWriter(part, QUARANTINE_SCHEMA, compression="zstd") as writer,
@@ -253,19 +250,3 @@ def _summary(markers: Sequence[Marker], products: Sequence[Product]) -> RunSumma
         reasons.update(marker.reasons)
     rows = {product: sum(marker.parts[product].rows for marker in markers) for product in products}
     return RunSummary(rows, dict(reasons))
-
-
-@contextmanager
-def _told_where(path: Path) -> Iterator[None]:
-    """Stopped in place of the FITS library's errors, which do not say that the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise Stopped(
-            "a catalogue cannot be written",
-            got=" ".join(str(error).split())[:200],
-            remedy="make room if the disk is full, then give the same command again: all shards are done",
-            where=str(path),
-        ) from error

@@ -22,7 +22,7 @@ from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
 from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
 from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.spectra.opening import check_complete, library_failure, opened
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
 
 _FLUX_HDU, _ERROR_HDU = 1, 2
 # HDU 9, the RV table, is in every generation; DR17 has one more.
@@ -92,7 +92,7 @@ def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[n
             for hdu, shape in zip((_FLUX_HDU, _ERROR_HDU), shapes, strict=True):
                 only_coadd = "visit" not in products and len(shape) == 2
                 images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
-    except (OSError, ValueError, RuntimeError) as error:
+    except LIBRARY_ERRORS as error:
         raise library_failure(error, hdu) from error
     return math.prod(shapes[0]) // PIXELS, images[0], images[1]
 

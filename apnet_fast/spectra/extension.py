@@ -28,6 +28,8 @@ _COLUMN_CARD = re.compile(r"T(TYPE|FORM|UNIT|DIM|DISP)([1-9]\d{0,2})")
 _COLUMN = re.compile(r"'(\d*)([LXBIJKAEDCM]) *'")
 _DIMENSIONS = re.compile(r"'\( *\d+(?: *, *\d+)* *\) *'")
 _BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
+# No apStar HDU has more; a damaged number must not decide how much is done.
+_MOST_AXES, _MOST_COLUMNS = 3, 999
 _BITPIX = (8, 16, 32, 64, -32, -64)
 
 
@@ -77,10 +79,12 @@ def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int)
     """From the values of its cards in order: first the structural ones, each at its place and nowhere else."""
     numbers = [int(value) if value.isdigit() else -1 for _, value in values]
     n_axes = numbers[2] if len(values) > 2 else -1
+    if not 0 <= n_axes <= _MOST_AXES:
+        return None
     names = ["XTENSION", "BITPIX", "NAXIS", *(f"NAXIS{i + 1}" for i in range(n_axes)), "PCOUNT", "GCOUNT"]
     if not is_image:
         names.append("TFIELDS")
-    if n_axes < 0 or [name for name, _ in values[: len(names)]] != names:
+    if [name for name, _ in values[: len(names)]] != names:
         return None
     axes = tuple(numbers[3 : 3 + n_axes])
     bitpix = int(values[1][1]) if re.fullmatch(r"-?\d{1,2}", values[1][1]) else 0
@@ -103,7 +107,11 @@ def _columns_fit(values: list[tuple[str, str]], width: int, n_columns: int) -> b
     """Whether a table's columns are 1 .. n, each described once, and fill its rows."""
     cards = [(_COLUMN_CARD.fullmatch(name), value) for name, value in values if name.startswith("T")]
     described = [(card[1], int(card[2])) for card, _ in cards if card is not None]
-    if len(set(described)) < len(cards) or any(number > n_columns for _, number in described):
+    if (
+        n_columns > _MOST_COLUMNS
+        or len(set(described)) < len(cards)
+        or any(number > n_columns for _, number in described)
+    ):
         return False
     total, found = 0, []
     for (what, number), (_, value) in zip(described, cards, strict=True):

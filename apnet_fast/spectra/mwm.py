@@ -22,7 +22,7 @@ from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
 from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable
 from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.spectra.opening import check_complete, library_failure, opened
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
 
 _NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d+)\.fits")
 _HDUS = (3, 4)
@@ -45,7 +45,7 @@ def has_mwm_tables(path: str) -> bool:
                 return False
             names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
             return all(name in names for name in _SPECTRUM)
-    except (ReadFailure, OSError, ValueError, RuntimeError):
+    except (ReadFailure, *LIBRARY_ERRORS):
         return False
 
 
@@ -105,7 +105,7 @@ def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
                     raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)
                 if fits[hdu].get_nrows():
                     tables.append((hdu, _checked_rows(fits[hdu], hdu)))
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+    except (*LIBRARY_ERRORS, TypeError, KeyError) as error:
         raise library_failure(error, hdu) from error
     return tables
 

@@ -15,6 +15,9 @@ from apnet_fast.spectra.identity import printable
 
 _EXTENSION = b"XTENSION="
 
+# What the FITS library raises for files that it cannot read.
+LIBRARY_ERRORS = (OSError, ValueError, RuntimeError, fitsio.FITSFormatError)
+
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:

@@ -15,7 +15,7 @@ from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.table_inputs import files_of_table, is_table
 from apnet_fast.simulate import simulate_tree
-from tests.pipeline.runs import arguments, catalogue
+from tests.pipeline.runs import arguments, catalogue, table_bytes
 from tests.pipeline.survey_tables import of_astra, of_reduction, records_of, write
 
 HOMES = {"dr17": "dr17/apogee/spectro/redux", "sdss5": "sdsswork/mwm/apogee/spectro/redux"}
@@ -174,8 +174,10 @@ def test_a_run_over_a_table_is_the_run_over_its_files(sas: Path, small_weights: 
     }
     for name, (inputs, changes) in ways.items():
         run(arguments(inputs, small_weights, tmp_path / name, engine="null", shard_size=100, **changes))
-    rows = {name: repr(catalogue(tmp_path / name, "visit").to_pylist()) for name in ways}
-    assert rows["table"] == rows["catalog"] == rows["files"]
+    rows = {name: catalogue(tmp_path / name, "visit") for name in ways}
+    assert table_bytes(rows["table"]) == table_bytes(rows["files"])
+    same = ["path", "file_row", "identity", "reason"]
+    assert rows["catalog"].select(same) == rows["files"].select(same)
     assert len(catalogue(tmp_path / "both", "star")) == 2
     with pytest.raises(UsageError, match="no input"):
         arguments([], small_weights, tmp_path)

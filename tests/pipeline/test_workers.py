@@ -14,7 +14,7 @@ import pytest
 from apnet_fast.errors import Stopped, WeightsError
 from apnet_fast.pipeline import workers
 from apnet_fast.pipeline.children import SPAWN
-from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.pipeline.inputs import Inputs, resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.workers import DeviceWorkers, Orders
 from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
@@ -97,7 +97,7 @@ def test_what_a_worker_raises_ends_the_run(tree: Path, small_weights: Path, tmp_
 
     given = arguments([tree], small_weights, tmp_path, device="cpu,cpu")
     files = resolve_inputs([str(tree)]).files
-    plan = make_plan(given, files, load_checkpoint(small_weights), "")
+    plan = make_plan(given, Inputs(files), load_checkpoint(small_weights), "")
     assert plan.fingerprint.device == "cpu"
     team = DeviceWorkers(given, replace(plan.fingerprint, weights="sha256 0"), ["cpu"], StageTimes())
     with pytest.raises(WeightsError, match="changed"):

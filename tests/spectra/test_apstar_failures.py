@@ -241,6 +241,17 @@ def test_wrong_byte_in_a_header_never_raises(
     assert batch.flux.shape == batch.error.shape == (len(batch), PIXELS)
 
 
+def test_a_second_beginning_in_the_place_of_an_extension(
+    whole: Path, offsets: list[dict[str, int]], tmp_path: Path
+) -> None:
+    data = bytearray(whole.read_bytes())
+    start = offsets[1]["header_start"]
+    data[start : start + 80] = b"SIMPLE  =                    F".ljust(80)
+    path = tmp_path / NAME
+    path.write_bytes(data)
+    assert failure(path)[0] in {Reason.UNREADABLE, Reason.BAD_LAYOUT, Reason.TRUNCATED}
+
+
 def with_rows(whole: Path, rows: int, path: Path) -> Path:
     """A copy of the file of 3 rows whose HDU 1 claims to have `rows`."""
     data = whole.read_bytes()

@@ -115,6 +115,7 @@ CARDS = [
     "XTENSION= 'IMAGE   '", "XTENSION= 'BINTABLE'", "EXTNAME = 'FLUX    '", "EXTNAME = 'FLUX", "EXTNAME =  5",
     "EXTVER  = 'x'", "PCOUNT  =                   80", "GCOUNT  =                    2", "ZIMAGE  = T",
     "TFORM1  = '1D      '", "TFORM2  = '9999PD  '", "TFORM3  = 'Q'", "TFIELDS =                    2",
+    "NAXIS   =  1000000000000000000", "TFIELDS =  1000000000000000000", "PCOUNT  =  1000000000000000000",
     "TDIM1   = '(2,3)   '", "TZERO2  = 5", "TNULL2  = 'a'", "TTYPE2  = 7", "CONTINUE  'abc'", "HIERARCH a b = 2",
     "SIMPLE  =                    F", "EXTEND  =                    F", "GROUPS  =                    T",
     "SFILE1  = 'apVisit-dr17-5215-55823-165.fits'", "SNR     = 'NaN'", "COMMENT abc", "",

@@ -51,6 +51,8 @@ def test_a_table() -> None:
     [
         (IMAGE, 1, "BITPIX  =                  -63"),
         (IMAGE, 2, "NAXIS   =                    1"),
+        (IMAGE, 2, "NAXIS   =  1000000000000000000"),
+        (IMAGE, 2, "NAXIS2  =  1000000000000000000"),
         (IMAGE, 3, "NAXIS1  =               8575.0"),
         (IMAGE, 5, "PCOUNT  =                    1"),
         (IMAGE, 7, "BSCALE  =                  1.0"),
@@ -61,6 +63,7 @@ def test_a_table() -> None:
         (IMAGE, 7, "END     x"),
         (IMAGE, 7, "EXTNAME =                    5"),
         (IMAGE, 7, "COMMENT \x01"),
+        (TABLE, 7, "TFIELDS =  1000000000000000000"),
         (TABLE, 8, "TSCAL1  =                  2.0"),
         (TABLE, 8, "TFORM1  = '10A     '"),
         (TABLE, 8, "TFORM   = '10A     '"),

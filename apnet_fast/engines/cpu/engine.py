@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import product
+from itertools import pairwise, product
 from typing import ClassVar
 
 import numpy as np
@@ -33,8 +33,8 @@ _SPECTRA_PER_THREAD = 2
 class CpuEngine(Engine):
     """ApogeeNet v3 in fp32 on as many threads as torch is set to when it is made.
 
-    (OMP_NUM_THREADS, torch.set_num_threads, or --threads.) Memory: the weights, two tiles of features of
-    0.26 MB a row (67 MB on up to 3 threads at 20 draws, 24 MB more for each further one), and 10 MB a thread.
+    (OMP_NUM_THREADS, torch.set_num_threads, or --threads.) Memory: the weights; two tiles of features, 0.26 MB a row
+    (at 20 draws 67 MB for every 3 threads); 9 MB a thread. One call of `predict` computes at a time.
     """
 
     name: ClassVar[str] = "cpu"
@@ -43,7 +43,9 @@ class CpuEngine(Engine):
         super().__init__(checkpoint, recipe, device=device, precision=precision)
         self.threads = torch.get_num_threads()
         self._pool = single_threaded_workers(self.threads)
-        self._networks: dict[int, CpuNetwork] = {}
+        self._network: CpuNetwork | None = None
+        self._tiles: list[_Tile] = []
+        self._busy = threading.Lock()
         self._mine = threading.local()
 
     def _clean(
@@ -60,26 +62,27 @@ class CpuEngine(Engine):
         metadata: NDArray[np.float32] | None,
     ) -> Predictions:
         n, pixels = flux.shape
-        rows = 1 + draws
-        network = self._network(pixels)
-        spectra = min(self._spectra_of_a_tile(rows), max(n, 1))
-        targets = len(self.checkpoint.scaling.names)
+        rows, targets = 1 + draws, len(self.checkpoint.scaling.names)
         outputs = torch.empty(n * rows, targets)
-        with torch.inference_mode():
-            layers = LinearLayers(network.linear)
-            tiles = [_Tile(self._pool, layers, network.features, spectra * rows) for _ in range(2)]
+        with self._busy, torch.inference_mode():
+            network = self._prepared(pixels)
+            spectra = min(self._spectra_of_a_tile(rows), max(n, 1))
+            tiles = self._two_tiles(network, spectra * rows)
+            # Of few spectra every thread gets a part of the rows.
+            parts = np.linspace(0, rows, 1 + min(max(self.threads // max(n, 1), 1), rows)).astype(int)
 
-            def features(i: int, tile: _Tile, first: int) -> None:
+            def features(i: int, tile: _Tile, first: int, part: slice) -> None:
+                mine = slice(first + part.start, first + part.stop)
                 worker = self._worker(network, draws)
-                worker.spectrum(flux[i], error[i], keys[i], tile.rows(first, rows), tile.finite[first : first + rows])
+                worker.spectrum(flux[i], error[i], keys[i], part, tile.features[mine], tile.finite[mine])
 
             try:
                 for number, start in enumerate(range(0, n, spectra)):
                     tile, other = tiles[number % 2], tiles[1 - number % 2]
                     tile.collect()
                     tile.begin(outputs[start * rows : (start + spectra) * rows])
-                    for i in range(start, min(start + spectra, n)):
-                        tile.submit(features, i, tile, (i - start) * rows)
+                    for i, part in product(range(start, min(start + spectra, n)), pairwise(parts)):
+                        tile.submit(features, i, tile, (i - start) * rows, slice(*part))
                     # While this tile's spectra are under way, the linear layers of the other follow.
                     other.multiply()
                 for tile in tiles:
@@ -95,10 +98,17 @@ class CpuEngine(Engine):
         pieces = -(-_SPECTRA_PER_THREAD * self.threads * rows // ROWS)
         return max(1, pieces * ROWS // rows)
 
-    def _network(self, pixels: int) -> CpuNetwork:
-        if pixels not in self._networks:
-            self._networks[pixels] = prepare(fold_v3(self.checkpoint, pixels), pixels)
-        return self._networks[pixels]
+    def _prepared(self, pixels: int) -> CpuNetwork:
+        if self._network is None or self._network.pixels != pixels:
+            self._network = prepare(fold_v3(self.checkpoint, pixels), pixels)
+            self._tiles = []
+        return self._network
+
+    def _two_tiles(self, network: CpuNetwork, rows: int) -> list[_Tile]:
+        if not self._tiles or self._tiles[0].size != rows:
+            layers = LinearLayers(network.linear)
+            self._tiles = [_Tile(self._pool, layers, network.features, rows) for _ in range(2)]
+        return self._tiles
 
     def _worker(self, network: CpuNetwork, draws: int) -> _Worker:
         worker = getattr(self._mine, "worker", None)
@@ -132,33 +142,38 @@ class _Worker:
         flux: NDArray[np.float32],
         error: NDArray[np.float32],
         key: np.uint64,
+        part: slice,
         features: NDArray[np.float32],
         finite: NDArray[np.bool_],
     ) -> None:
-        """Features (1 + draws, ...) of the clean spectrum and its draws; finite: rows that the network can use."""
+        """Features of some rows of a spectrum, of which row 0 is the clean one; finite: those the network can use."""
         recipe, values = self._recipe, self._values
         clean_flux, clean_error = recipe.clean_up(flux[None], error[None])
         stem.realise(clean_flux[0], clean_error[0], key, np.float32(recipe.floor), values)
         stem.log_limits(
             values, self._joint, self._own_rank, self._joint_rank, np.float32(recipe.clip), self._limits, self._counts
         )
-        for row in range(len(values)):
-            finite[row] = stem.clipped_log(values[row], self._limits[row], self._flux)
-            if finite[row]:
-                self._trunk.features(self._flux, features[row])
+        for i, row in enumerate(range(part.start, part.stop)):
+            finite[i] = stem.clipped_log(values[row], self._limits[row], self._flux)
+            if finite[i]:
+                self._trunk.features(self._flux, features[i])
             else:
-                features[row] = 0
+                features[i] = 0
 
 
 class _Tile:
-    """Rows of the network under way: spectra fill it with features, then the linear layers run over all of it."""
+    """Rows of the network under way: spectra fill it with features, then the linear layers run over all of it.
+
+    features: (rows, ...), size of them wanted. finite: rows that the network can use.
+    """
 
     def __init__(self, pool: ThreadPoolExecutor, layers: LinearLayers, width: int, rows: int) -> None:
         pieces = -(-rows // ROWS)
         self._pool, self._layers = pool, layers
         self._features = torch.zeros(pieces, ROWS, width)
         self._products = torch.zeros(pieces, ROWS, layers.width)
-        self._flat = self._features.view(pieces * ROWS, width).numpy()
+        self.size = rows
+        self.features = self._features.view(pieces * ROWS, width).numpy()
         self.finite = np.zeros(pieces * ROWS, dtype=np.bool_)
         self._outputs: Tensor | None = None
         self._spectra: list[Future[None]] = []
@@ -171,10 +186,6 @@ class _Tile:
     def submit(self, work, *arguments) -> None:  # type: ignore[no-untyped-def]
         """A spectrum's work, to be done by a thread."""
         self._spectra.append(self._pool.submit(work, *arguments))
-
-    def rows(self, first: int, number: int) -> NDArray[np.float32]:
-        """Where features of some rows go."""
-        return self._flat[first : first + number]
 
     def multiply(self) -> None:
         """Wait for the spectra, run the first linear layer, start the others."""
@@ -206,3 +217,5 @@ class _Tile:
         for future in self._spectra:
             future.cancel()
         wait(self._spectra)
+        self._spectra.clear()
+        self._outputs, self._last = None, []

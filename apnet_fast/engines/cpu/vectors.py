@@ -64,8 +64,10 @@ class Vector:
         return self._call("llvm.fmuladd", *values)
 
     def maximum(self, other: Vector) -> Vector:
-        """The larger of each pair of values."""
-        return self._call("llvm.maxnum", other)
+        """The larger of each pair of values; NaN where one of them is NaN."""
+        largest = self._call("llvm.maxnum", other)  # the other one of NaN
+        missing = self.builder.fcmp_unordered("uno", self.value, other.value)
+        return Vector(self.builder, self.builder.select(missing, (self + other).value, largest.value))
 
     def lanes_at(self, lanes: Sequence[int]) -> Vector:
         """A vector of some of the lanes."""
@@ -73,9 +75,9 @@ class Vector:
         return Vector(self.builder, self.builder.shuffle_vector(self.value, self.value, mask))
 
     def elu(self) -> Vector:
-        """self where positive, exp(self) - 1 elsewhere, exact to 2 ulp also near zero."""
+        """self where positive, exp(self) - 1 elsewhere, exact to 2 ulp also near zero; NaN stays NaN."""
         builder, kind = self.builder, self.value.type
-        clamped = self.maximum(self.constant(_LOWEST_EXPONENT))
+        clamped = self._call("llvm.maxnum", self.constant(_LOWEST_EXPONENT))
         power = (clamped * _LOG2_E)._call("llvm.rint")
         rest = power.times_plus(-_LN2_LOW, power.times_plus(-_LN2_HIGH, clamped))
         series = rest.constant(_EXP_COEFFICIENTS[-1])
@@ -89,8 +91,8 @@ class Vector:
         bits = builder.shl(exponent, ir.Constant(integers, [_MANTISSA_BITS] * self.lanes))
         scale = Vector(builder, builder.bitcast(bits, kind))
         below = scale.times_plus(small, scale + scale.constant(-1.0))
-        positive = builder.fcmp_ordered(">", self.value, self.constant(0.0).value)
-        return Vector(builder, builder.select(positive, self.value, below.value))
+        negative = builder.fcmp_ordered("<=", self.value, self.constant(0.0).value)
+        return Vector(builder, builder.select(negative, below.value, self.value))
 
     def _call(self, name: str, *others: Vector) -> Vector:
         kind = self.value.type

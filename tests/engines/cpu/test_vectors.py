@@ -69,6 +69,7 @@ def test_elu_of_infinity_and_nan() -> None:
     elu_of(lanes_of(4), x, y)
     assert y[0] == np.inf
     assert y[1] == -1
+    assert np.isnan(y[2])
     assert y[3] == np.float32(np.expm1(-1.0))
 
 
@@ -86,3 +87,6 @@ def test_lanes_across_vectors() -> None:
     y = np.zeros(4, dtype=np.float32)
     across_of(lanes_of(4), x, y)
     assert y.tolist() == [-2, 2, 2, 1]
+    x[1] = np.nan
+    across_of(lanes_of(4), x, y)
+    assert np.isnan(y[2]), "the larger of NaN and anything"
