@@ -1,12 +1,31 @@
-# Two commands for a fresh machine: `make demo` and `make test`. Both make their own environment in .venv.
+# For a fresh machine: `make demo` and `make test`; `make demo-weights` trains what the demo uses. All make their own environment in .venv.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo demo-weights test lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
+
+# The demo weights, as they are shipped: 10,000 simulated spectra, four epochs. Give it again to go on after a stop.
+TRAINING = demo-training
+demo-weights: $(VENV)/installed
+	test -e $(TRAINING)/snr60/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 --snr 60 \
+		--layout sdss5 --seed 21 --output $(TRAINING)/snr60
+	test -e $(TRAINING)/snr100/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 --snr 100 \
+		--layout sdss5 --seed 22 --output $(TRAINING)/snr100
+	test -e $(TRAINING)/snr200/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 --snr 200 \
+		--layout sdss5 --seed 23 --output $(TRAINING)/snr200
+	test -e $(TRAINING)/survey/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 \
+		--layout sdss5 --seed 24 --output $(TRAINING)/survey
+	$(BIN)/python -m apnet_fast.train \
+		--spectra $(TRAINING)/snr60 --labels $(TRAINING)/snr60/truth.parquet \
+		--spectra $(TRAINING)/snr100 --labels $(TRAINING)/snr100/truth.parquet \
+		--spectra $(TRAINING)/snr200 --labels $(TRAINING)/snr200/truth.parquet \
+		--spectra $(TRAINING)/survey --labels $(TRAINING)/survey/truth.parquet \
+		--model-args apnet_fast/data/demo.yaml --epochs 4 --batch-size 16 --learning-rate 2e-3 --validation 0.05 \
+		--origin "demo: for simulated spectra only" --output $(TRAINING)/demo.safetensors
 
 # Tests on real apStar files run where APNET_FAST_TEST_DATA names their folder, and skip elsewhere.
 test: lint
@@ -27,4 +46,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info
+	rm -rf $(VENV) demo $(TRAINING) build dist *.egg-info

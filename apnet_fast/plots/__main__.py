@@ -50,5 +50,20 @@ def kiel(
     typer.echo(f"{output}: {len(stars)} stars, {int(stars.bad.sum())} of them with flag_bad")
 
 
+@app.command()
+def curves(
+    path: Annotated[Path, typer.Argument(metavar="CURVES", help="curves.json of `python -m apnet_fast.train`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
+) -> None:
+    """Learning curves of a training run: losses and the scatter of each label, by epoch."""
+    from apnet_fast.plots.curves import draw_curves, read_curves
+    from apnet_fast.plots.figures import check_figure_path, save_figure
+
+    check_figure_path(output)
+    epochs = read_curves(path)
+    save_figure(draw_curves(epochs), output)
+    typer.echo(f"{output}: {len(epochs)} epochs")
+
+
 if __name__ == "__main__":
     run_app(app)

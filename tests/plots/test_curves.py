@@ -1,0 +1,43 @@
+"""Learning curves: what is drawn, and what is no curves.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from apnet_fast.errors import UsageError
+from apnet_fast.plots.__main__ import app
+from apnet_fast.plots.curves import draw_curves, read_curves
+
+EPOCHS = [
+    {"epoch": epoch, "training_loss": 1 / epoch, "validation_loss": 0.5 / epoch, "scatter_logg": 0.4 / epoch}
+    for epoch in (1, 2, 4)
+]
+
+
+def test_losses_and_scatters_are_drawn() -> None:
+    losses, scatters = draw_curves(EPOCHS).axes
+    training, validation = losses.lines
+    assert list(training.get_ydata()) == [1, 0.5, 0.25]
+    assert list(validation.get_ydata()) == [0.5, 0.25, 0.125]
+    assert list(scatters.lines[0].get_ydata()) == [1, 0.5, 0.25]
+    assert scatters.lines[0].get_label() == "logg: 0.1"
+
+
+def test_the_command_writes_a_figure(tmp_path: Path) -> None:
+    (tmp_path / "curves.json").write_text(json.dumps({"epochs": EPOCHS}))
+    words = ["curves", str(tmp_path / "curves.json"), "--output", str(tmp_path / "curves.png")]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "3 epochs" in result.output
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"epochs": []}', '{"epochs": [{"epoch": 1}]}', '{"other": 1}'])
+def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "curves.json").write_text(text)
+    with pytest.raises(UsageError, match="no learning curves"):
+        read_curves(tmp_path / "curves.json")
