@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast import demo, pack, recovery, reprocess, weights
+from apnet_fast import demo, pack, recovery, reprocess, tune, weights
 from apnet_fast._version import __version__
 from apnet_fast.console import run_app
 from apnet_fast.plots.__main__ import app as plots_app
@@ -25,6 +25,7 @@ app.command("simulate")(simulate_command)
 app.command("train")(train_command)
 app.command("recovery")(recovery.recovery_command)
 app.command("demo")(demo.demo)
+app.command("tune")(tune.main)
 app.command("report")(report)
 
 
