@@ -157,7 +157,7 @@ def compare_catalogues(
     paths, columns = (a, b), (table_columns(a), table_columns(b))
     cards = [catalogue_cards(path) for path in paths]
     if not on:
-        _check_products(cards, paths)
+        _check_products([_product(*each) for each in zip(cards, columns, strict=True)], paths)
     key = _key_columns(columns, on, paths)
     wanted = [f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")]
     wanted += ["result_flags", "flag_warn", "flag_bad"]
@@ -201,14 +201,19 @@ def compare_catalogues(
     )
 
 
-def _check_products(cards: Sequence[Mapping[str, str]], paths: Sequence[str | Path]) -> None:
+def _product(cards: Mapping[str, str], columns: Sequence[str]) -> str:
+    """star or visit: what the card says, else (the released files) what the columns tell; empty where neither does."""
+    told = "star" if "min_mjd" in columns else "visit" if set(_VISIT_KEYS) <= set(columns) else ""
+    return cards.get("PRODUCT", told)
+
+
+def _check_products(products: Sequence[str], paths: Sequence[str | Path]) -> None:
     """Stars and visits have no spectrum in common, whatever the columns that they share."""
-    products = [each.get("PRODUCT", "") for each in cards]
     if sorted(products) == ["star", "visit"]:
         raise UsageError(
             "one catalogue is of stars and one of visits, which are different spectra",
             got=", ".join(f"{path} of {product}s" for path, product in zip(paths, products, strict=True)),
-            expected="two of the same product (card PRODUCT)",
+            expected="two of the same product",
             remedy="compare AllStar with AllStar, and AllVisit with AllVisit",
         )
 

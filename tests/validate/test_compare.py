@@ -138,6 +138,9 @@ def test_stars_and_visits_are_not_compared(tmp_path: Path) -> None:
     stars = written(table.drop_columns(["mjd", "fiber"]), tmp_path / "stars.parquet", PRODUCT="star")
     with pytest.raises(UsageError, match=r"one catalogue is of stars and one of visits.*stars\.parquet of stars"):
         compare_catalogues(stars, visits)
+    released = table.drop_columns(["mjd", "fiber"]).append_column("min_mjd", table["mjd"])
+    with pytest.raises(UsageError, match="one catalogue is of stars"):
+        compare_catalogues(visits, written(released, tmp_path / "released.parquet"))
     # Who says how to pair them knows what he does, and the same product is not refused.
     assert compare_catalogues(stars, visits, on=["identity"]).common == len(table)
     assert compare_catalogues(visits, visits).common == len(table)
