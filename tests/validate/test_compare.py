@@ -191,3 +191,8 @@ def test_exit_codes(a: Path, tmp_path: Path) -> None:
     assert code == 1
     assert "do not hold the same rows" in text
     assert json.loads((tmp_path / "c.json").read_text())["only_a"] == 1
+    # Before the work: a catalogue that is not there would be the later error.
+    with pytest.raises(UsageError, match=r"no such folder; got .*nowhere"):
+        run(a, tmp_path / "none.parquet", "--json", tmp_path / "nowhere" / "c.json")
+    with pytest.raises(UsageError, match="a folder, not a file"):
+        run(a, tmp_path / "none.parquet", "--json", tmp_path)
