@@ -99,7 +99,7 @@ def test_without_a_pair_the_error_counts_what_each_condition_left_out(tmp_path: 
 
 def test_errors_tell_what_to_do(tmp_path: Path) -> None:
     table = visit_table(0, stars=50)
-    with pytest.raises(UsageError, match="also raw_e_teff"):
+    with pytest.raises(UsageError, match="repeats need: raw_e_teff; got columns"):
         read_repeats(written(table.drop_columns(["raw_e_teff"]), tmp_path / "a.parquet"), Selection())
     with pytest.raises(UsageError, match="nowhere"):
         read_repeats(written(table, tmp_path / "b.parquet"), Selection(star_column="nowhere"))
