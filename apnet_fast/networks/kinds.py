@@ -102,9 +102,7 @@ NETWORKS: dict[str, NetworkKind] = {
             left_out=re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*"),
             chunked=True,
         ),
-        NetworkKind(
-            name="v2", mark="metadata.", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING
-        ),
+        NetworkKind(name="v2", mark="metadata.", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING),
         NetworkKind(
             name="v1",
             mark="conv1.",
