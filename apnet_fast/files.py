@@ -43,6 +43,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     os.replace(partial, path)
 
 
+def check_folder_of(path: Path) -> None:
+    """Raise UsageError, before any work is done, where the folder of a file to write does not exist."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError("no such folder", got=str(path.parent), remedy="make it first")
+    if path.is_dir():
+        raise UsageError("this is a folder, not a file to write", got=str(path), remedy="add the file's name")
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON; the file appears complete or not at all."""
     with written_whole(path) as partial:

@@ -3,7 +3,7 @@
 `PAGE` is the table of the DR19 page (12 bits; the conditions are those of
 Astra's ApogeeNet v2 without its two bugs), `ASTRA_06_V2` the same bits with them, and
 without a word on NaN. `ASTRA_06` is what the released DR19 file
-holds (4 bits). `python -m apnet_fast.flags` prints all tables.
+holds (4 bits). `TABLES` are all of them, and `pack` sets the bits of any. `python -m apnet_fast.flags` prints them.
 
 All conditions are evaluated on the values as the catalogue stores them (float32), so a
 reader can recompute every bit from the file.
@@ -12,6 +12,7 @@ reader can recompute every bit from the file.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,13 +33,17 @@ class Bit:
 
 @dataclass(frozen=True)
 class FlagTable:
-    """A named set of bits, and which of them make `flag_warn` and `flag_bad`."""
+    """A named set of bits, and which of them make `flag_warn` and `flag_bad`.
+
+    normalised_photometry: whether its condition on photometry is evaluated on the network's normalised input.
+    """
 
     name: str
     source: str
     bits: tuple[Bit, ...]
     warn: tuple[str, ...]
     bad: tuple[str, ...]
+    normalised_photometry: bool = False
 
     def mask(self, *names: str) -> int:
         """Integer with the named bits set. KeyError for a name the table lacks."""
@@ -54,16 +59,8 @@ class FlagTable:
         rows = [("bit", "value", "name", "in", "condition", "description")]
         for bit in self.bits:
             roles = [role for role, names in (("warn", self.warn), ("bad", self.bad)) if bit.name in names]
-            rows.append(
-                (
-                    str(bit.number),
-                    str(1 << bit.number),
-                    bit.name,
-                    "+".join(roles),
-                    bit.condition,
-                    bit.description,
-                )
-            )
+            numbers = str(bit.number), str(1 << bit.number)
+            rows.append((*numbers, bit.name, "+".join(roles), bit.condition, bit.description))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([f"result_flags, table {self.name} ({self.source})", *lines])
@@ -73,19 +70,9 @@ PAGE = FlagTable(
     name="page",
     source="DR19 ApogeeNet page; recipes dr19",
     bits=(
-        Bit(
-            0,
-            "TEFF_UNRELIABLE",
-            "Effective temperature is unreliable",
-            "teff NaN, log10(teff) < 3.1 or > 4.7",
-        ),
+        Bit(0, "TEFF_UNRELIABLE", "Effective temperature is unreliable", "teff NaN, log10(teff) < 3.1 or > 4.7"),
         Bit(1, "LOGG_UNRELIABLE", "Surface gravity is unreliable", "logg NaN, < -1.5 or > 6"),
-        Bit(
-            2,
-            "FE_H_UNRELIABLE",
-            "Metallicity is unreliable",
-            "fe_h NaN, < -2 or > 0.5, or log10(teff) > 3.82",
-        ),
+        Bit(2, "FE_H_UNRELIABLE", "Metallicity is unreliable", "fe_h NaN, < -2 or > 0.5, or log10(teff) > 3.82"),
         Bit(
             3,
             "E_TEFF_UNRELIABLE",
@@ -174,6 +161,7 @@ ASTRA_06_V2 = FlagTable(
     bits=tuple(replace(bit, condition=_ASTRA_06_V2_CONDITIONS.get(bit.number, bit.condition)) for bit in PAGE.bits),
     warn=PAGE.warn,
     bad=PAGE.bad,
+    normalised_photometry=True,
 )
 
 NO_RESULT_ONLY = FlagTable(
@@ -183,6 +171,8 @@ NO_RESULT_ONLY = FlagTable(
     warn=(),
     bad=("NO_RESULT",),
 )
+
+TABLES = (PAGE, ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY)
 
 _PAGE_WARN = PAGE.mask(*PAGE.warn)
 _PAGE_BAD = PAGE.mask(*PAGE.bad)
@@ -373,14 +363,36 @@ def knowingly_unreliable_photometry(rp_mag: NDArray, h_mag: NDArray, k_mag: NDAr
     return known & (rp - k > 2.3) & (h - distance_modulus > 6)
 
 
+_Packer = Callable[[NDArray, NDArray, NDArray, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]], Flags]
+_PACKERS: dict[str, _Packer] = {
+    PAGE.name: pack_page,
+    ASTRA_06.name: lambda labels, medians, raw_errors, no_result, missing, unreliable: pack_astra_06(labels, no_result),
+    ASTRA_06_V2.name: pack_astra_06_v2,
+    NO_RESULT_ONLY.name: lambda labels, medians, raw_errors, no_result, missing, unreliable: pack_no_result(no_result),
+}
+
+
+def pack(
+    table: FlagTable,
+    labels: NDArray,
+    medians: NDArray,
+    raw_errors: NDArray,
+    no_result: NDArray[np.bool_],
+    missing_photometry: NDArray[np.bool_],
+    knowingly_unreliable: NDArray[np.bool_],
+) -> Flags:
+    """`result_flags`, `flag_warn`, `flag_bad` by the bits of a table. Arguments and results as of `pack_page`."""
+    return _PACKERS[table.name](labels, medians, raw_errors, no_result, missing_photometry, knowingly_unreliable)
+
+
 def known_table(name: str) -> FlagTable | None:
     """The table that a catalogue's card FLAGTAB names; None where it is not of this package."""
-    return next((table for table in (PAGE, ASTRA_06, NO_RESULT_ONLY) if table.name == name), None)
+    return next((table for table in TABLES if table.name == name), None)
 
 
 def print_tables() -> None:
     """Print every table of bits."""
-    print("\n\n".join(table.text() for table in (PAGE, ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY)))
+    print("\n\n".join(table.text() for table in TABLES))
 
 
 if __name__ == "__main__":

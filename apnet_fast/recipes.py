@@ -178,7 +178,7 @@ class Recipe:
             none = np.zeros(len(photometry), dtype=bool)
             return none, none
         missing = missing_photometry(photometry, self.photometry)
-        if self.flag_table is flags.ASTRA_06_V2:
+        if self.flag_table.normalised_photometry:
             # Its code looks at the network's normalised input; faithful to it, so do we.
             values = normalised_photometry(photometry, self.photometry)
         else:
@@ -197,14 +197,7 @@ class Recipe:
         photometry: NDArray[np.float32],
     ) -> Labels:
         inflated = raw if self.noise_model is None else self.noise_model.inflate(raw)
-        if self.flag_table is flags.PAGE:
-            packed = flags.pack_page(values, medians, raw, no_result, *self._photometry_bits(photometry))
-        elif self.flag_table is flags.ASTRA_06_V2:
-            packed = flags.pack_astra_06_v2(values, medians, raw, no_result, *self._photometry_bits(photometry))
-        elif self.flag_table is flags.ASTRA_06:
-            packed = flags.pack_astra_06(values, no_result)
-        else:
-            packed = flags.pack_no_result(no_result)
+        packed = flags.pack(self.flag_table, values, medians, raw, no_result, *self._photometry_bits(photometry))
         return Labels(
             teff=values[:, 0],
             e_teff=inflated[:, 0],

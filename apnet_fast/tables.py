@@ -60,12 +60,11 @@ def table_columns(path: str | Path) -> tuple[str, ...]:
 
 
 def missing_columns(what: str, missing: Collection[str], present: Sequence[str], path: str | Path) -> UsageError:
-    """The error of a table that lacks columns; `what` says what the table was wanted for."""
+    """The error of a table that lacks columns: `what` it was wanted for, first what is missing, then what is there."""
     shown = ", ".join(present[:40]) + (f" and {len(present) - 40} more" if len(present) > 40 else "")
     return UsageError(
-        what,
+        f"{what}: {', '.join(missing)}",
         got=f"columns {shown}",
-        expected=f"also {', '.join(missing)}",
         remedy="give the summary table as the survey publishes it, or one that keeps these columns",
         where=str(path),
     )

@@ -17,7 +17,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
 @app.command("import")
 def import_(
-    path: Annotated[Path, typer.Argument(help="Upstream folder (v3: model_chunk_0..9, model_args.yaml) or model.pt.")],
+    path: Annotated[Path, typer.Argument(help="Upstream file (.pt), or its folder (v3: model_chunk_0..9).")],
     output: Output,
     network: Network = "v3",
 ) -> None:
@@ -49,7 +49,7 @@ def export(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
 ) -> None:
-    """Write a weights file back in the upstream form: v3 as a folder of chunks, v2 and v1 as model.pt."""
+    """Write a weights file back in the upstream form: v3 as chunks, v2 as model.pt, v1 as APOGEE_NET.pt."""
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.shipped import weights_path
     from apnet_fast.networks.upstream import export_upstream

@@ -175,9 +175,27 @@ def test_knowingly_unreliable_photometry(rp: float, h: float, k: float, plx: flo
     assert got.tolist() == [expected]
 
 
+@pytest.mark.parametrize("table", flags.TABLES, ids=lambda table: table.name)
+def test_every_table_is_known_and_packed(table: flags.FlagTable) -> None:
+    assert flags.known_table(table.name) is table
+    none = np.zeros(2, dtype=bool)
+    labels, raw = np.array([GOOD] * 2), np.array([SMALL_ERRORS] * 2)
+    value, _, bad = flags.pack(table, labels, labels, raw, np.array([False, True]), none, none)
+    assert value[0] == 0
+    assert table.names(int(value[1])) == [name for name in ("RUNTIME_EXCEPTION", "NO_RESULT") if name in table.bad]
+    assert bad.tolist() == [False, True]
+
+
+def test_the_tables_are_all_there_are() -> None:
+    assert {value.name for value in vars(flags).values() if isinstance(value, flags.FlagTable)} == {
+        table.name for table in flags.TABLES
+    }
+    assert flags.known_table("no such table") is None
+
+
 def test_the_table_prints_itself() -> None:
     done = subprocess.run([sys.executable, "-m", "apnet_fast.flags"], capture_output=True, text=True, check=True)
-    for table in (flags.PAGE, flags.ASTRA_06, flags.ASTRA_06_V2):
+    for table in flags.TABLES:
         for bit in table.bits:
             assert bit.name in done.stdout
             assert bit.condition in done.stdout

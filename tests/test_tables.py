@@ -115,7 +115,7 @@ def test_astra_tables_have_the_infrared_spectra_second(rows_of_boss: int, tmp_pa
 
 def test_missing_columns_are_named_with_those_that_are_there(tmp_path: Path) -> None:
     path = write_fits(tmp_path / "allStar.fits", (allstar_rows(), {}))
-    with pytest.raises(UsageError, match=r"got columns apogee_id, nvisits.*expected also healpix, uri.*Remedy"):
+    with pytest.raises(UsageError, match=r"lacks columns: healpix, uri; got columns apogee_id, nvisits.*Remedy"):
         read_table(path, ["snr", "uri", "healpix"])
 
 

@@ -26,7 +26,8 @@ from apnet_fast.catalog.text import fixed_width
 __all__ = ["Card", "fits_time", "text_widths", "write_fits"]
 
 _DESCRIPTIONS = ("HDU 0: Summary information only", "HDU 1: BOSS spectra", "HDU 2: APOGEE spectra")
-_PIPELINE = "ApogeeNet"
+# Of Astra's pipelines, the name of that which runs the network; Astra 0.6 has none of v1 any more.
+_PIPELINES = {"v3": "ApogeeNet", "v2": "ApogeeNetV2", "v1": "ApogeeNet"}
 # Rows that stay in a processor's cache while their columns are set.
 _ROWS_AT_ONCE = 1024
 
@@ -48,6 +49,7 @@ def write_fits(
     widths: Mapping[str, int],
     cards: Sequence[Card],
     created: datetime,
+    network: str = "v3",
 ) -> None:
     """Write a product, one table of rows at a time, so that memory does not grow with their number.
 
@@ -58,16 +60,18 @@ def write_fits(
     tables: rows in order; a column that a table lacks is null. Each table may have further columns.
     widths: longest text of each text column over all tables, from `text_widths`.
     cards: provenance, for HDU 0.
+    network: what the labels are of, which names the card PIPELINE.
     """
+    origin = _origin_cards(_PIPELINES[network], created)
     with open(path, "wb") as file:
-        file.write(_checked_header(_primary_cards(cards, created), 0, created))
-        file.write(_checked_header(_table_cards("BOSS", boss, {}, 0, created), 0, created))
+        file.write(_checked_header(_primary_cards(cards, origin), 0, created))
+        file.write(_checked_header(_table_cards("BOSS", boss, {}, 0, origin), 0, created))
         start = file.tell()
         # The number of rows and the checksums are known at the end; no card changes its length by them.
-        file.write(_checked_header(_table_cards("APOGEE", columns, widths, 0, created), 0, created))
+        file.write(_checked_header(_table_cards("APOGEE", columns, widths, 0, origin), 0, created))
         rows, datasum = _write_rows(file, tables, columns, widths)
         file.seek(start)
-        file.write(_checked_header(_table_cards("APOGEE", columns, widths, rows, created), datasum, created))
+        file.write(_checked_header(_table_cards("APOGEE", columns, widths, rows, origin), datasum, created))
 
 
 def fits_time(created: datetime) -> str:
@@ -75,14 +79,14 @@ def fits_time(created: datetime) -> str:
     return created.strftime("%y-%m-%d %H:%M:%S")
 
 
-def _primary_cards(cards: Sequence[Card], created: datetime) -> list[str]:
+def _primary_cards(cards: Sequence[Card], origin: Sequence[str]) -> list[str]:
     lines = [
         *value_card("SIMPLE", True, "conforms to FITS standard"),
         *value_card("BITPIX", 8, "array data type"),
         *value_card("NAXIS", 0, "number of array dimensions"),
         *value_card("EXTEND", True),
         *title_cards("Metadata"),
-        *_origin_cards(created),
+        *origin,
         *title_cards("Provenance (apnet_fast)"),
     ]
     for card in cards:
@@ -91,7 +95,7 @@ def _primary_cards(cards: Sequence[Card], created: datetime) -> list[str]:
 
 
 def _table_cards(
-    instrument: str, columns: Sequence[Column], widths: Mapping[str, int], rows: int, created: datetime
+    instrument: str, columns: Sequence[Column], widths: Mapping[str, int], rows: int, origin: Sequence[str]
 ) -> list[str]:
     lines = [
         *value_card("XTENSION", "BINTABLE", "binary table extension"),
@@ -104,7 +108,7 @@ def _table_cards(
         *value_card("TFIELDS", len(columns), "number of table fields"),
         *title_cards("Metadata"),
         *value_card("INSTRMNT", instrument, "Instrument"),
-        *_origin_cards(created),
+        *origin,
     ]
     category = ""
     for number, column in enumerate(columns, start=1):
@@ -121,9 +125,9 @@ def _table_cards(
     return lines
 
 
-def _origin_cards(created: datetime) -> list[str]:
+def _origin_cards(pipeline: str, created: datetime) -> list[str]:
     return [
-        *value_card("PIPELINE", _PIPELINE, "Pipeline name"),
+        *value_card("PIPELINE", pipeline, "Pipeline name"),
         # Programs ask for the card; the version of a pipeline that has not run would be a lie.
         *value_card("V_ASTRA", "", f"Astra version (none: by apnet_fast {__version__})"),
         *value_card("CREATED", fits_time(created), "File creation time (UTC %y-%m-%d %H:%M:%S)"),

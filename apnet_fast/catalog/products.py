@@ -65,5 +65,5 @@ def write_product(
                 yield table
                 del table
 
-        write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created)
+        write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created, network)
     return dict(matches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,14 +23,17 @@ Architecture = ArchitectureV3 | ArchitectureV2 | ArchitectureV1
 class NetworkKind:
     """One version of ApogeeNet.
 
+    mark: how keys begin that it has and no network after it in NETWORKS.
     module, architecture: its classes; `module(architecture)` makes a network. scaling: of its labels.
     fixed: arguments of upstream's model_args.yaml that can have one value only.
     constants: tensors of upstream's state_dict that are no weights; checked at import, written at export.
     left_out: keys, besides those, that an upstream checkpoint may hold and this network does not have.
     chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
+    files: names of the file of a whole checkpoint, that of upstream first.
     """
 
     name: str
+    mark: str
     architecture: type[Architecture]
     module: type[nn.Module]
     scaling: LabelScaling
@@ -38,6 +41,7 @@ class NetworkKind:
     constants: Mapping[str, Tensor] = field(default_factory=dict)
     left_out: re.Pattern[str] | None = None
     chunked: bool = False
+    files: tuple[str, ...] = ("model.pt",)
 
     @property
     def title(self) -> str:
@@ -87,6 +91,7 @@ NETWORKS: dict[str, NetworkKind] = {
     for kind in (
         NetworkKind(
             name="v3",
+            mark="res_blocks.",
             architecture=ArchitectureV3,
             module=ApogeeNetV3,
             scaling=V3_SCALING,
@@ -97,8 +102,15 @@ NETWORKS: dict[str, NetworkKind] = {
             left_out=re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*"),
             chunked=True,
         ),
-        NetworkKind(name="v2", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING),
-        NetworkKind(name="v1", architecture=ArchitectureV1, module=ApogeeNetV1, scaling=V1_SCALING),
+        NetworkKind(name="v2", mark="metadata.", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING),
+        NetworkKind(
+            name="v1",
+            mark="conv1.",
+            architecture=ArchitectureV1,
+            module=ApogeeNetV1,
+            scaling=V1_SCALING,
+            files=("APOGEE_NET.pt", "model.pt"),
+        ),
     )
 }
 
@@ -109,6 +121,11 @@ def network_kind(name: str) -> NetworkKind:
         names = " | ".join(NETWORKS)
         raise UsageError("unknown network", got=repr(name), expected=names, remedy="--network v3")
     return NETWORKS[name]
+
+
+def resembled(keys: Collection[str]) -> NetworkKind | None:
+    """The network that keys of a state_dict are of, by its marks; None where they are of none."""
+    return next((kind for kind in NETWORKS.values() if any(key.startswith(kind.mark) for key in keys)), None)
 
 
 def kind_of(architecture: Architecture) -> NetworkKind:

@@ -18,15 +18,14 @@ from torch import Tensor
 
 from apnet_fast.errors import WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint, check_state
-from apnet_fast.networks.kinds import NetworkKind, kind_of, network_kind
+from apnet_fast.networks.kinds import NETWORKS, NetworkKind, kind_of, network_kind, resembled
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
-WHOLE_FILE = "model.pt"
 
 
 def import_upstream(path: Path, network: str = "v3") -> Checkpoint:
-    """A checked `Checkpoint` from a single model.pt, or a folder of it (v3: of chunks).
+    """A checked `Checkpoint` from a single file, or a folder of it (model.pt; v1: APOGEE_NET.pt; v3: chunks).
 
     Every key of the network must be there: upstream's own loaders of v3 and v1 would leave a missing layer random.
     Raises WeightsError naming the file, key or argument that is missing, unknown or of a wrong shape.
@@ -34,6 +33,7 @@ def import_upstream(path: Path, network: str = "v3") -> Checkpoint:
     kind = network_kind(network)
     data, args = _read_bytes(path, kind)
     state = _load_state(data, str(path))
+    _check_network(state, kind, str(path))
     architecture = kind.architecture_from({} if args is None else args, str(path))
     _check_constants(state, kind, str(path))
     left_out = tuple(key for key in state if key in kind.constants or (kind.left_out and kind.left_out.fullmatch(key)))
@@ -96,7 +96,7 @@ def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
-    names = _file_names(kind)
+    names = _file_names(kind)[0]
     size = len(data) // len(names)
     output.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(names):
@@ -106,24 +106,27 @@ def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
     return (*names, ARGS_FILE)
 
 
-def _file_names(kind: NetworkKind) -> tuple[str, ...]:
-    return tuple(f"model_chunk_{i}" for i in range(CHUNKS)) if kind.chunked else (WHOLE_FILE,)
+def _file_names(kind: NetworkKind) -> tuple[tuple[str, ...], ...]:
+    """Names of the files that make up a checkpoint in a folder; the first choice is that of upstream."""
+    if kind.chunked:
+        return (tuple(f"model_chunk_{i}" for i in range(CHUNKS)),)
+    return tuple((name,) for name in kind.files)
 
 
 def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
-    names = _file_names(kind)
-    wanted = f"{names[0]} .. {names[-1]}" if kind.chunked else WHOLE_FILE
+    choices = _file_names(kind)
+    wanted = f"{choices[0][0]} .. {choices[0][-1]}" if kind.chunked else " or ".join(kind.files)
     if path.is_file():
         chunks, args_file = [path], path.parent / ARGS_FILE
     elif path.is_dir():
+        names = next((choice for choice in choices if (path / choice[0]).is_file()), choices[0])
         chunks, args_file = [path / name for name in names], path / ARGS_FILE
         absent = [chunk.name for chunk in chunks if not chunk.is_file()]
         if absent:
-            folder = "the upstream folder deconstructed_model, or " if kind.chunked else ""
             raise WeightsError(
                 f"the folder lacks {', '.join(absent)}",
                 expected=wanted,
-                remedy=f"give {folder}the single file of the checkpoint",
+                remedy=_remedy_of_folder(path, kind),
                 where=str(path),
             )
     else:
@@ -133,6 +136,30 @@ def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WeightsError("cannot read the architecture", got=str(error), where=str(args_file)) from error
     return b"".join(chunk.read_bytes() for chunk in chunks), args
+
+
+def _remedy_of_folder(path: Path, kind: NetworkKind) -> str:
+    """What to give instead of a folder that does not hold the network's files, from what it does hold."""
+    others = [
+        f"--network {other.name}"
+        for other in NETWORKS.values()
+        if other is not kind and any((path / names[0]).is_file() for names in _file_names(other))
+    ]
+    folder = "the upstream folder deconstructed_model, or " if kind.chunked else ""
+    hint = f"; files of another network are there: {' or '.join(others)}" if others else ""
+    return f"give {folder}the single file of the checkpoint{hint}"
+
+
+def _check_network(state: Mapping[str, Tensor], kind: NetworkKind, where: str) -> None:
+    """Refuse a checkpoint that by its keys is another network's, before its tensors are looked at one by one."""
+    found = resembled(state.keys())
+    if found is not None and found is not kind:
+        raise WeightsError(
+            f"these are weights of {found.title}",
+            expected=kind.title,
+            remedy=f"--network {found.name}",
+            where=where,
+        )
 
 
 def _check_constants(state: Mapping[str, Tensor], kind: NetworkKind, where: str) -> None:

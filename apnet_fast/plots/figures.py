@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apnet_fast.errors import UsageError
-from apnet_fast.files import written_whole
+from apnet_fast.files import check_folder_of, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,8 +57,7 @@ def check_figure_path(path: Path) -> None:
     check_matplotlib()
     if path.suffix.lower() not in FORMATS:
         raise UsageError("unknown kind of figure", got=str(path), expected=f"a name that ends in {' | '.join(FORMATS)}")
-    if not path.absolute().parent.is_dir():
-        raise UsageError("no such folder", got=str(path.parent), remedy="make it first")
+    check_folder_of(path)
 
 
 @contextmanager

@@ -29,18 +29,22 @@ def draw_z_scores(report: RepeatsReport) -> Figure:
             axes.fill_between(z, normal, color="0.87", linewidth=0, label="N(0, 1)")
             _step(axes, result.raw, _RAW, "raw errors")
             _step(axes, result.inflated, _INFLATED, "inflated errors")
-            axes.set_title(NAMES[result.label], fontsize=10)
-            axes.text(0.04, 0.93, "scatter of z", transform=axes.transAxes, fontsize=7.5, va="top", color="0.35")
-            for line, (scores, colour) in enumerate(((result.raw, _RAW), (result.inflated, _INFLATED))):
-                text, where = scores.scatter.text(3), (0.04, 0.85 - 0.08 * line)
-                axes.text(*where, text, transform=axes.transAxes, fontsize=7.5, va="top", color=colour)
+            # Above the panel: with few pairs a bin reaches anywhere inside it.
+            axes.set_title(NAMES[result.label], fontsize=10, pad=15)
+            _above(axes, 0.48, "right", result.raw.scatter.text(3), _RAW)
+            _above(axes, 0.52, "left", result.inflated.scatter.text(3), _INFLATED)
             axes.set_xlabel(r"$z = \Delta\,/\,\sigma_\Delta$")
         panels[0].set_ylabel("density of pairs")
         panels[0].set_xlim(-_LARGEST_Z, _LARGEST_Z)
         panels[0].set_ylim(0, None)
+        _above(panels[0], -0.02, "right", "scatter of z", "0.35")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def _above(axes: Axes, x: float, side: str, text: str, colour: str) -> None:
+    axes.text(x, 1.02, text, transform=axes.transAxes, fontsize=7.5, color=colour, ha=side, va="bottom")
 
 
 def _step(axes: Axes, scores: ZScores, colour: str, label: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.catalog.reading import catalogue_cards
 from apnet_fast.errors import UsageError
-from apnet_fast.flags import FlagTable, known_table
+from apnet_fast.flags import known_table
 from apnet_fast.tables import missing_columns, read_table, table_columns
 from apnet_fast.validate.pairs import LABELS
 from apnet_fast.validate.text import aligned, without_nan
@@ -151,9 +151,13 @@ def compare_catalogues(
 
     Raises
     ------
-    UsageError for files that lack the columns or have no spectrum in common.
+    UsageError for files that lack the columns or have no spectrum in common, and, unless `on` says how to pair them,
+    for one of stars and one of visits.
     """
     paths, columns = (a, b), (table_columns(a), table_columns(b))
+    cards = [catalogue_cards(path) for path in paths]
+    if not on:
+        _check_products([_product(*each) for each in zip(cards, columns, strict=True)], paths)
     key = _key_columns(columns, on, paths)
     wanted = [f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")]
     wanted += ["result_flags", "flag_warn", "flag_bad"]
@@ -177,7 +181,7 @@ def compare_catalogues(
         )
     )
     sigmas = {label: _sigmas(both, label) for label in LABELS}
-    transitions, note = _transitions(both, _table_of(a), _table_of(b))
+    transitions, note = _transitions(both, *map(_table_name, cards))
     return CatalogueComparison(
         a=str(a),
         b=str(b),
@@ -195,6 +199,23 @@ def compare_catalogues(
         tolerance=tolerance,
         note=note,
     )
+
+
+def _product(cards: Mapping[str, str], columns: Sequence[str]) -> str:
+    """star or visit: what the card says, else (the released files) what the columns tell; empty where neither does."""
+    told = "star" if "min_mjd" in columns else "visit" if set(_VISIT_KEYS) <= set(columns) else ""
+    return cards.get("PRODUCT", told)
+
+
+def _check_products(products: Sequence[str], paths: Sequence[str | Path]) -> None:
+    """Stars and visits have no spectrum in common, whatever the columns that they share."""
+    if sorted(products) == ["star", "visit"]:
+        raise UsageError(
+            "one catalogue is of stars and one of visits, which are different spectra",
+            got=", ".join(f"{path} of {product}s" for path, product in zip(paths, products, strict=True)),
+            expected="two of the same product",
+            remedy="compare AllStar with AllStar, and AllVisit with AllVisit",
+        )
 
 
 def _key_columns(
@@ -309,20 +330,26 @@ def _outliers(
     return out
 
 
-def _table_of(path: str | Path) -> FlagTable | None:
-    cards = catalogue_cards(path)
+def _table_name(cards: Mapping[str, str]) -> str:
+    """Name of the table of bits that a catalogue uses; empty where it does not say."""
+    if name := cards.get("FLAGTAB"):
+        return name
     # The released files name no table; they are Astra's.
-    name = cards.get("FLAGTAB") or ("astra-0.6" if cards.get("V_ASTRA", "").startswith("0.6") else "")
-    return known_table(name)
+    if not cards.get("V_ASTRA", "").startswith("0.6"):
+        return ""
+    return "astra-0.6-v2" if cards.get("PIPELINE") == "ApogeeNetV2" else "astra-0.6"
 
 
-def _transitions(both: _Columns, a: FlagTable | None, b: FlagTable | None) -> tuple[list[Transition], str]:
-    """Of flag_warn, flag_bad and, unless the catalogues use different tables of bits, of every bit."""
+def _transitions(both: _Columns, a: str, b: str) -> tuple[list[Transition], str]:
+    """Of flag_warn, flag_bad and, unless the catalogues use different tables of bits, of every bit.
+
+    a, b: names of their tables. Bits have names only where both use the same table and it is known.
+    """
     masks = ("flag_warn", "flag_bad")
     out = [_transition(name, both.a[name].astype(bool), both.b[name].astype(bool)) for name in masks]
-    if a is not None and b is not None and a is not b:
-        return out, f"Bits of result_flags mean different things: table {a.name} in A, {b.name} in B; not compared."
-    table = a or b
+    if a and b and a != b:
+        return out, f"Bits of result_flags mean different things: table {a} in A, {b} in B; not compared."
+    table = known_table(a) if a == b else None
     names = {bit.number: bit.name for bit in table.bits} if table else {}
     set_a, set_b = (columns["result_flags"].astype(np.int64) for columns in (both.a, both.b))
     seen = int(np.bitwise_or.reduce(set_a | set_b, initial=0))
@@ -330,7 +357,17 @@ def _transitions(both: _Columns, a: FlagTable | None, b: FlagTable | None) -> tu
         if bit in names or seen >> bit & 1:
             name = f"{bit} {names[bit]}" if bit in names else f"bit {bit}"
             out.append(_transition(name, (set_a >> bit & 1).astype(bool), (set_b >> bit & 1).astype(bool)))
-    return out, "" if table else "Neither catalogue says which table of bits it uses."
+    return out, "" if table else _unnamed(a, b)
+
+
+def _unnamed(a: str, b: str) -> str:
+    """Why bits are told by number only."""
+    if a and b:
+        return f"Bits of result_flags by number: their table {a} is none of this package's."
+    if not a and not b:
+        return "Neither catalogue says which table of bits it uses."
+    silent, other, name = ("A", "B", b) if b else ("B", "A", a)
+    return f"Bits of result_flags by number: {other} uses table {name}, and {silent} does not say which it uses."
 
 
 def _transition(flag: str, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Transition:

@@ -61,11 +61,15 @@ class Differences:
 
 @dataclass(frozen=True)
 class Fit:
-    """scale and offset (units of the label), and bootstrap replicates float64 (b, 2) of both."""
+    """scale and offset (units of the label), and bootstrap replicates float64 (b, 2) of both.
+
+    singular: share of the replicates drawn that could not tell scale from offset, and are left out.
+    """
 
     scale: float
     offset: float
     replicates: NDArray[np.float64]
+    singular: float = 0.0
 
     @property
     def scale_error(self) -> float:
@@ -130,11 +134,12 @@ def _fit(differences: Differences, *, free_offset: bool, bootstrap: int, seed: i
                 replicates[b] = _newton_step(terms, weights, estimate, free)
         # A replicate of few stars may hold none that tells scale from offset.
         replicates = replicates[np.isfinite(replicates[:, 0])]
+    singular = 1 - len(replicates) / bootstrap
     if len(replicates) < 2:
         replicates = np.full((2, 2), np.nan)
     to_label = np.array([1.0, unit])
     scale, offset = estimate * to_label
-    return Fit(float(scale), float(offset), replicates * to_label)
+    return Fit(float(scale), float(offset), replicates * to_label, singular)
 
 
 _Data = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]

@@ -22,6 +22,9 @@ Keep = Literal["clean", "not-bad", "all"]
 _KEEP_COLUMN: dict[str, str | None] = {"clean": "result_flags", "not-bad": "flag_bad", "all": None}
 # Errors above this count as failed in Astra's calibration script, for every label.
 _LARGEST_ERROR = 1000.0
+# Conditions that leave rows out, as messages name them.
+_NO_ERROR = "an error that is 0 or not finite"
+_OUTSIDE = "a label outside the percentiles"
 
 
 @dataclass(frozen=True)
@@ -92,18 +95,15 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     key = max(keys, key=lambda name: int(known[name].sum()))
     codes = pc.fill_null(pc.dictionary_encode(table[key].combine_chunks()).indices, 0).to_numpy(zero_copy_only=False)
     del table
-    chosen = _usable(columns) & (flags == 0) & known[key]
+    unfit = _unfit(columns, flags, known[key], flag or "", key)
+    chosen = ~np.any(list(unfit.values()), axis=0)
     if selection.percentiles is not None:
-        chosen &= _inside(columns, chosen, selection.percentiles)
+        inside = _inside(columns, chosen, selection.percentiles)
+        unfit[_OUTSIDE] = chosen & ~inside
+        chosen &= inside
     order, starts = _by_star(codes, chosen)
     if len(starts) < 2:
-        raise UsageError(
-            "no star has two spectra in the selection",
-            got=f"{int(chosen.sum())} selected of {rows} rows, stars told apart by {key}",
-            expected="a visit catalogue",
-            remedy="give the AllVisit file, or another --keep or --star-column",
-            where=str(path),
-        )
+        raise _no_repeats(unfit, int(chosen.sum()), rows, key, path)
     return Repeats(
         {name: column[order] for name, column in columns.items()}, starts, key, rows, int(np.count_nonzero(chosen))
     )
@@ -116,13 +116,42 @@ def _known(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     return pc.fill_null(known, False).to_numpy()
 
 
-def _usable(columns: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
-    usable = np.ones(len(columns["teff"]), dtype=bool)
-    for label in LABELS:
-        raw = columns[f"raw_e_{label}"]
-        usable &= np.isfinite(columns[label]) & (raw > 0) & (raw < _LARGEST_ERROR)
-        usable &= np.isfinite(columns[f"e_{label}"]) & (columns[f"e_{label}"] > 0)
-    return usable
+def _unfit(
+    columns: Mapping[str, NDArray[np.float32]],
+    flags: NDArray,
+    known: NDArray[np.bool_],
+    flag: str,
+    key: str,
+) -> dict[str, NDArray[np.bool_]]:
+    """Rows that each condition leaves out, bool (n,), by what they have; a row may stand under several."""
+    values, raw, inflated = (
+        np.stack([columns[f"{prefix}{label}"] for label in LABELS]) for prefix in ("", "raw_e_", "e_")
+    )
+    return {
+        f"{flag} set": flags != 0,
+        "a label that is not finite": ~np.isfinite(values).all(axis=0),
+        _NO_ERROR: ~((raw > 0) & np.isfinite(inflated) & (inflated > 0)).all(axis=0),
+        f"a raw error of {_LARGEST_ERROR:g} or more": (raw >= _LARGEST_ERROR).any(axis=0),
+        f"no {key}": ~known,
+    }
+
+
+def _no_repeats(
+    unfit: Mapping[str, NDArray[np.bool_]], selected: int, rows: int, key: str, path: str | Path
+) -> UsageError:
+    """The error of a catalogue without a pair: how many rows each condition left out, and what to do about it."""
+    left_out = {what: int(np.count_nonzero(which)) for what, which in unfit.items()}
+    counts = ", ".join(f"{number} with {what}" for what, number in left_out.items() if number) or "none"
+    remedy = "give the AllVisit file, or another --keep or --star-column"
+    if rows and left_out[_NO_ERROR] == rows:
+        remedy = "give a catalogue whose errors come from noise draws; the null engine and --draws 0 make none"
+    return UsageError(
+        "no star has two spectra in the selection",
+        got=f"{selected} selected of {rows} rows, stars told apart by {key}; left out: {counts}",
+        expected="two or more usable spectra of some stars",
+        remedy=remedy,
+        where=str(path),
+    )
 
 
 def _inside(

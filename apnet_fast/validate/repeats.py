@@ -19,6 +19,14 @@ UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex"}
 Z_WIDTH, Z_BINS = 0.1, 60  # bins of |z| in the histograms, in bins of 0.1 up to 6
 # Formal errors at which published and fitted model are compared: around the middle of what the catalogue holds.
 _COMPARED_AT = (16.0, 50.0, 84.0)
+# Of fewer stars the bootstrap does not know its own error, nor of a fit that loses this share of its replicates.
+FEWEST_STARS = 30
+_MOST_SINGULAR = 0.05
+# Standard errors that a verdict asks for. Nine ratios are looked at, and right errors should fail at most one catalogue
+# in twenty: two-sided 0.05 / 9 is 2.8 of them.
+_SIGNIFICANT = 3.0
+# Variance of the robust scatter over that of the root mean square, for normal z (`noise_fit`).
+_ROBUST_VARIANCE = 1.13
 
 
 @dataclass(frozen=True)
@@ -48,17 +56,20 @@ class ZScores:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Fitted over published error of a spectrum with this formal error (at a percentile of the repeated spectra)."""
+    """Fitted over published error of a spectrum with this formal error (at a percentile of the repeated spectra).
+
+    margin: of the logarithm of the ratio, what counts as chance: three standard errors, widened as Student's t is.
+    """
 
     percentile: float
     raw_error: float
     ratio: Estimate
+    margin: float
 
     def off_by_more_than(self, factor: float) -> bool:
-        """Whether the ratio lies outside 1 / factor .. factor by more than two of its standard errors."""
-        if not self.ratio.value > 0:
-            return True
-        return abs(math.log(self.ratio.value)) - 2 * self.ratio.error / self.ratio.value > math.log(factor)
+        """Whether the ratio lies outside 1 / factor .. factor by more than the margin."""
+        distance = abs(math.log(self.ratio.value)) if self.ratio.value > 0 else math.inf
+        return distance - self.margin > math.log(factor)
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,8 @@ class LabelResult:
     """One label: z-scores with both errors, and the noise model that the pairs ask for beside the published one.
 
     published: (scale, offset) of the catalogue itself, read off its e_ and raw_e_ columns. scale, offset, correlation
-    are NaN where formal errors are too alike to tell scale from offset.
+    are NaN where formal errors are too alike, or stars too few, to tell scale from offset. judged: whether there are
+    stars enough for a verdict.
     """
 
     label: str
@@ -79,6 +91,7 @@ class LabelResult:
     offset: Estimate
     correlation: float
     comparisons: tuple[Comparison, ...]
+    judged: bool
 
 
 @dataclass(frozen=True)
@@ -95,10 +108,17 @@ class RepeatsReport:
     labels: tuple[LabelResult, ...]
 
     def off_by_more_than(self, factor: float) -> list[str]:
-        """Labels whose published errors are off by more than the factor, beyond two standard errors."""
+        """Labels with stars enough whose published errors are off by more than the factor, beyond chance."""
         return [
-            result.label for result in self.labels if any(one.off_by_more_than(factor) for one in result.comparisons)
+            result.label
+            for result in self.labels
+            if result.judged and any(one.off_by_more_than(factor) for one in result.comparisons)
         ]
+
+    @property
+    def not_judged(self) -> list[str]:
+        """Labels of which too few stars are there to judge their errors."""
+        return [result.label for result in self.labels if not result.judged]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes null."""
@@ -134,7 +154,10 @@ class RepeatsReport:
                     ", ".join(f"{one.ratio.text(2)} at {one.raw_error:.3g}" for one in result.comparisons),
                 )
             )
-        return "\n".join([head, "", *aligned(z_rows), "", *aligned(fits)])
+        lines = [head, "", *aligned(z_rows), "", *aligned(fits)]
+        if self.not_judged:
+            lines += ["", f"too few stars to judge {', '.join(self.not_judged)}"]
+        return "\n".join(lines)
 
 
 def validate_repeats(
@@ -166,8 +189,14 @@ def _label_result(repeats: Repeats, label: str, bootstrap: int, seed: int, path:
     inflated = repeats.columns[f"e_{label}"].astype(np.float64)
     differences = Differences(values, raw, repeats.starts)
     fit = fit_noise_model(differences, bootstrap=bootstrap, seed=seed)
+    told_apart = fit.scale > 0 and fit.singular <= _MOST_SINGULAR
+    # Of errors that are all alike, or that certainly run the wrong way, the scatter of z can still be judged.
+    by_scatter = math.isnan(fit.scale) or fit.scale + _SIGNIFICANT * fit.scale_error < 0
+    judged = repeats.stars >= FEWEST_STARS and (told_apart or by_scatter)
     published = published_model(raw, inflated, label, path)
     z_inflated = _z_scores(Differences(values, inflated, repeats.starts), bootstrap, seed)
+    unknown = Estimate(math.nan, math.nan)
+    comparisons = _comparisons(fit if told_apart else None, published, raw, z_inflated.scatter, repeats)
     return LabelResult(
         label=label,
         unit=UNITS[label],
@@ -175,19 +204,23 @@ def _label_result(repeats: Repeats, label: str, bootstrap: int, seed: int, path:
         raw=_z_scores(differences, bootstrap, seed),
         inflated=z_inflated,
         published=published,
-        scale=Estimate(fit.scale, fit.scale_error),
-        offset=Estimate(fit.offset, fit.offset_error),
-        correlation=fit.correlation,
-        comparisons=tuple(_comparisons(fit, published, raw, z_inflated.scatter)),
+        scale=Estimate(fit.scale, fit.scale_error) if told_apart else unknown,
+        offset=Estimate(fit.offset, fit.offset_error) if told_apart else unknown,
+        correlation=fit.correlation if told_apart else math.nan,
+        comparisons=tuple(comparisons),
+        judged=judged,
     )
 
 
 def _z_scores(differences: Differences, bootstrap: int, seed: int) -> ZScores:
     fit = fit_scale(differences, bootstrap=bootstrap, seed=seed)
+    # Few stars drawn again repeat themselves: no error is below that of as many independent Gaussian differences.
+    independent = int(differences.starts[-1]) - (len(differences.starts) - 1)
+    error = max(fit.scale_error, fit.scale * math.sqrt(_ROBUST_VARIANCE / (2 * independent)))
     weights = z_histogram(differences.values, differences.errors, differences.starts, Z_WIDTH, Z_BINS)
     shares = weights / weights.sum()
     beyond = float(shares[round(3 / Z_WIDTH) :].sum())
-    return ZScores(Estimate(fit.scale, fit.scale_error), beyond, tuple((shares[:-1] / Z_WIDTH).tolist()))
+    return ZScores(Estimate(fit.scale, error), beyond, tuple((shares[:-1] / Z_WIDTH).tolist()))
 
 
 def published_model(
@@ -217,15 +250,23 @@ def published_model(
 
 
 def _comparisons(
-    fit: Fit, published: tuple[float, float], raw: NDArray[np.float64], inflated_scatter: Estimate
+    fit: Fit | None,
+    published: tuple[float, float],
+    raw: NDArray[np.float64],
+    inflated_scatter: Estimate,
+    repeats: Repeats,
 ) -> list[Comparison]:
     """Fitted over published error at typical formal errors; the scatter of inflated z where there is no fit."""
+    # Student's t over the normal quantile, to first order in 1 / degrees of freedom (Abramowitz & Stegun 26.7.5).
+    widened = _SIGNIFICANT + (_SIGNIFICANT**3 + _SIGNIFICANT) / (4 * max(repeats.stars - 1, 1))
     out = []
     for percentile, raw_error in zip(_COMPARED_AT, np.percentile(raw, _COMPARED_AT), strict=True):
         ratio = inflated_scatter
-        if math.isfinite(fit.scale):
+        log_error = ratio.error / ratio.value if ratio.value > 0 else 0.0
+        if fit is not None:
             error = published[0] * raw_error + published[1]
             replicates = (fit.replicates[:, 0] * raw_error + fit.replicates[:, 1]) / error
             ratio = Estimate(float(fit.sigma(raw_error) / error), standard_error(replicates))
-        out.append(Comparison(percentile, float(raw_error), ratio))
+            log_error = standard_error(np.log(np.maximum(replicates, np.finfo(float).tiny)))
+        out.append(Comparison(percentile, float(raw_error), ratio, widened * log_error))
     return out

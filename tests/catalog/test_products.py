@@ -43,10 +43,23 @@ def test_only_the_drop_in_leaves_out_own_columns(
 ) -> None:
     write(tmp_path, product, [table(product, mixed_records(3))], network, recipe)
     with fitsio.FITS(str(tmp_path / "p-0.1.fits")) as file:
+        pipelines = {str(hdu.read_header()["PIPELINE"]).strip() for hdu in file}
+        assert pipelines == {"ApogeeNetV2" if network == "v2" else "ApogeeNet"}
         assert file[2].get_colnames() == [column.name for column in product_columns(product, network, own)]
     schema = pq.read_schema(tmp_path / "p-0.1.parquet")
     assert schema.names == [column.name for column in product_columns(product, network)]
     assert schema.metadata[b"RECIPE"] == recipe.encode()
+
+
+def test_numbers_of_columns_are_those_of_the_page_on_products(product: Product, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "products.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.strip().startswith("| v")}
+    for network, names in (("v3", "v3, v1"), ("v2", "v2")):
+        write(tmp_path, product, [table(product, mixed_records(1))], network, "astra-0.6")
+        with fitsio.FITS(str(tmp_path / "p-0.1.fits")) as file:
+            boss, apogee = len(file[1].get_colnames()), len(file[2].get_colnames())
+        cells = [cell.strip() for cell in rows[names].split("|")[2:-1]]
+        assert (cells[0], cells[1 if product == "star" else 2]) == (str(boss), str(apogee))
 
 
 def test_rows_are_counted_by_what_the_table_of_sources_knew(tmp_path: Path) -> None:

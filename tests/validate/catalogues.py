@@ -78,7 +78,8 @@ def changed(table: pa.Table, **columns: object) -> pa.Table:
     return table
 
 
-def written(table: pa.Table, path: Path, flag_table: str = "page") -> Path:
-    """The table as a Parquet catalogue."""
-    pq.write_table(table.replace_schema_metadata({"FLAGTAB": flag_table}), path)
+def written(table: pa.Table, path: Path, flag_table: str = "page", **cards: str) -> Path:
+    """The table as a Parquet catalogue; no card FLAGTAB where the name is empty."""
+    named = {"FLAGTAB": flag_table} if flag_table else {}
+    pq.write_table(table.replace_schema_metadata(named | cards), path)
     return path

@@ -98,6 +98,54 @@ def test_bits_of_different_tables_are_not_compared(a: Path, tmp_path: Path) -> N
     assert "page in A, astra-0.6 in B" in found.text()
 
 
+def test_bits_have_names_only_where_both_tables_are_the_same(a: Path, tmp_path: Path) -> None:
+    table = changed(visit_table(0, stars=60), result_flags=np.arange(len(visit_table(0, stars=60))) % 2)
+    page = written(table, tmp_path / "page.parquet")
+    silent = written(table, tmp_path / "silent.parquet", flag_table="")
+    mine = written(table, tmp_path / "mine.parquet", flag_table="mine")
+    masks = ["flag_warn", "flag_bad"]
+    for pair, said in (((page, silent), "A uses table page, and B does not"), ((silent, page), "B uses table page")):
+        found = compare_catalogues(*pair)
+        assert [one.flag for one in found.flags] == [*masks, "bit 0"]
+        assert said in found.text()
+    for each, said in ((silent, "Neither catalogue says"), (mine, "table mine is none of this package's")):
+        found = compare_catalogues(each, each)
+        assert [one.flag for one in found.flags] == [*masks, "bit 0"]
+        assert said in found.text()
+    assert "page in A, mine in B" in compare_catalogues(page, mine).note
+    assert compare_catalogues(page, page).note == ""
+
+
+@pytest.mark.parametrize(
+    ("cards", "name"),
+    [
+        ({"V_ASTRA": "0.6.0", "PIPELINE": "ApogeeNet"}, "3 UNRELIABLE_FE_H"),
+        ({"V_ASTRA": "0.6.0", "PIPELINE": "ApogeeNetV2"}, "3 E_TEFF_UNRELIABLE"),
+        ({"V_ASTRA": "", "PIPELINE": "ApogeeNetV2"}, None),
+    ],
+)
+def test_released_files_have_the_table_of_their_pipeline(
+    cards: dict[str, str], name: str | None, tmp_path: Path
+) -> None:
+    released = written(visit_table(0, stars=60), tmp_path / "r.parquet", flag_table="", **cards)
+    flags = [one.flag for one in compare_catalogues(released, released).flags]
+    assert flags == ["flag_warn", "flag_bad"] if name is None else name in flags
+
+
+def test_stars_and_visits_are_not_compared(tmp_path: Path) -> None:
+    table = visit_table(0, stars=60)
+    visits = written(table, tmp_path / "visits.parquet", PRODUCT="visit")
+    stars = written(table.drop_columns(["mjd", "fiber"]), tmp_path / "stars.parquet", PRODUCT="star")
+    with pytest.raises(UsageError, match=r"one catalogue is of stars and one of visits.*stars\.parquet of stars"):
+        compare_catalogues(stars, visits)
+    released = table.drop_columns(["mjd", "fiber"]).append_column("min_mjd", table["mjd"])
+    with pytest.raises(UsageError, match="one catalogue is of stars"):
+        compare_catalogues(visits, written(released, tmp_path / "released.parquet"))
+    # Who says how to pair them knows what he does, and the same product is not refused.
+    assert compare_catalogues(stars, visits, on=["identity"]).common == len(table)
+    assert compare_catalogues(visits, visits).common == len(table)
+
+
 def test_released_files_are_matched_by_names_of_star_and_visit(a: Path, tmp_path: Path) -> None:
     released = written(visit_table(0, stars=60).drop_columns(["identity"]), tmp_path / "b.parquet")
     found = compare_catalogues(a, released)
@@ -111,7 +159,7 @@ def test_released_files_are_matched_by_names_of_star_and_visit(a: Path, tmp_path
 
 def test_errors_tell_what_to_do(a: Path, tmp_path: Path) -> None:
     table = visit_table(0, stars=60)
-    with pytest.raises(UsageError, match="also raw_e_teff"):
+    with pytest.raises(UsageError, match="columns to compare: raw_e_teff; got columns"):
         compare_catalogues(a, written(table.drop_columns(["raw_e_teff"]), tmp_path / "b.parquet"))
     with pytest.raises(UsageError, match="nowhere"):
         compare_catalogues(a, a, on=["nowhere"])
@@ -143,3 +191,8 @@ def test_exit_codes(a: Path, tmp_path: Path) -> None:
     assert code == 1
     assert "do not hold the same rows" in text
     assert json.loads((tmp_path / "c.json").read_text())["only_a"] == 1
+    # Before the work: a catalogue that is not there would be the later error.
+    with pytest.raises(UsageError, match=r"no such folder; got .*nowhere"):
+        run(a, tmp_path / "none.parquet", "--json", tmp_path / "nowhere" / "c.json")
+    with pytest.raises(UsageError, match="a folder, not a file"):
+        run(a, tmp_path / "none.parquet", "--json", tmp_path)

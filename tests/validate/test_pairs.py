@@ -81,9 +81,25 @@ def test_the_best_known_key_tells_stars_apart(tmp_path: Path) -> None:
     assert read_repeats(path, Selection(star_column="SOURCE_PK")).stars <= 10
 
 
+def test_without_a_pair_the_error_counts_what_each_condition_left_out(tmp_path: Path) -> None:
+    table = visit_table(0, stars=50)
+    rows = len(table)
+    null = changed(table, **{f"raw_e_{label}": np.zeros(rows) for label in ("teff", "logg", "fe_h")})
+    null = changed(null, result_flags=np.where(np.arange(rows) < 3, 1, 0))
+    with pytest.raises(UsageError) as raised:
+        read_repeats(written(null, tmp_path / "null.parquet"), Selection())
+    said = f"left out: 3 with result_flags set, {rows} with an error that is 0 or not finite;"
+    assert said in str(raised.value)
+    assert "--draws 0" in str(raised.value)
+    assert "AllVisit" not in str(raised.value)
+    flagged = changed(table, result_flags=np.ones(rows))
+    with pytest.raises(UsageError, match=rf"left out: {rows} with result_flags set;.*--keep"):
+        read_repeats(written(flagged, tmp_path / "flagged.parquet"), Selection())
+
+
 def test_errors_tell_what_to_do(tmp_path: Path) -> None:
     table = visit_table(0, stars=50)
-    with pytest.raises(UsageError, match="also raw_e_teff"):
+    with pytest.raises(UsageError, match="repeats need: raw_e_teff; got columns"):
         read_repeats(written(table.drop_columns(["raw_e_teff"]), tmp_path / "a.parquet"), Selection())
     with pytest.raises(UsageError, match="nowhere"):
         read_repeats(written(table, tmp_path / "b.parquet"), Selection(star_column="nowhere"))

@@ -10,12 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from apnet_fast.errors import UsageError
+from apnet_fast.recipes import PAGE_NOISE_MODEL
 from apnet_fast.validate.__main__ import app
 from apnet_fast.validate.repeats import RepeatsReport, published_model, validate_repeats
 from tests.validate.catalogues import changed, visit_table, written
 
 
-def report(tmp_path: Path, seed: int, **how: tuple[float, float, float]) -> RepeatsReport:
+def report(tmp_path: Path, seed: int, **how: object) -> RepeatsReport:
     return validate_repeats(written(visit_table(seed, **how), tmp_path / "visits.parquet"), bootstrap=100)  # type: ignore[arg-type]
 
 
@@ -47,10 +48,60 @@ def test_errors_that_are_too_large_are_off_too(tmp_path: Path) -> None:
     assert found.off_by_more_than(1.25) == ["teff"]
 
 
-def test_few_stars_prove_nothing(tmp_path: Path) -> None:
-    table = visit_table(3, stars=12, scale=(1.9, 1.9, 1.5))
-    found = validate_repeats(written(table, tmp_path / "v.parquet"), bootstrap=200)
-    assert found.off_by_more_than(1.5) == []
+@pytest.mark.parametrize("stars", [3, 10, 30])
+def test_few_stars_prove_nothing(stars: int, tmp_path: Path) -> None:
+    """Right errors and wrong ones are both left alone, and the scatter of z has an error that says why."""
+    for seed in range(6):
+        table = visit_table(seed, stars=stars, scale=(3.0, 1.25, 1.0))
+        if np.unique(table["obj"].to_pylist(), return_counts=True)[1].max() < 2:
+            continue
+        found = validate_repeats(written(table, tmp_path / "v.parquet"), bootstrap=50)
+        assert found.stars < 30
+        assert found.not_judged == ["teff", "logg", "fe_h"]
+        assert found.off_by_more_than(1.0) == []
+        assert "too few stars to judge teff, logg, fe_h" in found.text()
+        for result in found.labels:
+            assert not result.scale.value <= 0
+            freedom = found.spectra - found.stars
+            assert result.inflated.scatter.error >= result.inflated.scatter.value / np.sqrt(2 * freedom)
+
+
+def test_right_errors_are_seldom_called_wrong(tmp_path: Path) -> None:
+    """Sixty catalogues of about 40 stars with right errors: one in twenty may fail, for all three labels together."""
+    alarms = judged = 0
+    for seed in range(60):
+        found = validate_repeats(written(visit_table(1000 + seed, stars=52), tmp_path / "v.parquet"), bootstrap=40)
+        judged += not found.not_judged
+        alarms += bool(found.off_by_more_than(1.25))
+    assert judged > 50
+    assert alarms <= 3
+
+
+@pytest.mark.parametrize("factor", [1.6, 1 / 1.6])
+def test_errors_off_by_a_factor_are_caught_with_400_stars(factor: float, tmp_path: Path) -> None:
+    scale, offset = (
+        tuple(factor * value for value in values) for values in (PAGE_NOISE_MODEL.scale, PAGE_NOISE_MODEL.offset)
+    )
+    for seed in range(5):
+        found = validate_repeats(
+            written(visit_table(seed, stars=500, scale=scale, offset=offset), tmp_path / "v.parquet"), bootstrap=100
+        )
+        assert 370 < found.stars < 430
+        assert found.off_by_more_than(1.25) == ["teff", "logg", "fe_h"]
+
+
+@pytest.mark.parametrize(
+    ("stars", "slope", "at_zero", "not_judged"), [(60, 0.0, 60.0, ["teff"]), (1500, -0.25, 80.0, [])]
+)
+def test_a_fit_with_a_scale_below_zero_is_no_fit(
+    stars: int, slope: float, at_zero: float, not_judged: list[str], tmp_path: Path
+) -> None:
+    """Noise that shrinks where formal errors grow is no noise model; only where that is certain is it judged."""
+    found = report(tmp_path, 5, stars=stars, scale=(slope, 1.25, 1.0), offset=(at_zero, 0.01, 0.01))
+    teff = found.labels[0]
+    assert np.isnan([teff.scale.value, teff.offset.value, teff.correlation]).all()
+    assert found.not_judged == not_judged
+    assert teff.comparisons[1].ratio == teff.inflated.scatter
 
 
 def test_the_model_a_catalogue_applied_is_read_off_its_columns() -> None:
@@ -92,7 +143,15 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert code == 1
     assert "published errors of teff are off" in text
     assert run(bad, "--tolerance", "5")[0] == 0
+    few = written(visit_table(0, stars=12, scale=(3.0, 1.25, 1.0)), tmp_path / "few.parquet")
+    code, text = run(few)
+    assert code == 0
+    assert "too few stars to judge teff, logg, fe_h" in text
+    assert "no published error is off" not in text
     with pytest.raises(UsageError, match="--tolerance"):
         run(good, "--tolerance", "0.5")
     with pytest.raises(UsageError, match="kind of figure"):
         run(good, "--figure", "z.txt")
+    # Before the work: a catalogue that is not there would be the later error.
+    with pytest.raises(UsageError, match=r"no such folder; got .*nowhere"):
+        run(tmp_path / "none.parquet", "--json", tmp_path / "nowhere" / "z.json")
