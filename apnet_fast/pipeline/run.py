@@ -153,6 +153,11 @@ class _Run:
                 self._compute_here(work, count, markers, stop)
         if len(markers) < len(pending):
             stop.check()
+            raise Stopped(
+                "shards are left without a result",
+                got=f"{len(markers)} of {len(pending)}",
+                remedy="give the same command again to go on",
+            )
         return markers
 
     def _compute_here(self, work: Sequence[Work], count: _Count, markers: dict[int, Marker], stop: StopRequest) -> None:
