@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -66,9 +66,10 @@ def pack(arguments: PackArguments) -> Manifest:
     Files follow the order of the sources in a run over the same inputs; each holds whole sources, `spectra_per_file`
     spectra or a few more. What cannot be read is packed as the rows it would get in a run.
 
-    Raises UsageError (wrong arguments, or an output that holds another pack) and Stopped (a signal).
+    Raises UsageError (wrong arguments, or an output that holds another pack, or sources) and Stopped (a signal).
     """
     inputs = resolve_inputs(arguments.inputs, str(arguments.root) if arguments.root else None)
+    _check_apart(inputs.files, arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with locked(arguments.output):
         if arguments.restart:
@@ -76,6 +77,20 @@ def pack(arguments: PackArguments) -> Manifest:
         elif is_pack(str(arguments.output)):
             return _finished(arguments.output, inputs)
         return _Packing(arguments, inputs).go()
+
+
+def _check_apart(sources: Sequence[str], output: Path) -> None:
+    """Raise UsageError where a source lies in the output folder, whose contents are the pack's to discard."""
+    where = output.resolve()
+    for folder in {os.path.dirname(path) for path in sources}:
+        if Path(folder).resolve().is_relative_to(where):
+            raise UsageError(
+                "the output folder holds what is to be packed",
+                got=str(output),
+                expected="a folder of the pack's own",
+                remedy="give another --output",
+                where=folder or os.curdir,
+            )
 
 
 def _finished(output: Path, inputs: Inputs) -> Manifest:

@@ -185,6 +185,22 @@ def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> Non
         pack_of([*some], output)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_pack_does_not_take_the_folder_of_its_sources(restart: bool, link: bool, tree: Path, tmp_path: Path) -> None:
+    packed = pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    before = contents(packed)
+    (tmp_path / "link").symlink_to(packed)
+    with pytest.raises(UsageError, match="holds what is to be packed"):
+        pack_of([packed], tmp_path / "link" if link else packed, spectra_per_file=6, restart=restart)
+    assert contents(packed) == before
+    # A pack may lie below a tree of its sources.
+    (tmp_path / "own").mkdir()
+    source = min(tree.rglob("*Star-*.fits"))
+    os.link(source, tmp_path / "own" / source.name)
+    pack_of([tmp_path / "own"], tmp_path / "own" / "pack", restart=restart)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"inputs": ()}, "no input"), ({"readers": -1}, "--readers"), ({"spectra_per_file": 0}, "--spectra-per-file")],
