@@ -135,9 +135,9 @@ class _Packing:
         if done:
             say(f"{done} of {len(self.sources)} files are packed already")
         with (
-            StopRequest() as stop,
+            StopRequest("file of the pack") as stop,
             Readers(self.arguments.readers, BOTH) as readers,
-            RunProgress(len(self.sources), done) as progress,
+            RunProgress(len(self.sources), done, label="pack") as progress,
         ):
             for sources, batch in self._batches(readers.read(self.sources[done:])):
                 self._write(sources, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,26 @@ def test_a_signal_stops_it_after_a_file(tree: Path, tmp_path: Path, monkeypatch:
             pack_of([tree], tmp_path / "stopped", spectra_per_file=6)
     assert sorted(contents(tmp_path / "stopped")) == ["000000.arrow", LOG]
     assert contents(pack_of([tree], tmp_path / "stopped", spectra_per_file=6)) == expected
+
+
+def test_it_speaks_of_packing(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal, and where a signal comes while a file is written."""
+
+    def interrupted(path: Path, batch: object, real=packing.write_pack_file) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(path, batch)
+
+    monkeypatch.setattr(packing, "write_pack_file", interrupted)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with pytest.raises(Stopped):
+        pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    said = capfd.readouterr().err
+    assert "SIGTERM: stopping after this file of the pack" in said
+    assert "pack " in said
+    assert "reprocess" not in said
+    assert "shard" not in said
 
 
 def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> None:
