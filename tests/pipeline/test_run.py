@@ -216,6 +216,43 @@ def test_a_killed_run_goes_on_where_it_was(how: signal.Signals, code: int, small
     assert catalogue_bytes(output) == catalogue_bytes(clean)
 
 
+@pytest.mark.parametrize("moment", ["resolve_inputs", "load_checkpoint", "write_product", "last table"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_run_outside_its_shards_too(
+    how: signal.Signals,
+    moment: str,
+    tree: Path,
+    small_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from apnet_fast.pipeline import run as module
+
+    where = "write_product" if moment == "last table" else moment
+    real = getattr(module, where)
+
+    def interrupted(*given: object, **more: object) -> object:
+        if moment != "last table":
+            os.kill(os.getpid(), how)
+        done = real(*given, **more)
+        if moment == "last table":
+            os.kill(os.getpid(), how)
+        return done
+
+    before = signal.getsignal(how)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, where, interrupted)
+        with pytest.raises(Stopped, match=r"by a signal.*same command again"):
+            run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star"))
+    assert signal.getsignal(how) == before
+    assert f"{how.name}: stopping after this" in capfd.readouterr().err
+    assert len(list(tmp_path.glob("shards/0*.json"))) == (4 if where == "write_product" else 0)
+    assert not (tmp_path / "run.json").exists()
+    assert not list(tmp_path.rglob("*.partial"))
+    assert run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star")).rows == {"star": 7}
+
+
 @pytest.mark.parametrize(
     "damage",
     [
