@@ -75,7 +75,7 @@ def pack(arguments: PackArguments) -> Manifest:
         if arguments.restart:
             _discard(arguments.output)
         elif is_pack(str(arguments.output)):
-            return _finished(arguments.output, inputs)
+            return _finished(arguments, inputs)
         return _Packing(arguments, inputs).go()
 
 
@@ -93,10 +93,14 @@ def _check_apart(sources: Sequence[str], output: Path) -> None:
             )
 
 
-def _finished(output: Path, inputs: Inputs) -> Manifest:
+def _finished(arguments: PackArguments, inputs: Inputs) -> Manifest:
+    output = arguments.output
     manifest = load_manifest(output)
     if manifest.inputs != inputs.digest:
         raise _another_pack(output, manifest.inputs, inputs.digest)
+    if manifest.spectra_per_file != arguments.spectra_per_file:
+        got, expected = (f"--spectra-per-file {n}" for n in (manifest.spectra_per_file, arguments.spectra_per_file))
+        raise _another_pack(output, got, expected)
     say(f"complete already: {output}")
     return manifest
 
@@ -144,7 +148,8 @@ class _Packing:
                 progress.advance(sources, len(batch), self.entries[-1].without_data)
                 stop.check()
         without_data = sum(entry.without_data for entry in self.entries)
-        manifest = Manifest(str(self.head["inputs"]), without_data, {entry.name: entry.file for entry in self.entries})
+        files = {entry.name: entry.file for entry in self.entries}
+        manifest = Manifest(str(self.head["inputs"]), without_data, files, self.arguments.spectra_per_file)
         manifest.write(self.output)
         (self.output / LOG).unlink()
         return manifest

@@ -56,7 +56,7 @@ def test_mwm_files_in_a_folder_are_spectra_beside_apstar_files(tmp_path: Path) -
 
 def test_a_folder_with_a_manifest_is_a_pack_and_not_walked(tmp_path: Path) -> None:
     folder = touch(tmp_path / "folder" / "apStar-dr17-2M1.fits").parent
-    Manifest("", 0, {name: PackedFile("", 0, 1, 1) for name in ("000000.arrow", "000001.arrow")}).write(folder)
+    Manifest("", 0, {name: PackedFile("", 0, 1, 1) for name in ("000000.arrow", "000001.arrow")}, 6).write(folder)
     assert names([folder]) == ["000000.arrow", "000001.arrow"]
     # Below a folder that is walked a pack has to be named, or its spectra would be there twice.
     assert names([tmp_path]) == ["apStar-dr17-2M1.fits"]

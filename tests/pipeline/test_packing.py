@@ -196,6 +196,8 @@ def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> Non
     before = contents(output)
     with pytest.raises(UsageError, match=r"holds another pack; got 7 files.*expected 2 files"):
         pack_of([*some], output)
+    with pytest.raises(UsageError, match=r"got --spectra-per-file 6.*expected --spectra-per-file 7"):
+        pack_of([tree], output, spectra_per_file=7)
     assert contents(pack_of([tree], output, spectra_per_file=6)) == before
     pack_of([*some], output, restart=True)
     assert load_manifest(output).inputs.startswith("2 files")
