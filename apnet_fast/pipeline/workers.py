@@ -199,7 +199,7 @@ def serve(pipe: Connection, orders: Orders) -> None:
     threading.Thread(target=channel.listen, daemon=True).start()
     try:
         times = _compute(orders, channel)
-    except (ApnetError, OSError) as error:
+    except (ApnetError, OSError, MemoryError) as error:
         channel.send(error)
     else:
         channel.send(times)
