@@ -38,7 +38,7 @@ def test_killed_at_random_it_ends_as_if_undisturbed(tree: Path, small_weights: P
                     kills += 1
                 if whom == process.pid:
                     break
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=120)
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, errors
