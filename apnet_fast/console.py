@@ -18,7 +18,7 @@ _FULL_OR_FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run a typer application; an ApnetError becomes one message on stderr and its exit code."""
+    """Run a typer application; what a user can act on becomes one message on stderr and its exit code."""
     try:
         app()
     except Stopped as error:
@@ -27,6 +27,12 @@ def run_app(app: typer.Typer) -> None:
     except ApnetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(EXIT_USAGE) from error
+    except MemoryError as error:
+        sys.stderr.write(
+            f"stopped: not enough memory: {error}. Remedy: a smaller --batch-size or --shard-size, or fewer --readers,"
+            " where the command has them; then give it again\n"
+        )
+        raise SystemExit(EXIT_STOPPED) from error
     except OSError as error:
         # What inputs do wrong becomes a row; this is an output or weights file that cannot be written or read.
         where = f" [{error.filename}]" if error.filename else ""

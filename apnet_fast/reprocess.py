@@ -89,7 +89,6 @@ def reprocess(
     from apnet_fast.pipeline.progress import say
     from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
     from apnet_fast.recipes import get_recipe
-    from apnet_fast.spectra.pack import is_pack
 
     if threads is not None:
         import torch
@@ -115,7 +114,7 @@ def reprocess(
         spectra=spectra,  # type: ignore[arg-type]
         readers=default_readers(where) if readers is None else readers,
         batch_size=batch_size,
-        shard_size=default_shard_size(name, any(map(is_pack, inputs or ()))) if shard_size is None else shard_size,
+        shard_size=default_shard_size(name, inputs or ()) if shard_size is None else shard_size,
         max_failures=max_failures,
         restart=restart,
         catalog=catalog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from apnet_fast.networks.checkpoint import Checkpoint
@@ -11,6 +12,7 @@ from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.simulate import simulate_tree
 
 _DIFFERENT, _VISITS = 40, 4
+SPECTRA_OF_A_STAR = 1 + _VISITS
 _FOLDER_FILES = 500
 
 
@@ -20,7 +22,10 @@ def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
     if tree.exists():
         return tree
     if not originals.exists():
-        simulate_tree(originals, stars=_DIFFERENT, layout=layout, visits=_VISITS, seed=1)
+        begun = originals.with_suffix(".partial")
+        shutil.rmtree(begun, ignore_errors=True)
+        simulate_tree(begun, stars=_DIFFERENT, layout=layout, visits=_VISITS, seed=1)
+        begun.rename(originals)
     # Where the layout has symlinks, what they point to.
     sources = [os.path.realpath(path) for path in resolve_inputs([str(originals)]).files]
     partial = tree.with_suffix(".partial")

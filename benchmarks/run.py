@@ -1,9 +1,10 @@
 """`python -m benchmarks.run`: how fast reading, the driver and whole runs are on this machine.
 
-    python -m benchmarks.run --tier read|driver|end-to-end [--json FILE] [--repeats 3] [--folder DIR]
+    python -m benchmarks.run --tier read|driver|end-to-end [--json FILE] [--repeats 3] [--stars N] [--folder DIR]
     python -m benchmarks.run compare A.json B.json          ratios B / A, figure by figure
 
-A tier is a module of `benchmarks.tiers`. Inputs are made in --folder (default: a temporary one) and take 0.2 GB.
+A tier is a module of `benchmarks.tiers`. Inputs are made in --folder (default: a temporary one) and take 0.5 GB
+with the weights.
 """
 
 from __future__ import annotations
@@ -36,29 +37,34 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.add_argument("a", type=Path)
         parser.add_argument("b", type=Path)
         options = parser.parse_args(words[1:])
-        return compare(json.loads(options.a.read_text()), json.loads(options.b.read_text()))
+        try:
+            reports = [_report_in(path) for path in (options.a, options.b)]
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        return compare(*reports)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tier", required=True, choices=tier_names())
     parser.add_argument("--json", type=Path, help="file to write the results to")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--stars", type=int, help="files of the tree, of five spectra each (default: by tier)")
     parser.add_argument("--folder", type=Path, help="where inputs are made, and found again")
     options = parser.parse_args(words)
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
-        report = measure(options.tier, options.folder, options.repeats)
+        report = measure(options.tier, options.folder, options.repeats, options.stars)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            report = measure(options.tier, Path(folder), options.repeats)
+            report = measure(options.tier, Path(folder), options.repeats, options.stars)
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
 
 
-def measure(tier: str, folder: Path, repeats: int) -> dict[str, Any]:
+def measure(tier: str, folder: Path, repeats: int, stars: int | None = None) -> dict[str, Any]:
     """Run a tier, print its figures, and return them with the machine they are of."""
     from apnet_fast.pipeline.provenance import machine
 
-    results = importlib.import_module(f"benchmarks.tiers.{tier.replace('-', '_')}").measure(folder, repeats)
+    results = importlib.import_module(f"benchmarks.tiers.{tier.replace('-', '_')}").measure(folder, repeats, stars)
     report = {
         "tier": tier,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,6 +75,21 @@ def measure(tier: str, folder: Path, repeats: int) -> dict[str, Any]:
     for result in results:
         more = ", ".join(f"{name} {value}" for name, value in result.more.items() if not isinstance(value, dict))
         print(f"{result.name:40} {result.value:12.1f} {result.unit:10} {more}")
+    return report
+
+
+def _report_in(path: Path) -> dict[str, Any]:
+    """A report that was written with --json. Raises OSError or ValueError for any other file."""
+    try:
+        report = json.loads(path.read_text())
+        for key in ("processor", "cores", "threads", "torch"):
+            report["machine"][key]
+        values = [float(result["value"]) for result in report["results"] if str(result["name"])]
+        known = bool(report["date"]) and len(values) == len(report["results"])
+    except (KeyError, TypeError, ValueError):
+        known = False
+    if not known:
+        raise ValueError(f"{path} is no report of `benchmarks.run --tier ... --json`")
     return report
 
 

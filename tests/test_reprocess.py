@@ -126,6 +126,16 @@ def test_stopped(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     assert "too many spectra without a result" in said
 
 
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_too_little_memory_is_said(device: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    words = (tree, "--weights", small_weights, "--output", tmp_path / "out", "--engine", "null", "--device", device)
+    code, said = reprocess(*words, "--batch-size", "1000000000")
+    assert code == 4
+    assert "stopped: not enough memory" in said
+    assert "--batch-size" in said
+    assert "Traceback" not in said
+
+
 def test_the_console_script_is_the_same(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("apnet-fast")
     if not script.exists():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from apnet_fast.errors import UsageError
 from apnet_fast.spectra.batch import Product
+from apnet_fast.spectra.pack import is_pack
 
 Spectra = Literal["star", "visit", "both"]
 
@@ -77,10 +79,14 @@ class RunArguments:
         return ("star", "visit") if self.spectra == "both" else (self.spectra,)
 
 
-def default_shard_size(engine: str, packs: bool = False) -> int:
-    """Files a shard, so that a shard of any engine takes minutes at the most; packs: files of packs, of many stars."""
+def default_shard_size(engine: str, inputs: Sequence[str] = ()) -> int:
+    """Files a shard, so that a shard of any engine takes minutes at the most.
+
+    Where all inputs are packs, whose files are of many stars, fewer. Beside other files those of packs make shards that
+    take longer: for a tree of small ones, four fsyncs a shard would be worse.
+    """
     size = _DEFAULT_SHARD_SIZE.get(engine, _FALLBACK_SHARD_SIZE)
-    return max(size // _STARS_OF_A_PACK_FILE, 1) if packs else size
+    return max(size // _STARS_OF_A_PACK_FILE, 1) if inputs and all(map(is_pack, inputs)) else size
 
 
 def default_readers(devices: str) -> int:

@@ -13,7 +13,7 @@ from apnet_fast.errors import UsageError
 from apnet_fast.files import sha256_of
 from apnet_fast.pipeline.table_inputs import files_of_table, is_table
 from apnet_fast.spectra.identity import parse_file_name
-from apnet_fast.spectra.pack import MANIFEST, is_pack, is_unfinished_pack, load_manifest
+from apnet_fast.spectra.pack import MANIFEST, PACK_SUFFIX, is_pack, is_unfinished_pack, load_manifest
 
 # FITS files that SDSS keeps beside apStar files and that hold no star's spectra: apVisit, apField, apStarC,
 # allStar, aspcapStar and their like.
@@ -47,9 +47,9 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
 
     A path that ends in .fits need not exist, nor need those of a list or a table: they get their row in the catalogue
     and a reason. Relative paths of a list start at the current folder. A folder with a manifest is a pack. A summary
-    table stands for the apStar files of its rows below `root`. Order and repetition of the words do not matter.
-    Raises UsageError for a list or folder that is not there, a table that does not say where spectra are, and where
-    nothing is found.
+    table stands for the apStar files of its rows below `root`. Order and repetition of the words do not matter. Raises
+    UsageError for a list or folder that is not there, a line of a list that is a folder or a table, a table that does
+    not say where spectra are, and where nothing is found.
     """
     named: list[str] = []
     walked: list[str] = []
@@ -103,14 +103,38 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
     return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)), nameless_rows, tuple(sorted(packs)))
 
 
-def _read_list(path: str) -> list[str]:
+def _read_list(listing: str) -> list[str]:
     try:
-        lines = Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = Path(listing).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError as error:
         raise UsageError(
-            f"cannot read the list: {error.strerror}", got=path, expected="a text file, one path a line"
+            f"cannot read the list: {error.strerror}", got=listing, expected="a text file, one path a line"
         ) from error
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    paths = []
+    for number, line in enumerate(lines, start=1):
+        path = line.strip()
+        if path and not path.startswith("#"):
+            paths.append(path)
+            _check_listed(path, f"{listing}, line {number}")
+    return paths
+
+
+def _check_listed(path: str, where: str) -> None:
+    """Raise UsageError for what is an input of its own; nothing else is looked at, for lists have millions of lines."""
+    if path.endswith((".fits", PACK_SUFFIX)):
+        return
+    if os.path.isdir(path):
+        what = "a pack" if is_pack(path) else "a folder"
+    elif os.path.isfile(path) and is_table(path):
+        what = "a summary table"
+    else:
+        return
+    raise UsageError(
+        f"a list names files of spectra, and this is {what}",
+        got=path,
+        remedy=f"give {path} as an INPUT itself, and take the line out",
+        where=where,
+    )
 
 
 def _walk(folder: str) -> Iterable[str]:

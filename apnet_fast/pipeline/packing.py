@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -66,22 +66,41 @@ def pack(arguments: PackArguments) -> Manifest:
     Files follow the order of the sources in a run over the same inputs; each holds whole sources, `spectra_per_file`
     spectra or a few more. What cannot be read is packed as the rows it would get in a run.
 
-    Raises UsageError (wrong arguments, or an output that holds another pack) and Stopped (a signal).
+    Raises UsageError (wrong arguments, or an output that holds another pack, or sources) and Stopped (a signal).
     """
     inputs = resolve_inputs(arguments.inputs, str(arguments.root) if arguments.root else None)
+    _check_apart(inputs.files, arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with locked(arguments.output):
         if arguments.restart:
             _discard(arguments.output)
         elif is_pack(str(arguments.output)):
-            return _finished(arguments.output, inputs)
+            return _finished(arguments, inputs)
         return _Packing(arguments, inputs).go()
 
 
-def _finished(output: Path, inputs: Inputs) -> Manifest:
+def _check_apart(sources: Sequence[str], output: Path) -> None:
+    """Raise UsageError where a source lies in the output folder, whose contents are the pack's to discard."""
+    where = output.resolve()
+    for folder in {os.path.dirname(path) for path in sources}:
+        if Path(folder).resolve().is_relative_to(where):
+            raise UsageError(
+                "the output folder holds what is to be packed",
+                got=str(output),
+                expected="a folder of the pack's own",
+                remedy="give another --output",
+                where=folder or os.curdir,
+            )
+
+
+def _finished(arguments: PackArguments, inputs: Inputs) -> Manifest:
+    output = arguments.output
     manifest = load_manifest(output)
     if manifest.inputs != inputs.digest:
         raise _another_pack(output, manifest.inputs, inputs.digest)
+    if manifest.spectra_per_file != arguments.spectra_per_file:
+        got, expected = (f"--spectra-per-file {n}" for n in (manifest.spectra_per_file, arguments.spectra_per_file))
+        raise _another_pack(output, got, expected)
     say(f"complete already: {output}")
     return manifest
 
@@ -120,16 +139,17 @@ class _Packing:
         if done:
             say(f"{done} of {len(self.sources)} files are packed already")
         with (
-            StopRequest() as stop,
+            StopRequest("file of the pack") as stop,
             Readers(self.arguments.readers, BOTH) as readers,
-            RunProgress(len(self.sources), done) as progress,
+            RunProgress(len(self.sources), done, label="pack") as progress,
         ):
             for sources, batch in self._batches(readers.read(self.sources[done:])):
                 self._write(sources, batch)
                 progress.advance(sources, len(batch), self.entries[-1].without_data)
                 stop.check()
         without_data = sum(entry.without_data for entry in self.entries)
-        manifest = Manifest(str(self.head["inputs"]), without_data, {entry.name: entry.file for entry in self.entries})
+        files = {entry.name: entry.file for entry in self.entries}
+        manifest = Manifest(str(self.head["inputs"]), without_data, files, self.arguments.spectra_per_file)
         manifest.write(self.output)
         (self.output / LOG).unlink()
         return manifest

@@ -19,9 +19,9 @@ def say(message: str) -> None:
 
 
 class RunProgress:
-    """Counts files, spectra and failures of a run, and shows rate and remaining time."""
+    """Counts files, spectra and failures of a run, and shows rate and remaining time. label: of the bar."""
 
-    def __init__(self, files: int, files_done: int) -> None:
+    def __init__(self, files: int, files_done: int, *, label: str = "reprocess") -> None:
         self._files, self._done = files, files_done
         self._begun_with = files_done
         self._spectra = self._failures = 0
@@ -29,7 +29,7 @@ class RunProgress:
         self._bar = None
         if sys.stderr.isatty():
             self._bar = Progress(
-                TextColumn("reprocess"),
+                TextColumn(label),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("files  {task.fields[rate]}"),

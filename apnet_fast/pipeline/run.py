@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast._version import __version__
@@ -63,6 +64,11 @@ def run(arguments: RunArguments) -> RunSummary:
 
     Raises UsageError (wrong arguments, weights or output folder) and Stopped (a signal, or more failures than allowed).
     """
+    with StopRequest("step") as stop:
+        return _run(arguments, stop)
+
+
+def _run(arguments: RunArguments, stop: StopRequest) -> RunSummary:
     times = StageTimes()
     network = network_of(arguments.weights)
     recipe = get_recipe(arguments.recipe, network)
@@ -72,9 +78,11 @@ def run(arguments: RunArguments) -> RunSummary:
     tuning = ",".join(sorted({engine.tuning_sha256(device) for engine, device in zip(engines, devices, strict=True)}))
     with times.measure("planning"):
         inputs = resolve_inputs(arguments.words, str(arguments.root) if arguments.root else None)
+    stop.check()
     with times.measure("loading"):
         checkpoint = load_checkpoint(arguments.weights)
         arguments = replace(arguments, precision=engines[0].effective_precision(checkpoint, arguments.precision))
+    stop.check()
     plan = make_plan(arguments, inputs, checkpoint, tuning)
     skipped = {"other_products": len(inputs.other_products), "older_versions": list(inputs.superseded)}
     if inputs.nameless_rows:
@@ -87,7 +95,7 @@ def run(arguments: RunArguments) -> RunSummary:
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     with locked(arguments.output):
-        return _Run(arguments, plan, recipe, checkpoint, skipped, times).go()
+        return _Run(arguments, plan, recipe, checkpoint, skipped, times, stop).go()
 
 
 class _Run:
@@ -99,11 +107,12 @@ class _Run:
         checkpoint: Checkpoint,
         skipped: dict[str, object],
         times: StageTimes,
+        stop: StopRequest,
     ) -> None:
         self.arguments, self.plan, self.recipe = arguments, plan, recipe
         self.checkpoint, self.skipped = checkpoint, skipped
         self.store = ShardStore(arguments.output, plan, arguments.products)
-        self.times = times
+        self.times, self.stop = times, stop
         self.started = datetime.now(UTC)
 
     def go(self) -> RunSummary:
@@ -116,7 +125,10 @@ class _Run:
             for path in results:
                 path.unlink(missing_ok=True)
         self.store.open()
-        markers = {shard: self.store.finished(shard) for shard in range(self.plan.shards)}
+        markers: dict[int, Marker | None] = {}
+        for shard in range(self.plan.shards):
+            markers[shard] = self.store.finished(shard)
+            self.stop.check()
         pending = [shard for shard, marker in markers.items() if marker is None]
         resumed = self.plan.shards - len(pending)
         if pending:
@@ -128,8 +140,10 @@ class _Run:
         if not pending and all(path.is_file() for path in results):
             say("this run is complete already; nothing to do (--restart does it again)")
             return summary
+        self.stop.unit = "table"
         with self.times.measure("catalogues"):
             matches = self._write_catalogues(complete)
+        self.stop.check()
         self._write_record(summary, resumed, matches)
         return replace(summary, rate=self.times.rate, bound=self.times.bound())
 
@@ -144,18 +158,29 @@ class _Run:
         work = [Work(shard, plan.files_of(shard)) for shard in pending]
         files_done = len(plan.files) - sum(len(shard.files) for shard in work)
         markers: dict[int, Marker] = {}
-        with StopRequest() as stop, RunProgress(len(plan.files), files_done) as progress:
+        self.stop.unit = "shard"
+        with RunProgress(len(plan.files), files_done) as progress:
             count = _Count(progress, sum(marker.failures for marker in done), arguments.max_failures)
             if len(devices) > 1:
                 workers = DeviceWorkers(arguments, plan.fingerprint, devices, self.times)
-                workers.go(work, on_batch=count.add, on_shard=markers.__setitem__, stop=lambda: stop.requested)
+                workers.go(
+                    work,
+                    on_batch=count.add,
+                    on_shard=markers.__setitem__,
+                    stop=lambda: self.stop.requested,
+                )
             else:
-                self._compute_here(work, count, markers, stop)
+                self._compute_here(work, count, markers)
+        self.stop.check()
         if len(markers) < len(pending):
-            stop.check()
+            raise Stopped(
+                "shards are left without a result",
+                got=f"{len(markers)} of {len(pending)}",
+                remedy="give the same command again to go on",
+            )
         return markers
 
-    def _compute_here(self, work: Sequence[Work], count: _Count, markers: dict[int, Marker], stop: StopRequest) -> None:
+    def _compute_here(self, work: Sequence[Work], count: _Count, markers: dict[int, Marker]) -> None:
         arguments = self.arguments
         with self.times.measure("loading"):
             engine = create_engine(
@@ -175,7 +200,7 @@ class _Run:
             source=WorkList(work),
             on_batch=count.add,
             on_shard=markers.__setitem__,
-            stop=lambda: stop.requested,
+            stop=lambda: self.stop.requested,
         ).go()
 
     def _write_catalogues(self, markers: Sequence[Marker]) -> dict[Product, dict[str, int]]:
@@ -190,7 +215,7 @@ class _Run:
                 output,
                 PRODUCT_NAMES[product],
                 product,
-                self.store.tables(product),
+                self._until_stopped(self.store.tables(product)),
                 widths,
                 network=self.checkpoint.network,
                 recipe=self.recipe.name,
@@ -201,9 +226,15 @@ class _Run:
             written_whole(output / QUARANTINE_FILE) as part,
             pq.ParquetWriter(part, QUARANTINE_SCHEMA, compression="zstd") as writer,
         ):
-            for table in self.store.tables(QUARANTINE):
+            for table in self._until_stopped(self.store.tables(QUARANTINE)):
                 writer.write_table(table)
         return matches
+
+    def _until_stopped(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        for table in tables:
+            self.stop.check()
+            yield table
+            del table  # so that one table is in memory, and not two
 
     def _write_record(self, summary: RunSummary, resumed: int, matches: dict[Product, dict[str, int]]) -> None:
         catalog = self.arguments.catalog

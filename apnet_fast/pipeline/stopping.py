@@ -13,10 +13,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """A context in which SIGINT and SIGTERM ask the run to stop after the piece of work (`unit`) it is at."""
+    """A context in which SIGINT and SIGTERM ask to stop after the piece of work it is at: `unit`, which may change."""
 
-    def __init__(self, unit: str = "shard") -> None:
-        self._unit = unit
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
         self.requested = False
         self._before: dict[int, object] = {}
 
@@ -27,9 +27,9 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise Stopped(f"by a second signal, inside a {self._unit}", remedy="give the same command again to go on")
+            raise Stopped(f"by a second signal, inside a {self.unit}", remedy="give the same command again to go on")
         self.requested = True
-        say(f"{signal.Signals(number).name}: stopping after this {self._unit}; once more to stop now and lose its work")
+        say(f"{signal.Signals(number).name}: stopping after this {self.unit}; once more to stop now and lose its work")
 
     def __enter__(self) -> StopRequest:
         # Only the main thread may set handlers; a run inside another program's thread keeps that program's.

@@ -7,6 +7,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 
@@ -99,7 +100,8 @@ class DeviceWorkers:
             for worker in self._workers.values():
                 if self._waiting and len(worker.shards) <= ahead:
                     worker.assign(self._waiting.popleft())
-        if not self._waiting:
+        # Until the last shard is stored, a worker may die and leave its shards to the others.
+        if not self._waiting and not any(worker.shards for worker in self._workers.values()):
             for worker in self._workers.values():
                 worker.finish()
 
@@ -117,24 +119,27 @@ class DeviceWorkers:
                 raise message
             if isinstance(message, StageTimes):
                 self._times.add(message)
+                if worker.shards and not stopping:
+                    self._replace(number, stopping)
+                    continue
                 worker.process.join(_SECONDS_TO_END)
                 del self._workers[number]
             elif isinstance(message, _Finished):
                 del worker.shards[message.shard]
+                worker.batches.pop(message.shard, None)
                 self._on_shard(message.shard, message.marker)
             else:
-                worker.batches.append(message)
+                worker.batches.setdefault(message.shard, []).append(message)
                 self._times.spectra += message.spectra
                 self._on_batch(message)
 
     def _replace(self, number: int, stopping: bool) -> None:
         dead = self._workers.pop(number)
         dead.kill()
-        for done in dead.batches:
-            if done.shard in dead.shards:  # it will be counted again
-                self._times.spectra -= done.spectra
-                self._on_batch(Done(done.shard, -done.files, -done.spectra, -done.failures))
-        if stopping:
+        for done in chain.from_iterable(dead.batches.values()):  # it will be counted again
+            self._times.spectra -= done.spectra
+            self._on_batch(Done(done.shard, -done.files, -done.spectra, -done.failures))
+        if stopping or dead.finishing:
             return
         self._waiting.extendleft(reversed(dead.shards.values()))
         self._deaths[number] += 1
@@ -150,12 +155,15 @@ class DeviceWorkers:
 
 
 class _Worker:
-    """The parent's side of a worker: its process, and the shards it has and has not finished."""
+    """The parent's side of a worker: its process, and the shards it has and has not finished.
+
+    batches: what has gone through its engine of each of those shards. finishing: it knows that no more shards come.
+    """
 
     def __init__(self, orders: Orders) -> None:
         self.shards: dict[int, Work] = {}
-        self.batches: list[Done] = []
-        self._finishing = False
+        self.batches: dict[int, list[Done]] = {}
+        self.finishing = False
         self.pipe, other = SPAWN.Pipe()
         # No daemon: it has readers, and follows its parent by itself.
         self.process = SPAWN.Process(target=serve, args=(other, orders))
@@ -168,8 +176,8 @@ class _Worker:
 
     def finish(self) -> None:
         """No more shards come."""
-        if not self._finishing:
-            self._finishing = True
+        if not self.finishing:
+            self.finishing = True
             self.send(None)
 
     def send(self, message: Work | str | None) -> None:
@@ -191,7 +199,7 @@ def serve(pipe: Connection, orders: Orders) -> None:
     threading.Thread(target=channel.listen, daemon=True).start()
     try:
         times = _compute(orders, channel)
-    except (ApnetError, OSError) as error:
+    except (ApnetError, OSError, MemoryError) as error:
         channel.send(error)
     else:
         channel.send(times)

@@ -12,10 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import BinaryIO
 
+from apnet_fast.spectra.extension import BLOCK, CARD
 from apnet_fast.spectra.failures import ReadFailure, Reason
 
-_BLOCK = 2880
-_CARD = 80
 # A star with 500 visits has about 6,100 cards; anything longer than this is no apStar header.
 _MOST_BLOCKS = 400
 _CARDS = re.compile(r"(.{8})= (.{70})|.{80}", re.DOTALL)
@@ -63,23 +62,23 @@ def read_primary_header(file: BinaryIO) -> PrimaryHeader:
     """
     cards: dict[str, str] = {}
     for number in range(_MOST_BLOCKS):
-        block = file.read(_BLOCK)
+        block = file.read(BLOCK)
         if number == 0:
             _check_start(block)
-        if len(block) < _BLOCK:
+        if len(block) < BLOCK:
             raise ReadFailure(
                 Reason.TRUNCATED,
-                f"the file ends inside its primary header, after {number * _BLOCK + len(block)} bytes",
+                f"the file ends inside its primary header, after {number * BLOCK + len(block)} bytes",
                 hdu=0,
             )
         text = block.decode("ascii", errors="replace")
-        for start in range(0, _BLOCK, _CARD):
+        for start in range(0, BLOCK, CARD):
             key = text[start : start + 8].rstrip()
             if text[start + 8 : start + 10] == "= ":
-                cards[key] = text[start + 10 : start + _CARD]
+                cards[key] = text[start + 10 : start + CARD]
             elif key == "END":
                 return PrimaryHeader(cards)
-    raise ReadFailure(Reason.NOT_FITS, f"no END card in the first {_MOST_BLOCKS * _BLOCK} bytes of the header", hdu=0)
+    raise ReadFailure(Reason.NOT_FITS, f"no END card in the first {_MOST_BLOCKS * BLOCK} bytes of the header", hdu=0)
 
 
 def _check_start(block: bytes) -> None:

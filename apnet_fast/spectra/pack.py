@@ -29,7 +29,7 @@ MANIFEST = "pack.json"
 # What has been packed so far, of a pack that has no manifest yet.
 LOG = "packing.jsonl"
 PACK_SUFFIX = ".arrow"
-FORMAT, VERSION = "apnet_fast pack", 1
+FORMAT, VERSION = "apnet_fast pack", 2
 
 # Not text but bytes: names of files need not be UTF-8.
 _ARROW = {"str": pa.binary(), "int": pa.int64(), "float": pa.float64(), "Product": pa.binary()}
@@ -57,11 +57,15 @@ _UNKNOWN = PackedFile("", 0, 1, 1)
 
 @dataclass(frozen=True)
 class Manifest:
-    """The manifest of a pack. inputs: number and hash of the sources packed; without_data: spectra with a reason."""
+    """The manifest of a pack.
+
+    inputs: number and hash of the sources packed. without_data: spectra with a reason. spectra_per_file: as asked for.
+    """
 
     inputs: str
     without_data: int
     files: Mapping[str, PackedFile]
+    spectra_per_file: int
 
     @property
     def spectra(self) -> int:
@@ -83,7 +87,7 @@ def load_manifest(folder: Path) -> Manifest:
         if what != f"{FORMAT}, version {VERSION}":
             raise ValueError(what)
         files = {name: PackedFile(**file) for name, file in stored["files"].items()}
-        return Manifest(stored["inputs"], stored["without_data"], files)
+        return Manifest(stored["inputs"], stored["without_data"], files, stored["spectra_per_file"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             "the manifest of the pack cannot be read",

@@ -1,1 +1,2 @@
-"""Tiers of `python -m benchmarks.run`: a module each, which offers `measure(folder, repeats) -> list[Result]`."""
+"""Tiers of `python -m benchmarks.run`: a module each, which offers
+`measure(folder, repeats, stars) -> list[Result]`."""

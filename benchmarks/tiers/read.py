@@ -16,16 +16,16 @@ _FILES = 400
 _READERS = (0, 1, 2, 4)
 
 
-def measure(folder: Path, repeats: int) -> list[Result]:
+def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result]:
     """Warm page cache: what the software costs, not the disk. MB are those of flux and error rows on disk."""
     results = []
     for layout in ("dr17", "sdss5"):
-        files = resolve_inputs([str(linked_tree(folder, _FILES, layout))]).files
+        files = resolve_inputs([str(linked_tree(folder, stars or _FILES, layout))]).files
         for reader, direct in (("direct", True), ("fitsio", False)):
             for products in (BOTH, ("star",)):
                 rate = rates(partial(_read, files, products, direct), repeats)
                 results.append(_result(f"{layout} {'+'.join(products)} {reader}", rate))
-    files = resolve_inputs([str(linked_tree(folder, _FILES))]).files
+    files = resolve_inputs([str(linked_tree(folder, stars or _FILES))]).files
     for readers in _READERS:
         with Readers(readers, BOTH) as pool:
             results.append(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import run
+from benchmarks import inputs, run
 from benchmarks.inputs import linked_tree
 from benchmarks.tiers import driver, read
 
@@ -28,16 +28,21 @@ def test_a_tree_of_links_costs_no_disk(tmp_path: Path) -> None:
 def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read, "_FILES", 8)
     monkeypatch.setattr(read, "_READERS", (0,))
-    monkeypatch.setattr(driver, "_STARS", 8)
     monkeypatch.setattr(driver, "_READERS", (0,))
-    for tier, figures in (("read", 9), ("driver", 1)):
+    monkeypatch.setattr(driver, "_FEW", 10)
+    monkeypatch.setattr(driver, "_MANY", 40)
+    for tier, figures, more in (("read", 9, []), ("driver", 2, ["--stars", "8"])):
         path = tmp_path / f"{tier}.json"
         words = ["--tier", tier, "--json", str(path), "--repeats", "1", "--folder", str(tmp_path / "in")]
-        assert run.main(words) == 0
+        assert run.main([*words, *more]) == 0
         report = json.loads(path.read_text())
         assert report["machine"]["cores"] > 0
         assert len({result["name"] for result in report["results"]}) == figures
         assert all(result["value"] > 0 for result in report["results"])
+    memory = report["results"][-1]["more"]
+    assert 50 < memory["mb_at_10"] < 2000
+    assert set(memory) == {"mb_at_10", "mb_at_40"}
+    assert (tmp_path / "in" / "dr17-8").is_dir()
 
 
 def report(**values: float) -> dict[str, Any]:
@@ -51,3 +56,29 @@ def test_compare_gives_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     *_, line = capsys.readouterr().out.splitlines()
     assert line.split() == ["one", "2.0", "3.0", "x", "1.50"]
     assert run.compare(report(one=2.0), report(two=3.0)) == 1
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"results": [{"name": "one"}], "machine": {}, "date": "now"}'])
+def test_compare_refuses_other_json(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, other = tmp_path / "good.json", tmp_path / "other.json"
+    good.write_text(json.dumps(report(one=2.0)))
+    other.write_text(text)
+    assert run.main(["compare", str(good), str(good)]) == 0
+    for words in ([good, other], [good, tmp_path / "nowhere.json"]):
+        with pytest.raises(SystemExit, match="2"):
+            run.main(["compare", *map(str, words)])
+        assert str(words[1]) in capsys.readouterr().err
+
+
+def test_an_interrupted_simulation_is_not_taken_for_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(folder: Path, **how: object) -> None:
+        (folder / "half").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inputs, "simulate_tree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            linked_tree(tmp_path, 3)
+    monkeypatch.setattr(inputs, "_DIFFERENT", 2)
+    assert len(list(linked_tree(tmp_path, 3).rglob("*.fits"))) == 3
+    assert not list(tmp_path.rglob("half"))

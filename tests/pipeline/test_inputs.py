@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from apnet_fast.errors import UsageError
@@ -56,7 +58,7 @@ def test_mwm_files_in_a_folder_are_spectra_beside_apstar_files(tmp_path: Path) -
 
 def test_a_folder_with_a_manifest_is_a_pack_and_not_walked(tmp_path: Path) -> None:
     folder = touch(tmp_path / "folder" / "apStar-dr17-2M1.fits").parent
-    Manifest("", 0, {name: PackedFile("", 0, 1, 1) for name in ("000000.arrow", "000001.arrow")}).write(folder)
+    Manifest("", 0, {name: PackedFile("", 0, 1, 1) for name in ("000000.arrow", "000001.arrow")}, 6).write(folder)
     assert names([folder]) == ["000000.arrow", "000001.arrow"]
     # Below a folder that is walked a pack has to be named, or its spectra would be there twice.
     assert names([tmp_path]) == ["apStar-dr17-2M1.fits"]
@@ -82,6 +84,23 @@ def test_lists_with_comments_blanks_and_missing_files(tmp_path: Path) -> None:
     listing = tmp_path / "list.txt"
     listing.write_text(f"# two stars\n\n  {star}  \n{tmp_path}/gone.fits\n{tmp_path}/no_suffix\n")
     assert names([f"@{listing}"]) == ["apStar-dr17-2M1.fits", "gone.fits", "no_suffix"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("tree", "a folder"), ("pack", "a pack"), ("allStar.parquet", "a summary table")]
+)
+def test_a_list_names_files_alone(kind: str, what: str, tmp_path: Path) -> None:
+    line = tmp_path / kind
+    if kind == "allStar.parquet":
+        pq.write_table(pa.table({"file": ["a"], "apogee_id": ["b"]}), line)
+    else:
+        line.mkdir()
+    if kind == "pack":
+        Manifest("", 0, {}, 6).write(line)
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"# with a folder\n{touch(tmp_path / 'apStar-dr17-2M1.fits')}\n {line}\n")
+    with pytest.raises(UsageError, match=f"this is {what}; got {line} .*list.txt, line 3.*give {line} as an INPUT"):
+        resolve_inputs([f"@{listing}"])
 
 
 def test_a_missing_fits_file_is_kept_for_its_row(tmp_path: Path) -> None:

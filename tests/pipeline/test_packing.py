@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -169,12 +170,34 @@ def test_a_signal_stops_it_after_a_file(tree: Path, tmp_path: Path, monkeypatch:
     assert contents(pack_of([tree], tmp_path / "stopped", spectra_per_file=6)) == expected
 
 
+def test_it_speaks_of_packing(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal, and where a signal comes while a file is written."""
+
+    def interrupted(path: Path, batch: object, real=packing.write_pack_file) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(path, batch)
+
+    monkeypatch.setattr(packing, "write_pack_file", interrupted)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with pytest.raises(Stopped):
+        pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    said = capfd.readouterr().err
+    assert "SIGTERM: stopping after this file of the pack" in said
+    assert "pack " in said
+    assert "reprocess" not in said
+    assert "shard" not in said
+
+
 def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> None:
     output = pack_of([tree], tmp_path / "pack", spectra_per_file=6)
     some = sorted(tree.rglob("*.fits"))[:2]
     before = contents(output)
     with pytest.raises(UsageError, match=r"holds another pack; got 7 files.*expected 2 files"):
         pack_of([*some], output)
+    with pytest.raises(UsageError, match=r"got --spectra-per-file 6.*expected --spectra-per-file 7"):
+        pack_of([tree], output, spectra_per_file=7)
     assert contents(pack_of([tree], output, spectra_per_file=6)) == before
     pack_of([*some], output, restart=True)
     assert load_manifest(output).inputs.startswith("2 files")
@@ -183,6 +206,22 @@ def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> Non
     (output / LOG).write_text('{"inputs": "9 files"}\n')
     with pytest.raises(UsageError, match="holds another pack"):
         pack_of([*some], output)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_pack_does_not_take_the_folder_of_its_sources(restart: bool, link: bool, tree: Path, tmp_path: Path) -> None:
+    packed = pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    before = contents(packed)
+    (tmp_path / "link").symlink_to(packed)
+    with pytest.raises(UsageError, match="holds what is to be packed"):
+        pack_of([packed], tmp_path / "link" if link else packed, spectra_per_file=6, restart=restart)
+    assert contents(packed) == before
+    # A pack may lie below a tree of its sources.
+    (tmp_path / "own").mkdir()
+    source = min(tree.rglob("*Star-*.fits"))
+    os.link(source, tmp_path / "own" / source.name)
+    pack_of([tmp_path / "own"], tmp_path / "own" / "pack", restart=restart)
 
 
 @pytest.mark.parametrize(

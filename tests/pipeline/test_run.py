@@ -216,6 +216,43 @@ def test_a_killed_run_goes_on_where_it_was(how: signal.Signals, code: int, small
     assert catalogue_bytes(output) == catalogue_bytes(clean)
 
 
+@pytest.mark.parametrize("moment", ["resolve_inputs", "load_checkpoint", "write_product", "last table"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_run_outside_its_shards_too(
+    how: signal.Signals,
+    moment: str,
+    tree: Path,
+    small_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from apnet_fast.pipeline import run as module
+
+    where = "write_product" if moment == "last table" else moment
+    real = getattr(module, where)
+
+    def interrupted(*given: object, **more: object) -> object:
+        if moment != "last table":
+            os.kill(os.getpid(), how)
+        done = real(*given, **more)
+        if moment == "last table":
+            os.kill(os.getpid(), how)
+        return done
+
+    before = signal.getsignal(how)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, where, interrupted)
+        with pytest.raises(Stopped, match=r"by a signal.*same command again"):
+            run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star"))
+    assert signal.getsignal(how) == before
+    assert f"{how.name}: stopping after this" in capfd.readouterr().err
+    assert len(list(tmp_path.glob("shards/0*.json"))) == (4 if where == "write_product" else 0)
+    assert not (tmp_path / "run.json").exists()
+    assert not list(tmp_path.rglob("*.partial"))
+    assert run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star")).rows == {"star": 7}
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -361,10 +398,10 @@ def test_many_shards_make_few_row_groups(tree: Path, small_weights: Path, tmp_pa
     assert pq.ParquetFile(tmp_path / f"{PRODUCT_NAMES['visit']}.parquet").num_row_groups == 1
 
 
-def test_memory_does_not_grow_with_the_number_of_spectra(
+def test_tables_hold_a_bounded_number_of_rows(
     small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tables in memory hold a bounded number of rows, whatever the number of shards."""
+    """Those that are gathered for the catalogues, whatever the number of shards: one is one row group."""
     from apnet_fast.pipeline import shards
 
     monkeypatch.setattr(shards, "_ROWS_OF_A_TABLE", 4)
@@ -372,6 +409,44 @@ def test_memory_does_not_grow_with_the_number_of_spectra(
     run(arguments([tree], small_weights, tmp_path / "out", shard_size=1, engine="null"))
     groups = pq.ParquetFile(tmp_path / "out" / f"{PRODUCT_NAMES['star']}.parquet")
     assert [groups.metadata.row_group(i).num_rows for i in range(groups.num_row_groups)] == [4, 4, 4]
+
+
+PEAK = """
+import resource, sys
+from apnet_fast.reprocess import app
+try:
+    app(sys.argv[1:])
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak_memory(tree: Path, weights: Path, output: Path) -> float:
+    """MB that a run of its own process took at the most."""
+    words = command(tree, weights, output, "--engine", "null", "--shard-size", "10")[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *words], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def linked(tree: Path, folder: Path, files: int) -> Path:
+    """Ordinary stars under many names."""
+    folder.mkdir()
+    sources = sorted(tree.rglob("*Star-*.fits"))
+    for number in range(files):
+        os.link(sources[number % len(sources)], folder / f"apStar-dr17-2M{number:08d}+0000000.fits")
+    return folder
+
+
+def test_memory_does_not_grow_with_the_number_of_files(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    few, many = (
+        peak_memory(linked(tree, tmp_path / f"{files}", files), small_weights, tmp_path / f"out{files}")
+        for files in (20, 200)
+    )
+    # The spectra of the 180 more files, kept, would be 41 MB of each of flux, error and their copies in a batch.
+    assert many - few < 60
 
 
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is not installed")

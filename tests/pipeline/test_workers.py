@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ import pytest
 from apnet_fast.errors import Stopped, WeightsError
 from apnet_fast.pipeline import workers
 from apnet_fast.pipeline.children import SPAWN
+from apnet_fast.pipeline.compute import Done, Work
 from apnet_fast.pipeline.inputs import Inputs, resolve_inputs
 from apnet_fast.pipeline.run import run
+from apnet_fast.pipeline.shards import Marker
+from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.workers import DeviceWorkers, Orders
 from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
 from tests.pipeline.test_run import command, wait_for_a_shard
@@ -86,14 +90,102 @@ def die(*given: object) -> None:
     os._exit(9)
 
 
+def finish_all(team: DeviceWorkers, shards: int) -> tuple[list[int], int]:
+    """The shards that were finished, in order, and how many spectra were counted."""
+    finished: list[int] = []
+    spectra: list[int] = []
+    team.go(
+        [Work(shard, ("file",)) for shard in range(shards)],
+        on_batch=lambda done: spectra.append(done.spectra),
+        on_shard=lambda shard, marker: finished.append(shard),
+        stop=lambda: False,
+    )
+    return sorted(finished), sum(spectra)
+
+
+def compute(pipe: Connection, work: Work, *, to_its_end: bool = True) -> None:
+    pipe.send(Done(work.shard, 1, 10, 0))
+    if to_its_end:
+        pipe.send(workers._Finished(work.shard, Marker("", {}, {})))
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.005)
+
+
+def serve_or_be_killed(pipe: Connection, orders: Orders) -> None:
+    """In place of `serve`: "mortal" is killed when "steady" is at the last shard it has, and comes back once."""
+    folder = orders.arguments.output
+    shards = 0
+    if orders.device == "mortal" and (folder / "killed").exists():
+        (folder / "reborn").touch()
+    while (work := pipe.recv()) is not None:
+        if orders.device == "mortal" and not (folder / "killed").exists():
+            compute(pipe, work, to_its_end=False)
+            wait_for(folder / "one")
+            (folder / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if orders.device == "steady" and shards == 1:
+            (folder / "one").touch()
+            wait_for(folder / "reborn")
+        compute(pipe, work)
+        shards += 1
+    pipe.send(StageTimes())
+
+
+def test_a_worker_that_dies_at_the_end_loses_no_shard(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All shards are given out, and the worker that is left has one of them, when the other is killed."""
+    monkeypatch.setattr(workers, "serve", serve_or_be_killed)
+    given = arguments([tree], small_weights, tmp_path)
+    times = StageTimes()
+    team = DeviceWorkers(given, None, ["steady", "mortal"], times)  # type: ignore[arg-type]
+    assert finish_all(team, 4) == ([0, 1, 2, 3], 40)
+    assert times.spectra == 40
+    assert SPAWN.active_children() == []
+
+
+def serve_or_leave(pipe: Connection, orders: Orders) -> None:
+    """In place of `serve`: the first worker says that it is done while it has a shard."""
+    work, left = pipe.recv(), orders.arguments.output / "left"
+    if not left.exists():
+        left.touch()
+        compute(pipe, work, to_its_end=False)
+    else:
+        while work is not None:
+            compute(pipe, work)
+            work = pipe.recv()
+    pipe.send(StageTimes())
+
+
+def test_shards_that_a_worker_leaves_are_given_to_another(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "serve", serve_or_leave)
+    team = DeviceWorkers(arguments([tree], small_weights, tmp_path), None, ["cpu"], StageTimes())  # type: ignore[arg-type]
+    assert finish_all(team, 3) == ([0, 1, 2], 30)
+
+
+def test_a_run_with_a_shard_missing_writes_no_catalogue(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(DeviceWorkers, "go", lambda self, work, **how: None)
+        with pytest.raises(Stopped, match="got 0 of 4"):
+            run(arguments([tree], small_weights, tmp_path, device="cpu,cpu"))
+    assert not list(tmp_path.glob("astra*"))
+
+
 def test_what_a_worker_raises_ends_the_run(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     """The worker finds that it was given other weights than the run began with."""
     from dataclasses import replace
 
     from apnet_fast.networks.checkpoint import load_checkpoint
-    from apnet_fast.pipeline.compute import Work
     from apnet_fast.pipeline.plan import make_plan
-    from apnet_fast.pipeline.times import StageTimes
 
     given = arguments([tree], small_weights, tmp_path, device="cpu,cpu")
     files = resolve_inputs([str(tree)]).files

@@ -42,7 +42,7 @@ def some_spectra() -> SpectrumBatch:
 def packed(tmp_path: Path) -> tuple[str, SpectrumBatch]:
     """A pack of one file: its path, and what was packed."""
     batch = some_spectra()
-    Manifest("1 files", 1, {NAME: write_pack_file(tmp_path / NAME, batch)}).write(tmp_path)
+    Manifest("1 files", 1, {NAME: write_pack_file(tmp_path / NAME, batch)}, 6).write(tmp_path)
     return str(tmp_path / NAME), batch
 
 
@@ -121,7 +121,7 @@ def test_a_file_of_something_else_that_the_manifest_vouches_for(tmp_path: Path) 
 
     content = (tmp_path / NAME).read_bytes()
     lying = replace(honest, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-    Manifest("1 files", 0, {NAME: lying}).write(tmp_path)
+    Manifest("1 files", 0, {NAME: lying}, 6).write(tmp_path)
     assert {record.reason for record in read_pack(str(tmp_path / NAME)).records} == {Reason.BAD_LAYOUT}
 
 
@@ -139,7 +139,7 @@ def test_manifests_that_cannot_be_read_are_refused(packed: tuple[str, SpectrumBa
     manifest = load_manifest(folder)
     assert (manifest.spectra, manifest.files[NAME].star, manifest.files[NAME].visit) == (6, 2, 4)
     stored = json.loads((folder / MANIFEST).read_text())
-    for content in ("{", "[]", json.dumps(stored | {"version": 2}), json.dumps(stored | {"files": {NAME: {}}})):
+    for content in ("{", "[]", json.dumps(stored | {"version": 1}), json.dumps(stored | {"files": {NAME: {}}})):
         (folder / MANIFEST).write_text(content)
         with pytest.raises(UsageError, match="manifest of the pack cannot be read"):
             load_manifest(folder)

@@ -27,7 +27,7 @@ def test_names_decide_and_other_files_are_looked_into(apstar: Path, tmp_path: Pa
     renamed_mwm, renamed_apstar = tmp_path / "mine.fits", tmp_path / "mine_too.fits"
     renamed_mwm.write_bytes(mwm.read_bytes())
     renamed_apstar.write_bytes(apstar.read_bytes())
-    Manifest("", 0, {"0.arrow": write_pack_file(tmp_path / "0.arrow", spectra)}).write(tmp_path)
+    Manifest("", 0, {"0.arrow": write_pack_file(tmp_path / "0.arrow", spectra)}, 6).write(tmp_path)
     for path, expected in [
         (apstar, spectra),
         (renamed_apstar, read_apstar(str(renamed_apstar))),
@@ -50,7 +50,7 @@ def test_what_is_not_there_has_its_rows(name: str, tmp_path: Path) -> None:
 
 def test_sources_that_must_not_be_opened_have_their_rows(apstar: Path, tmp_path: Path) -> None:
     spectra = read_apstar(str(apstar))
-    Manifest("", 0, {"0.arrow": write_pack_file(tmp_path / "0.arrow", spectra)}).write(tmp_path)
+    Manifest("", 0, {"0.arrow": write_pack_file(tmp_path / "0.arrow", spectra)}, 6).write(tmp_path)
     expected: dict[Path, list[Product]] = {
         apstar: ["star", "visit"],
         tmp_path / name_of("star"): ["star"],
