@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ class Predictions:
     clean: NDArray
     draws: NDArray
     names: tuple[str, ...] = ("logg", "log_teff", "fe_h")
+
+    def finite(self) -> Predictions:
+        """These predictions, each value that is not finite as NaN."""
+        nan = self.clean.dtype.type(np.nan)
+        clean, draws = (np.where(np.isfinite(values), values, nan) for values in (self.clean, self.draws))
+        return replace(self, clean=clean, draws=draws)
 
     def log_teff_draws(self) -> NDArray[np.float64]:
         """log10 teff of the draws, (n, draws); NaN where a network gave a negative teff."""

@@ -47,8 +47,27 @@ def test_astra_leaves_draws_without_labels_out(rng: np.random.Generator) -> None
     assert np.isfinite(labels.teff).all()
     # The page counts them in.
     assert np.isnan(V2["dr19"].summarise(p, np.ones(3, bool)).raw_e_logg[:2]).all()
-    p.draws[0, 5, 0] = np.inf
-    assert np.isnan(V2["astra-0.6"].summarise(p, np.ones(3, bool)).raw_e_logg[0])
+
+
+def test_astra_takes_infinite_outputs_for_none(rng: np.random.Generator) -> None:
+    p = predictions(rng)
+    p.draws[0, :3, 0], p.draws[0, 3, 1], p.draws[0, 4, 1] = np.inf, -np.inf, np.inf
+    p.clean[1] = -np.inf, np.inf, -np.inf
+    before = p.draws.copy(), p.clean.copy()
+    labels = V2["astra-0.6"].summarise(p, np.ones(3, bool))
+    logg, teff = p.draws[0, 3:, 0].astype(float), 10.0 ** p.draws[0, [0, 1, 2, *range(5, 20)], 1].astype(float)
+    np.testing.assert_allclose(labels.raw_e_logg[0], logg.std(), rtol=1e-5)
+    np.testing.assert_allclose(labels.logg_sample_median[0], np.median(logg), rtol=1e-6)
+    np.testing.assert_allclose(labels.raw_e_teff[0], teff.std(), rtol=1e-5)
+    np.testing.assert_allclose(labels.teff_sample_median[0], np.median(teff), rtol=1e-6)
+    assert np.isnan([labels.teff[1], labels.logg[1], labels.fe_h[1]]).all()
+    assert np.isfinite([labels.teff[[0, 2]], labels.raw_e_teff[[0, 2]]]).all()
+    for given, kept in zip(before, (p.draws, p.clean), strict=True):
+        np.testing.assert_array_equal(given, kept)
+    # The page and the package know no such step.
+    assert V2["dr19"].summarise(p, np.ones(3, bool)).teff_sample_median[0] > 0
+    assert np.isnan(V2["dr19"].summarise(p, np.ones(3, bool)).raw_e_logg[0])
+    assert V2["apogeenet-2"].summarise(p, np.ones(3, bool)).teff[1] == np.inf
 
 
 def test_dr19_reports_medians(rng: np.random.Generator) -> None:
