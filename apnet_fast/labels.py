@@ -20,7 +20,7 @@ class Predictions:
 
     clean: NDArray
     draws: NDArray
-    names: tuple[str, ...] = ("logg", "log_teff", "fe_h")
+    names: tuple[str, ...]
 
     def finite(self) -> Predictions:
         """These predictions, each value that is not finite as NaN."""

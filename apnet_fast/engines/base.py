@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -115,8 +114,11 @@ class Engine(ABC):
             )
         metadata = self._metadata(as_photometry(photometry, len(flux)))
         flux, error = self._clean(flux, error)
-        predictions = self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
-        return replace(predictions, names=self.checkpoint.scaling.names)
+        return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
+
+    def _predictions(self, labels: NDArray) -> Predictions:
+        """Labels (n, 1 + draws, 3) as the network's scaling gives them, each spectrum before its draws."""
+        return Predictions(clean=labels[:, 0], draws=labels[:, 1:], names=self.checkpoint.scaling.names)
 
     def _metadata(self, photometry: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The network's second input, float32 (n, 7), or None for networks without one."""
