@@ -21,6 +21,8 @@ from apnet_fast import flags
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Result, Spectrum, label_stream
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.kinds import network_kind
+from apnet_fast.networks.photometry import PHOTOMETRY_COLUMNS
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,6 @@ DEVICE_VARIABLE = "APNET_FAST_DEVICE"
 # What Astra's own decorator and command line pass along; it is meant for them.
 _OF_THE_HARNESS = frozenset({"live", "live_renderable", "page"})
 _VALUES = ("teff", "e_teff", "logg", "e_logg", "fe_h", "e_fe_h", "raw_e_teff", "raw_e_logg", "raw_e_fe_h")
-_SOURCE_PHOTOMETRY = ("plx", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
-_NETWORKS_WITH_PHOTOMETRY = frozenset({"v2"})
 
 
 class AstraSpectrum(Protocol):
@@ -124,7 +124,7 @@ def apogeenet(
     if mark_overhead:
         yield ...
     items = spectra.iterator() if hasattr(spectra, "iterator") else iter(spectra)
-    read = _read_with_photometry if net.engine.checkpoint.network in _NETWORKS_WITH_PHOTOMETRY else _read
+    read = _read_with_photometry if network_kind(net.recipe.network).photometry else _read
     results = label_stream(
         net, islice(items, limit), read, draws=num_uncertainty_draws, seed=seed, batch_size=batch_size
     )
@@ -178,7 +178,7 @@ def _read(spectrum: AstraSpectrum) -> Spectrum:
 def _read_with_photometry(spectrum: Any) -> Spectrum:
     """With what the source has of parallax and magnitudes; a spectrum without a source has none."""
     source = getattr(spectrum, "source", None)
-    values = [getattr(source, name, None) for name in _SOURCE_PHOTOMETRY]
+    values = [getattr(source, name, None) for name in PHOTOMETRY_COLUMNS]
     photometry = [np.nan if value is None else float(value) for value in values]
     return Spectrum(spectrum.flux, error_of(spectrum.ivar), spectrum.spectrum_pk, photometry)
 

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.photometry import PHOTOMETRY
 from apnet_fast.spectra.batch import PIXELS
 from apnet_fast.spectra.missing import usable_spectra
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
-_PHOTOMETRY = 7
 
 Item = TypeVar("Item")
 
@@ -121,7 +121,7 @@ class _Spectra:
 def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spectra, list[str]]:
     flux = np.full((len(batch), PIXELS), np.nan, dtype=np.float32)
     error = np.full((len(batch), PIXELS), np.nan, dtype=np.float32)
-    photometry = np.full((len(batch), _PHOTOMETRY), np.nan, dtype=np.float32)
+    photometry = np.full((len(batch), len(PHOTOMETRY)), np.nan, dtype=np.float32)
     identities: list[object] = [""] * len(batch)
     failures = [""] * len(batch)
     with_photometry = False

@@ -28,6 +28,8 @@ class NetworkKind:
     constants: tensors of upstream's state_dict that are no weights; checked at import, written at export.
     left_out: keys, besides those, that an upstream checkpoint may hold and this network does not have.
     chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
+    photometry: whether it has a second input, see `networks.photometry`.
+    medians: whether its products have the medians of the draws beside the labels.
     """
 
     name: str
@@ -38,6 +40,8 @@ class NetworkKind:
     constants: Mapping[str, Tensor] = field(default_factory=dict)
     left_out: re.Pattern[str] | None = None
     chunked: bool = False
+    photometry: bool = False
+    medians: bool = False
 
     @property
     def title(self) -> str:
@@ -97,7 +101,14 @@ NETWORKS: dict[str, NetworkKind] = {
             left_out=re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*"),
             chunked=True,
         ),
-        NetworkKind(name="v2", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING),
+        NetworkKind(
+            name="v2",
+            architecture=ArchitectureV2,
+            module=ApogeeNetV2,
+            scaling=V2_SCALING,
+            photometry=True,
+            medians=True,
+        ),
         NetworkKind(name="v1", architecture=ArchitectureV1, module=ApogeeNetV1, scaling=V1_SCALING),
     )
 }

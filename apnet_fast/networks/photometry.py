@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from apnet_fast.errors import UsageError
 
 PHOTOMETRY = ("parallax", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
+PHOTOMETRY_COLUMNS = ("plx", *PHOTOMETRY[1:])
+"""The same, as catalogues and Astra's sources name them."""
 PARALLAX, RP, H, K = (PHOTOMETRY.index(name) for name in ("parallax", "rp_mag", "h_mag", "k_mag"))
 
 MEANS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.astra import apogeenet, error_of
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.kinds import NETWORKS
 from tests.backends.spectra import AstraLike, Counted, Poisoned, network
 from tests.engines.battery import ordinary_spectra
 
@@ -211,7 +213,7 @@ def test_photometry_of_the_source_reaches_networks_that_use_it(
     star, lonely = AstraLike(1), AstraLike(2)
     star.source = SimpleNamespace(plx=1.5, g_mag=12, bp_mag=None, rp_mag=11, j_mag=10, h_mag=9, k_mag=8.5)  # type: ignore[attr-defined]
     list(apogeenet([star, lonely], net=null))
-    monkeypatch.setattr("apnet_fast.backends.astra._NETWORKS_WITH_PHOTOMETRY", {null.engine.checkpoint.network})
+    monkeypatch.setitem(NETWORKS, "v3", replace(NETWORKS["v3"], photometry=True))
     list(apogeenet([star, lonely], net=null))
     assert given[0] is None
     np.testing.assert_array_equal(given[1], [[1.5, 12, np.nan, 11, 10, 9, 8.5], [np.nan] * 7])
