@@ -31,7 +31,7 @@ class Spectrum:
 
     flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, or have errors of 0, NaN, infinity or
     1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN where
-    unknown, for networks that use it; else None.
+    unknown, or `networks.photometry.NO_SOURCE`, for networks that use it; None is nothing known.
     """
 
     flux: ArrayLike
@@ -44,9 +44,9 @@ class Spectrum:
 class Result(Generic[Item]):
     """What became of an item.
 
-    labels: one row of the label columns (`ApogeeNet.label_dtype`); NaN and the recipe's "no result" bit where
-    there is a failure. failure: why there are no labels; empty if there are. seconds: time of its batch, reading and
-    network, over the size of the batch.
+    labels: one row of the label columns (`ApogeeNet.label_dtype`; of v2 with medians of the draws); NaN and the
+    recipe's "no result" bit where there is a failure. failure: why there are no labels; empty if there are. seconds:
+    time of its batch, reading and network, over the size of the batch.
     """
 
     item: Item

@@ -87,8 +87,9 @@ class Engine(ABC):
         flux, error: float32 (n, pixels), as read: any coding of missing pixels that `Recipe.clean_up` knows.
         keys: uint64 (n,) from `philox.noise_keys`.
         draws: noise realisations a spectrum; 0 only where the recipe allows it.
-        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown; None knows nothing.
-            Networks that do not use photometry ignore it, but for its shape.
+        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown, or
+            `networks.photometry.NO_SOURCE`; None knows nothing. Networks that do not use photometry ignore it,
+            but for its shape.
 
         Raises
         ------
