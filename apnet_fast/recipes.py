@@ -175,6 +175,12 @@ class Recipe:
             as_photometry(photometry, len(has_result)),
         )
 
+    def incomplete_photometry(self, photometry: NDArray[np.float32] | None, n: int) -> NDArray[np.bool_]:
+        """Which of n spectra lack a value of their photometry: bool (n,); none where the network uses none."""
+        if self.photometry is None:
+            return np.zeros(n, dtype=bool)
+        return np.asarray(missing_photometry(as_photometry(photometry, n), self.photometry).any(axis=1))
+
     def _photometry_bits(self, photometry: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Of n spectra, which lack photometry, and which it says are knowingly unreliable."""
         if self.photometry is None:
@@ -189,7 +195,7 @@ class Recipe:
         unreliable = flags.knowingly_unreliable_photometry(
             values[:, RP], values[:, H], values[:, K], values[:, PARALLAX]
         )
-        return np.asarray(missing.any(axis=1)), unreliable
+        return self.incomplete_photometry(photometry, len(photometry)), unreliable
 
     def _labels(
         self,
