@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,13 @@ class Predictions:
 
     clean: NDArray
     draws: NDArray
-    names: tuple[str, ...] = ("logg", "log_teff", "fe_h")
+    names: tuple[str, ...]
+
+    def finite(self) -> Predictions:
+        """These predictions, each value that is not finite as NaN."""
+        nan = self.clean.dtype.type(np.nan)
+        clean, draws = (np.where(np.isfinite(values), values, nan) for values in (self.clean, self.draws))
+        return replace(self, clean=clean, draws=draws)
 
     def log_teff_draws(self) -> NDArray[np.float64]:
         """log10 teff of the draws, (n, draws); NaN where a network gave a negative teff."""
@@ -43,11 +49,14 @@ class Predictions:
         return np.stack([teff, values[..., 0], values[..., 2]], axis=-1)
 
 
+MEDIANS = ("teff_sample_median", "logg_sample_median", "fe_h_sample_median")
+
+
 @dataclass(frozen=True)
 class Labels:
     """The label columns of the catalogue, arrays of length n (float32, int64 and bool), in the products' order.
 
-    The medians of the draws are columns of the products of v2 only; see `label_names`.
+    The medians of the draws are columns of the products of some networks only; see `label_names`.
     """
 
     teff: NDArray[np.float32]
@@ -69,8 +78,12 @@ class Labels:
 
 def label_names(network: str) -> tuple[str, ...]:
     """Names of the label columns that the products of a network have, in their order."""
+    # Imported here: it needs torch, which those who only handle labels do without.
+    from apnet_fast.networks.kinds import network_kind
+
     names = (field.name for field in fields(Labels))
-    return tuple(name for name in names if network == "v2" or not name.endswith("_sample_median"))
+    medians = network_kind(network).medians
+    return tuple(name for name in names if medians or name not in MEDIANS)
 
 
 @dataclass(frozen=True)

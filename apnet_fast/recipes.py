@@ -90,7 +90,8 @@ class Recipe:
     label: reported teff, logg, fe_h are the median or the mean of the draws, or the clean prediction.
     teff_error: raw_e_teff is the std of the draws' Teff in K, or Teff(clean) std(log10 Teff) ln 10.
     ddof: of every std. lower_median: the lower of the middle two (`torch.median`), not their mean.
-    skip_nan: whether draws without labels are left out of median and std.
+    skip_nonfinite: whether outputs of the network that are not finite become NaN, and NaN is left out of median, mean
+        and std of the draws.
     clean_first: whether the clean spectrum takes the place of the first draw.
     photometry: which rule says what is missing, for networks that use it.
     """
@@ -109,7 +110,7 @@ class Recipe:
     quantile: float = 0.95
     ddof: int = 1
     lower_median: bool = False
-    skip_nan: bool = False
+    skip_nonfinite: bool = False
     clean_first: bool = False
     photometry: MissingRule | None = None
     default_draws: int = 20
@@ -156,6 +157,8 @@ class Recipe:
         has_result: bool (n,); False rows get NaN labels and only the recipe's "no result" bit.
         photometry: float32 (n, 7) as `Engine.predict` takes it, for the flags; of all n spectra.
         """
+        if self.skip_nonfinite:
+            predictions = predictions.finite()
         clean, draws = predictions.in_kelvin()
         if self.clean_first and draws.shape[1]:
             draws[:, 0] = clean
@@ -172,6 +175,12 @@ class Recipe:
             as_photometry(photometry, len(has_result)),
         )
 
+    def incomplete_photometry(self, photometry: NDArray[np.float32] | None, n: int) -> NDArray[np.bool_]:
+        """Which of n spectra lack a value of their photometry: bool (n,); none where the network uses none."""
+        if self.photometry is None:
+            return np.zeros(n, dtype=bool)
+        return np.asarray(missing_photometry(as_photometry(photometry, n), self.photometry).any(axis=1))
+
     def _photometry_bits(self, photometry: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Of n spectra, which lack photometry, and which it says are knowingly unreliable."""
         if self.photometry is None:
@@ -186,7 +195,7 @@ class Recipe:
         unreliable = flags.knowingly_unreliable_photometry(
             values[:, RP], values[:, H], values[:, K], values[:, PARALLAX]
         )
-        return np.asarray(missing.any(axis=1)), unreliable
+        return self.incomplete_photometry(photometry, len(photometry)), unreliable
 
     def _labels(
         self,
@@ -225,7 +234,7 @@ def _statistics(draws: NDArray[np.float64], recipe: Recipe) -> tuple[NDArray, ND
     median: NDArray
     # The difference of infinite labels is no number, and so is their std.
     with np.errstate(invalid="ignore", over="ignore"):
-        if recipe.skip_nan:
+        if recipe.skip_nonfinite:
             none = np.asarray(np.isnan(draws).all(axis=1))
             some = np.where(none[:, None], 0, draws)
             found = np.nanmedian(some, axis=1), np.nanmean(some, axis=1), np.nanstd(some, axis=1, ddof=recipe.ddof)
@@ -290,7 +299,7 @@ RECIPES_OF: dict[str, dict[str, Recipe]] = {
                 noise_model=V2_NOISE_MODEL,
                 flag_table=flags.ASTRA_06_V2,
                 ddof=0,
-                skip_nan=True,
+                skip_nonfinite=True,
                 photometry="astra",
                 default_draws=100,
             ),

@@ -126,6 +126,17 @@ def reprocess(
     if summary.rate is not None:
         say(f"{summary.rate:.2f} spectra/s, everything counted; details in {output / RUN_FILE}")
         say(f"{summary.bound}")
+    if summary.matches:
+        products = (
+            f"{product} " + ", ".join(f"{number} {match}" for match, number in sorted(found.items()))
+            for product, found in summary.matches.items()
+        )
+        say(f"catalog: {'; '.join(products)}")
+    if summary.incomplete_photometry:
+        say(
+            f"{summary.incomplete_photometry} of {summary.results} spectra have no or incomplete photometry;"
+            " give --catalog with parallax, G, BP, RP, J, H, K"
+        )
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")

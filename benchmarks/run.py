@@ -1,6 +1,7 @@
-"""`python -m benchmarks.run`: how fast reading, the driver and whole runs are on this machine.
+"""`python -m benchmarks.run`: how fast reading, the driver, whole runs and the backends are on this machine.
 
     python -m benchmarks.run --tier read|driver|end-to-end [--json FILE] [--repeats 3] [--stars N] [--folder DIR]
+    python -m benchmarks.run --tier backends [--json FILE] [--repeats 3] [--spectra N]
     python -m benchmarks.run compare A.json B.json          ratios B / A, figure by figure
 
 A tier is a module of `benchmarks.tiers`. Inputs are made in --folder (default: a temporary one) and take 0.5 GB
@@ -48,23 +49,29 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stars", type=int, help="files of the tree, of five spectra each (default: by tier)")
     parser.add_argument("--folder", type=Path, help="where inputs are made, and found again")
+    parser.add_argument("--spectra", type=int, help="how many, tier backends only (1000)")
     options = parser.parse_args(words)
+    if options.spectra is not None and (options.tier != "backends" or options.spectra < 1):
+        parser.error("--spectra is a number of at least 1, for --tier backends")
+    if options.stars is not None and options.tier == "backends":
+        parser.error("--stars is for tiers that read files; --tier backends has --spectra")
+    size = options.spectra if options.tier == "backends" else options.stars
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
-        report = measure(options.tier, options.folder, options.repeats, options.stars)
+        report = measure(options.tier, options.folder, options.repeats, size)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            report = measure(options.tier, Path(folder), options.repeats, options.stars)
+            report = measure(options.tier, Path(folder), options.repeats, size)
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
 
 
-def measure(tier: str, folder: Path, repeats: int, stars: int | None = None) -> dict[str, Any]:
+def measure(tier: str, folder: Path, repeats: int, size: int | None = None) -> dict[str, Any]:
     """Run a tier, print its figures, and return them with the machine they are of."""
     from apnet_fast.pipeline.provenance import machine
 
-    results = importlib.import_module(f"benchmarks.tiers.{tier.replace('-', '_')}").measure(folder, repeats, stars)
+    results = importlib.import_module(f"benchmarks.tiers.{tier.replace('-', '_')}").measure(folder, repeats, size)
     report = {
         "tier": tier,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

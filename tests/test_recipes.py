@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.scaling import V3_SCALING
 from apnet_fast.recipes import RECIPES, Predictions, Recipe, get_recipe, percentile_rank
 from tests.literal import astra_error
 
+NAMES = V3_SCALING.names
 MEDIAN_RECIPES = ("dr19", "astra-0.6")
 
 
@@ -123,6 +125,7 @@ def predictions(rng: np.random.Generator, n: int = 3, draws: int = 20) -> Predic
     return Predictions(
         clean=clean.astype(np.float32),
         draws=(clean[:, None] + rng.normal(0, 0.05, (n, draws, 3))).astype(np.float32),
+        names=NAMES,
     )
 
 
@@ -176,13 +179,13 @@ def test_rows_without_result_are_nan_and_flagged(recipe: Recipe, rng: np.random.
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_no_spectrum_at_all_is_fine(recipe: Recipe) -> None:
-    nothing = Predictions(np.empty((0, 3), np.float32), np.empty((0, 20, 3), np.float32))
+    nothing = Predictions(np.empty((0, 3), np.float32), np.empty((0, 20, 3), np.float32), NAMES)
     labels = recipe.summarise(nothing, np.zeros(2, bool))
     assert np.isnan(labels.teff).all()
 
 
 def test_nan_predictions_are_unreliable() -> None:
-    p = Predictions(np.full((1, 3), np.nan, np.float32), np.full((1, 20, 3), np.nan, np.float32))
+    p = Predictions(np.full((1, 3), np.nan, np.float32), np.full((1, 20, 3), np.nan, np.float32), NAMES)
     dr19 = RECIPES["dr19"].summarise(p, np.ones(1, bool))
     assert dr19.result_flags[0] == 0b111111
     assert RECIPES["astra-0.6"].summarise(p, np.ones(1, bool)).result_flags[0] == 0b1110

@@ -7,6 +7,7 @@ import pytest
 
 from apnet_fast import flags
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.scaling import V1_SCALING, V2_SCALING
 from apnet_fast.recipes import RECIPES, RECIPES_OF, Predictions, Recipe, get_recipe, label_names
 
 V2 = RECIPES_OF["v2"]
@@ -14,6 +15,7 @@ V1 = RECIPES_OF["v1"]["astra-2020"]
 ALL = [*V2.values(), V1]
 IDS = [f"{recipe.network} {recipe.name}" for recipe in ALL]
 STAR = (2.0, 13.0, 13.5, 12.3, 11.0, 10.4, 10.2)
+NAMES = V2_SCALING.names
 GOOD_LABELS = (3.0, 3.7, -0.1)
 
 
@@ -22,8 +24,8 @@ def predictions(rng: np.random.Generator, n: int = 3, draws: int = 20, network: 
     values = clean[:, None] + rng.normal(0, 0.02, (n, draws, 3))
     if network == "v1":
         clean[:, 1], values[..., 1] = 10 ** clean[:, 1], 10 ** values[..., 1]
-        return Predictions(clean.astype(np.float32), values.astype(np.float32), ("logg", "teff", "fe_h"))
-    return Predictions(clean.astype(np.float32), values.astype(np.float32))
+        return Predictions(clean.astype(np.float32), values.astype(np.float32), V1_SCALING.names)
+    return Predictions(clean.astype(np.float32), values.astype(np.float32), NAMES)
 
 
 def test_astra_reports_the_clean_spectrum_and_scatter_in_kelvin(rng: np.random.Generator) -> None:
@@ -47,8 +49,27 @@ def test_astra_leaves_draws_without_labels_out(rng: np.random.Generator) -> None
     assert np.isfinite(labels.teff).all()
     # The page counts them in.
     assert np.isnan(V2["dr19"].summarise(p, np.ones(3, bool)).raw_e_logg[:2]).all()
-    p.draws[0, 5, 0] = np.inf
-    assert np.isnan(V2["astra-0.6"].summarise(p, np.ones(3, bool)).raw_e_logg[0])
+
+
+def test_astra_takes_infinite_outputs_for_none(rng: np.random.Generator) -> None:
+    p = predictions(rng)
+    p.draws[0, :3, 0], p.draws[0, 3, 1], p.draws[0, 4, 1] = np.inf, -np.inf, np.inf
+    p.clean[1] = -np.inf, np.inf, -np.inf
+    before = p.draws.copy(), p.clean.copy()
+    labels = V2["astra-0.6"].summarise(p, np.ones(3, bool))
+    logg, teff = p.draws[0, 3:, 0].astype(float), 10.0 ** p.draws[0, [0, 1, 2, *range(5, 20)], 1].astype(float)
+    np.testing.assert_allclose(labels.raw_e_logg[0], logg.std(), rtol=1e-5)
+    np.testing.assert_allclose(labels.logg_sample_median[0], np.median(logg), rtol=1e-6)
+    np.testing.assert_allclose(labels.raw_e_teff[0], teff.std(), rtol=1e-5)
+    np.testing.assert_allclose(labels.teff_sample_median[0], np.median(teff), rtol=1e-6)
+    assert np.isnan([labels.teff[1], labels.logg[1], labels.fe_h[1]]).all()
+    assert np.isfinite([labels.teff[[0, 2]], labels.raw_e_teff[[0, 2]]]).all()
+    for given, kept in zip(before, (p.draws, p.clean), strict=True):
+        np.testing.assert_array_equal(given, kept)
+    # The page and the package know no such step.
+    assert V2["dr19"].summarise(p, np.ones(3, bool)).teff_sample_median[0] > 0
+    assert np.isnan(V2["dr19"].summarise(p, np.ones(3, bool)).raw_e_logg[0])
+    assert V2["apogeenet-2"].summarise(p, np.ones(3, bool)).teff[1] == np.inf
 
 
 def test_dr19_reports_medians(rng: np.random.Generator) -> None:
@@ -98,7 +119,7 @@ def bits(recipe: Recipe, photometry: np.ndarray | None, **changes: tuple[float, 
     clean = np.array([changes.get("clean", GOOD_LABELS)], np.float32)
     draws = np.array([[changes.get("draws", GOOD_LABELS)] * 4], np.float32)
     draws += np.array([-1e-3, 1e-3, -1e-3, 1e-3], np.float32)[None, :, None]
-    labels = recipe.summarise(Predictions(clean, draws), np.ones(1, bool), photometry)
+    labels = recipe.summarise(Predictions(clean, draws, NAMES), np.ones(1, bool), photometry)
     return recipe.flag_table.names(int(labels.result_flags[0]))
 
 
@@ -157,12 +178,12 @@ def test_rows_without_result_are_nan_and_flagged(recipe: Recipe, rng: np.random.
 
 @pytest.mark.parametrize("recipe", ALL, ids=IDS)
 def test_no_spectrum_at_all_is_fine(recipe: Recipe) -> None:
-    nothing = Predictions(np.empty((0, 3), np.float32), np.empty((0, 20, 3), np.float32))
+    nothing = Predictions(np.empty((0, 3), np.float32), np.empty((0, 20, 3), np.float32), NAMES)
     assert np.isnan(recipe.summarise(nothing, np.zeros(2, bool)).teff).all()
 
 
 def test_absurd_labels_are_no_warning() -> None:
-    p = Predictions(np.full((1, 3), 400, np.float32), np.full((1, 4, 3), 400, np.float32))
+    p = Predictions(np.full((1, 3), 400, np.float32), np.full((1, 4, 3), 400, np.float32), NAMES)
     for recipe in V2.values():
         assert recipe.summarise(p, np.ones(1, bool)).teff[0] == np.inf
 

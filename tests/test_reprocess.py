@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.simulate import simulate_tree
+from tests.pipeline.survey_tables import records_of, write
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +99,35 @@ def test_the_network_follows_from_the_weights(network: str, recipe: str, tree: P
     fingerprint = json.loads((output / "run.json").read_text())["fingerprint"]
     expected = {"network": network, "recipe": recipe, "draws": 100, "engine": "cpu", "precision": "fp32"}
     assert {key: fingerprint[key] for key in expected} == expected
+    assert ("2 of 2 spectra have no or incomplete photometry; give --catalog" in said) is (network == "v2")
     words = ("--engine", "triton", "--weights", weights, "--output", tmp_path / "other", "--device", "cpu")
     code, said = reprocess(tree, *words)
     assert (code, f"triton does not compute ApogeeNet {network}" in said) == (2, True), said
+
+
+def test_what_the_catalog_knew_is_said_at_the_end_and_again(tree: Path, tmp_path: Path) -> None:
+    weights, output, catalog = tmp_path / "w.safetensors", tmp_path / "out", tmp_path / "allStar.parquet"
+    random_checkpoint(1, architecture=ArchitectureV2(linear_dim=8)).save(weights)
+    first, second = sorted(record.star.obj for record in records_of(tree) if record.product == "star")
+    magnitudes = {name: [9.0, 9.0] for name in PHOTOMETRY_COLUMNS}
+    write(catalog, {"obj": [first, second + "x"], **magnitudes})  # type: ignore[arg-type]
+    words = (tree, "--catalog", catalog, "--weights", weights, "--output", output, "--device", "cpu", "--draws", "2")
+    lines = (
+        "catalog: star 1 none, 1 spectrum; visit 1 none, 1 source",
+        "2 of 4 spectra have no or incomplete photometry",
+    )
+    for again in (False, True):
+        code, said = reprocess(*words, "--shard-size", "1")
+        assert code == 0, said
+        assert ("complete already" in said) is again
+        for line in lines:
+            assert line in " ".join(said.split())
+    # A run that goes on counts what an earlier one computed.
+    (output / "shards" / "000001.json").unlink()
+    code, said = reprocess(*words, "--shard-size", "1")
+    assert "going on" in said
+    assert all(line in " ".join(said.split()) for line in lines)
+    assert json.loads((output / "run.json").read_text())["incomplete_photometry"] == 2
 
 
 def test_an_output_that_is_a_file_is_a_usage_error(tree: Path, small_weights: Path, tmp_path: Path) -> None:

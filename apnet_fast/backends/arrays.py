@@ -12,6 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.photometry import as_photometry
+
+StreamItem = tuple[ArrayLike, ArrayLike, object] | tuple[ArrayLike, ArrayLike, object, ArrayLike | None]
+StreamChunk = tuple[NDArray, NDArray, Sequence[object]] | tuple[NDArray, NDArray, Sequence[object], NDArray]
 
 
 def predict(
@@ -23,11 +27,14 @@ def predict(
     draws: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    photometry: NDArray | None = None,
 ) -> NDArray[np.void]:
     """Labels of n spectra; as `ApogeeNet.predict`, but in batches, so that memory-mapped arrays may be of any length.
 
-    flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. Returns a
-    structured array (n,) of the catalogue's label columns. Raises UsageError for shapes that do not fit together.
+    flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. photometry:
+    (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the catalogue's label columns
+    (`ApogeeNet.label_dtype`; of v2 with the medians of the draws). Raises UsageError for shapes that do not fit
+    together.
     """
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
         raise UsageError(
@@ -35,19 +42,22 @@ def predict(
             got=f"flux {np.shape(flux)}, error {np.shape(error)}, {'no' if ids is None else len(ids)} ids",
             expected="flux and error (n, 8575) and n ids, or none",
         )
+    if photometry is not None:
+        photometry = as_photometry(photometry, len(flux))
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
     out = np.empty(len(flux), dtype=net.label_dtype)
     for start in range(0, len(flux), batch_size):
         rows = slice(start, min(start + batch_size, len(flux)))
         names = range(rows.start, rows.stop) if ids is None else ids[rows]
-        out[rows] = net.predict(flux[rows], error[rows], names, draws=draws, seed=seed)
+        known = None if photometry is None else photometry[rows]
+        out[rows] = net.predict(flux[rows], error[rows], names, draws=draws, seed=seed, photometry=known)
     return out
 
 
 def stream(
     net: ApogeeNet,
-    spectra: Iterable[tuple[ArrayLike, ArrayLike, object]],
+    spectra: Iterable[StreamItem],
     *,
     draws: int | None = None,
     seed: int = 0,
@@ -55,7 +65,8 @@ def stream(
 ) -> Iterator[np.void]:
     """Labels of a stream of (flux, error, id), flux and error (8575,): one row each, in order, as they are asked for.
 
-    At most one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
+    A fourth element, photometry (7,) as of `Spectrum`, is for v2; rows of v2 have the medians of the draws. At most
+    one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
     recipe's "no result" bit.
     """
     for result in label_stream(net, spectra, _of_tuple, draws=draws, seed=seed, batch_size=batch_size):
@@ -64,7 +75,7 @@ def stream(
 
 def stream_chunks(
     net: ApogeeNet,
-    chunks: Iterable[tuple[NDArray, NDArray, Sequence[object]]],
+    chunks: Iterable[StreamChunk],
     *,
     draws: int | None = None,
     seed: int = 0,
@@ -72,6 +83,7 @@ def stream_chunks(
 ) -> Iterator[NDArray[np.void]]:
     """Labels of a stream of (flux, error, ids), flux and error (m, 8575) with any m: one structured array (m,) each.
 
+    A fourth element, photometry (m, 7), is for v2; arrays of v2 have the medians of the draws.
     The engine sees batches of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch
     needs. Raises UsageError at a chunk whose arrays do not fit together.
     """
@@ -90,19 +102,19 @@ def stream_chunks(
         yield np.empty(size, dtype=net.label_dtype)
 
 
-def _one_by_one(
-    chunks: Iterable[tuple[NDArray, NDArray, Sequence[object]]], sizes: deque[int]
-) -> Iterator[tuple[NDArray, NDArray, object]]:
-    for flux, error, ids in chunks:
-        if not len(flux) == len(error) == len(ids):
+def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[StreamItem]:
+    for chunk in chunks:
+        flux, error, ids, *more = chunk
+        if not all(len(values) == len(flux) for values in (error, ids, *more)):
             raise UsageError(
                 "a chunk's arrays do not fit together",
-                got=f"{len(flux)} fluxes, {len(error)} errors, {len(ids)} ids",
+                got=f"{len(flux)} fluxes, {len(error)} errors, {len(ids)} ids"
+                + "".join(f", {len(values)} of photometry" for values in more),
                 expected="as many of each",
             )
         sizes.append(len(flux))
-        yield from zip(flux, error, ids, strict=True)
+        yield from zip(flux, error, ids, *more, strict=True)
 
 
-def _of_tuple(spectrum: tuple[ArrayLike, ArrayLike, object]) -> Spectrum:
+def _of_tuple(spectrum: StreamItem) -> Spectrum:
     return Spectrum(*spectrum)

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.photometry import PHOTOMETRY
 from apnet_fast.spectra.batch import PIXELS
 from apnet_fast.spectra.missing import usable_spectra
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
-_PHOTOMETRY = 7
 
 Item = TypeVar("Item")
 
@@ -31,7 +31,7 @@ class Spectrum:
 
     flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, or have errors of 0, NaN, infinity or
     1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN where
-    unknown, for networks that use it; else None.
+    unknown, or `networks.photometry.NO_SOURCE`, for networks that use it; None is nothing known.
     """
 
     flux: ArrayLike
@@ -44,9 +44,9 @@ class Spectrum:
 class Result(Generic[Item]):
     """What became of an item.
 
-    labels: one row of the label columns (`ApogeeNet.label_dtype`); NaN and the recipe's "no result" bit where
-    there is a failure. failure: why there are no labels; empty if there are. seconds: time of its batch, reading and
-    network, over the size of the batch.
+    labels: one row of the label columns (`ApogeeNet.label_dtype`; of v2 with medians of the draws); NaN and the
+    recipe's "no result" bit where there is a failure. failure: why there are no labels; empty if there are. seconds:
+    time of its batch, reading and network, over the size of the batch.
     """
 
     item: Item
@@ -121,7 +121,7 @@ class _Spectra:
 def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spectra, list[str]]:
     flux = np.full((len(batch), PIXELS), np.nan, dtype=np.float32)
     error = np.full((len(batch), PIXELS), np.nan, dtype=np.float32)
-    photometry = np.full((len(batch), _PHOTOMETRY), np.nan, dtype=np.float32)
+    photometry = np.full((len(batch), len(PHOTOMETRY)), np.nan, dtype=np.float32)
     identities: list[object] = [""] * len(batch)
     failures = [""] * len(batch)
     with_photometry = False

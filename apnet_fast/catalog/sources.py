@@ -17,11 +17,9 @@ from apnet_fast.catalog.foreign import Family, Foreign, family_of
 from apnet_fast.catalog.matching import Match, Matcher
 from apnet_fast.catalog.values import as_column, as_text
 from apnet_fast.errors import UsageError
+from apnet_fast.networks.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.tables import read_table, table_columns
-
-PHOTOMETRY = ("plx", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
-"""Columns of `SourceTable.photometry`, in its order."""
 
 # Keys of the star, which a table of spectra has among the columns of the spectrum or of the results.
 _SOURCE_KEYS = ("source", "star_pk", "source_pk")
@@ -93,14 +91,16 @@ class SourceTable:
 
     def photometry(self, records: Sequence[SpectrumRecord]) -> NDArray[np.float32]:
         """float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag]; NaN where not known. Records may mix products."""
-        values = np.full((len(records), len(PHOTOMETRY)), np.nan, np.float32)
-        known = {name: column for name, column in self._source.items() if name in PHOTOMETRY}
+        values = np.full((len(records), len(PHOTOMETRY_COLUMNS)), np.nan, np.float32)
+        known = {name: column for name, column in self._source.items() if name in PHOTOMETRY_COLUMNS}
         for product in ("star", "visit"):
             chosen = [i for i, record in enumerate(records) if record.product == product]
             if chosen and known:
                 match = self._matcher.match(product, [records[i] for i in chosen])
                 for name, column in _taken(known, match.source).items():
-                    values[chosen, PHOTOMETRY.index(name)] = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
+                    values[chosen, PHOTOMETRY_COLUMNS.index(name)] = column.fill_null(np.nan).to_numpy(
+                        zero_copy_only=False
+                    )
         return values
 
     def _identity(self) -> NDArray[np.int64]:

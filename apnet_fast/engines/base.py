@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -88,8 +87,9 @@ class Engine(ABC):
         flux, error: float32 (n, pixels), as read: any coding of missing pixels that `Recipe.clean_up` knows.
         keys: uint64 (n,) from `philox.noise_keys`.
         draws: noise realisations a spectrum; 0 only where the recipe allows it.
-        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown; None knows nothing.
-            Networks that do not use photometry ignore it, but for its shape.
+        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown, or
+            `networks.photometry.NO_SOURCE`; None knows nothing. Networks that do not use photometry ignore it,
+            but for its shape.
 
         Raises
         ------
@@ -115,8 +115,11 @@ class Engine(ABC):
             )
         metadata = self._metadata(as_photometry(photometry, len(flux)))
         flux, error = self._clean(flux, error)
-        predictions = self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
-        return replace(predictions, names=self.checkpoint.scaling.names)
+        return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
+
+    def _predictions(self, labels: NDArray) -> Predictions:
+        """Labels (n, 1 + draws, 3) as the network's scaling gives them, each spectrum before its draws."""
+        return Predictions(clean=labels[:, 0], draws=labels[:, 1:], names=self.checkpoint.scaling.names)
 
     def _metadata(self, photometry: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The network's second input, float32 (n, 7), or None for networks without one."""

@@ -78,7 +78,7 @@ class ReferenceEngine(Engine):
             noise = normals(keys[i : i + 1], draws, flux.shape[1])[0]
             others = () if metadata is None else (self._tensor(metadata[i]).expand(1 + draws, -1),)
             labels[i] = self._one(self._tensor(flux[i]), self._tensor(error[i]), self._tensor(noise), *others)
-        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+        return self._predictions(labels)
 
     @classmethod
     def check(cls, precision: str, device: str) -> None:

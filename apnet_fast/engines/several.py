@@ -53,4 +53,5 @@ class SeveralDevices(Engine):
         return Predictions(
             clean=np.concatenate([part.clean for part in done]),
             draws=np.concatenate([part.draws for part in done]),
+            names=self.checkpoint.scaling.names,
         )

@@ -152,7 +152,7 @@ class TritonEngine(Engine):
         if len(broken):
             again = self.strict.predict(flux[broken], error[broken], keys[broken], draws)
             labels[broken, 0], labels[broken, 1:] = again.clean, again.draws
-        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+        return self._predictions(labels)
 
 
 @dataclass

@@ -26,17 +26,24 @@ from apnet_fast.recipes import Predictions, Recipe
 CHUNK_ROWS = 32
 
 
-class VggCpuEngine(Engine):
-    """One spectrum a thread; as many threads as torch is set to when it is made (OMP_NUM_THREADS)."""
+class _VggEngine(Engine):
+    """The network on its device, and as many threads as torch is set to when it is made (OMP_NUM_THREADS)."""
 
-    name: ClassVar[str] = "cpu"
     networks: ClassVar[tuple[str, ...]] = ("v2", "v1")
 
-    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
-        super().__init__(checkpoint, recipe, device=device, precision=precision)
-        self.network = checkpoint.module()
+    def __init__(
+        self, checkpoint: Checkpoint, recipe: Recipe, *, device: str | None = None, precision: str = "fp32"
+    ) -> None:
+        super().__init__(checkpoint, recipe, device=device or self.devices[0], precision=precision)
+        self.network = checkpoint.module().to(self.device)
         self.threads = torch.get_num_threads()
         self._pool = single_threaded_workers(self.threads)
+
+
+class VggCpuEngine(_VggEngine):
+    """One spectrum a thread."""
+
+    name: ClassVar[str] = "cpu"
 
     def _predict(
         self,
@@ -57,23 +64,14 @@ class VggCpuEngine(Engine):
         labels = np.empty((len(flux), 1 + draws, len(self.checkpoint.scaling.names)), dtype=np.float32)
         for i, result in enumerate(in_order(self._pool, labels_of, range(len(flux)), 2 * self.threads)):
             labels[i] = result.numpy()
-        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+        return self._predictions(labels)
 
 
-class VggTorchEngine(Engine):
+class VggTorchEngine(_VggEngine):
     """The rows of a spectrum through torch on a GPU, while threads make the noise of the next ones on the CPU."""
 
     name: ClassVar[str] = "torch"
-    networks: ClassVar[tuple[str, ...]] = ("v2", "v1")
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
-
-    def __init__(
-        self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cuda", precision: str = "fp32"
-    ) -> None:
-        super().__init__(checkpoint, recipe, device=device, precision=precision)
-        self.network = checkpoint.module().to(device)
-        self.threads = torch.get_num_threads()
-        self._pool = single_threaded_workers(self.threads)
 
     @classmethod
     def check(cls, precision: str, device: str) -> None:
@@ -104,7 +102,7 @@ class VggTorchEngine(Engine):
                 second = _second_input(None if known is None else known[i], len(rows))
                 outputs[i] = self.network(rows, *second)
         labels = self.checkpoint.scaling.unscale(outputs).cpu().numpy()
-        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+        return self._predictions(labels)
 
 
 def _second_input(metadata: Tensor | None, rows: int) -> tuple[Tensor, ...]:

@@ -30,6 +30,8 @@ class NetworkKind:
     left_out: keys, besides those, that an upstream checkpoint may hold and this network does not have.
     chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
     files: names of the file of a whole checkpoint, that of upstream first.
+    photometry: whether it has a second input, see `networks.photometry`.
+    medians: whether its products have the medians of the draws beside the labels.
     """
 
     name: str
@@ -42,6 +44,8 @@ class NetworkKind:
     left_out: re.Pattern[str] | None = None
     chunked: bool = False
     files: tuple[str, ...] = ("model.pt",)
+    photometry: bool = False
+    medians: bool = False
 
     @property
     def title(self) -> str:
@@ -102,7 +106,15 @@ NETWORKS: dict[str, NetworkKind] = {
             left_out=re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*"),
             chunked=True,
         ),
-        NetworkKind(name="v2", mark="metadata.", architecture=ArchitectureV2, module=ApogeeNetV2, scaling=V2_SCALING),
+        NetworkKind(
+            name="v2",
+            mark="metadata.",
+            architecture=ArchitectureV2,
+            module=ApogeeNetV2,
+            scaling=V2_SCALING,
+            photometry=True,
+            medians=True,
+        ),
         NetworkKind(
             name="v1",
             mark="conv1.",

@@ -2,6 +2,9 @@
 
 Constants: Astra 0.6.0 `apogeenet_v2` and the ApogeeNet2 package (identical). A missing value is
 replaced by a placeholder far outside the data, which the network was trained on, before normalisation.
+
+A spectrum that has no source record at all, whose photometry nobody could even look for, is something else: Astra then
+gives the network the mean of every value. `NO_SOURCE` in the place of its seven values says so.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from apnet_fast.errors import UsageError
 
 PHOTOMETRY = ("parallax", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
+PHOTOMETRY_COLUMNS = ("plx", *PHOTOMETRY[1:])
+"""The same, as catalogues and Astra's sources name them."""
 PARALLAX, RP, H, K = (PHOTOMETRY.index(name) for name in ("parallax", "rp_mag", "h_mag", "k_mag"))
 
 MEANS = (
@@ -35,6 +40,10 @@ STDS = (
     1.5848713221149886,
 )
 PLACEHOLDERS = (-84.82700, 21.40844, 24.53892, 20.26276, 18.43900, 24.00000, 17.02500)
+
+# A row of photometry, all of it infinite: there is no source record. Under the rule "apogeenet-2", which knows no
+# sources, it is missing photometry like any other.
+NO_SOURCE = (np.inf,) * len(PHOTOMETRY)
 
 # "astra": not finite, at least 98, or at most -1, a parallax of at most -1 mas included (and -999999, Astra's null).
 # "apogeenet-2": not finite or at least 98.
@@ -67,6 +76,11 @@ def missing_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> ND
 
 
 def normalised_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> NDArray[np.float32]:
-    """The network's input: float32 (n, 7), placeholders for missing values, (value - mean) / std in float64."""
+    """The network's input: float32 (n, 7), placeholders for missing values, (value - mean) / std in float64.
+
+    Rows of `NO_SOURCE` are 0 under the rule "astra".
+    """
     values = np.where(missing_photometry(photometry, rule), PLACEHOLDERS, photometry)
+    if rule == "astra":
+        values[np.isposinf(photometry).all(axis=1)] = MEANS
     return ((values - MEANS) / STDS).astype(np.float32)

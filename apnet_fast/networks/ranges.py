@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.photometry import as_photometry, normalised_photometry
 from apnet_fast.networks.random_weights import typical_log_flux
+from apnet_fast.recipes import get_recipe
 
 FP16_MAX = 65504.0
 # Spectra that were not looked at may go beyond the largest activation of those that were.
@@ -47,15 +49,15 @@ def layer_ranges(checkpoint: Checkpoint) -> list[LayerRange]:
         network.get_submodule(name).register_forward_hook(hook)
 
     # What the fast engines store: BatchNorm is folded into the conv before it, sums appear behind the blocks.
-    v3 = checkpoint.network == "v3"
-    layers = (nn.BatchNorm1d, nn.Linear) if v3 else (nn.Conv1d, nn.Linear)
+    normalised = any(isinstance(module, nn.BatchNorm1d) for module in network.modules())
+    layers = (nn.BatchNorm1d, nn.Linear) if normalised else (nn.Conv1d, nn.Linear)
     for name, module in network.named_modules():
         if isinstance(module, layers) or (name.startswith("res_blocks.") and name.count(".") == 1):
             record(name)
-    spectra = _spectra() if v3 else _spectra().exp()
+    spectra = _spectra() if get_recipe(None, checkpoint.network).log_flux else _spectra().exp()
     # All photometry missing: placeholders lie further out than any star.
     placeholders = torch.from_numpy(normalised_photometry(as_photometry(None, len(spectra)), "astra"))
-    inputs = (spectra, placeholders) if checkpoint.network == "v2" else (spectra,)
+    inputs = (spectra, placeholders) if network_kind(checkpoint.network).photometry else (spectra,)
     with torch.inference_mode():
         network(*inputs)
     return [LayerRange(name, value) for name, value in largest.items()]

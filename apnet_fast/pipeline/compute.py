@@ -92,6 +92,7 @@ class _Computed:
     records: Sequence[SpectrumRecord]
     labels: Labels
     elapsed: NDArray[np.float32]
+    incomplete_photometry: int
 
 
 class Computer:
@@ -185,23 +186,30 @@ class Computer:
         records: list[SpectrumRecord] = []
         labels: list[Labels] = []
         elapsed: list[NDArray[np.float32]] = []
+        incomplete = 0
         for batch in self.times.awaited("engine", self._batches):
             spectra, usable = batch.spectra, batch.spectra.usable
             failures = len(spectra) - int(usable.sum())
             self.on_batch(Done(batch.shard, batch.files, len(spectra), failures))
             with self.times.measure("engine") as timer:
-                labels.append(self._labels(spectra, usable))
+                photometry = None if self.sources is None else self.sources.photometry(spectra.records)
+                labels.append(self._labels(spectra, usable, photometry))
+            incomplete += int(self.net.recipe.incomplete_photometry(photometry, len(spectra))[usable].sum())
             elapsed.append(np.where(usable, timer.seconds / max(int(usable.sum()), 1), 0).astype(np.float32))
             records.extend(spectra.records)
             self.times.spectra += len(spectra)
             if batch.ends_shard:
                 with self.times.wait("engine"):
-                    self._computed.put(_Computed(batch.shard, records, _joined(labels), np.concatenate(elapsed)))
-                records, labels, elapsed = [], [], []
+                    self._computed.put(
+                        _Computed(batch.shard, records, _joined(labels), np.concatenate(elapsed), incomplete)
+                    )
+                records, labels, elapsed, incomplete = [], [], [], 0
                 if self.stop():
                     return
 
-    def _labels(self, spectra: SpectrumBatch, usable: NDArray[np.bool_]) -> Labels:
+    def _labels(
+        self, spectra: SpectrumBatch, usable: NDArray[np.bool_], photometry: NDArray[np.float32] | None
+    ) -> Labels:
         return self.net.labels(
             spectra.flux,
             spectra.error,
@@ -209,7 +217,7 @@ class Computer:
             draws=self.arguments.draws,
             seed=self.arguments.seed,
             usable=usable,
-            photometry=None if self.sources is None else self.sources.photometry(spectra.records),
+            photometry=photometry,
         )
 
     def _write(self) -> None:
@@ -221,7 +229,7 @@ class Computer:
                     tables[product] = catalog_rows(
                         product, done.records, done.labels, times, self.sources, self.net.engine.checkpoint.network
                     )
-                marker = self.store.write(done.shard, tables)
+                marker = self.store.write(done.shard, tables, done.incomplete_photometry)
             self.on_shard(done.shard, marker)
 
 

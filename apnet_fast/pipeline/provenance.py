@@ -30,13 +30,14 @@ def run_record(
     batch_size: int,
     rows: Mapping[Product, int],
     reasons: Mapping[str, int],
+    incomplete_photometry: int | None,
     skipped: Mapping[str, object],
     resumed_shards: int,
     times: StageTimes,
     started: datetime,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The content of run.json."""
+    """The content of run.json; incomplete_photometry is None for networks that use none."""
     return {
         "software": f"apnet_fast {__version__}",
         "fingerprint": plan.fingerprint.as_dict(),
@@ -55,6 +56,7 @@ def run_record(
         "skipped_files": dict(skipped),
         "rows": dict(rows),
         "without_result": dict(sorted(reasons.items())),
+        "incomplete_photometry": incomplete_photometry,
         "shards": plan.shards,
         "resumed_shards": resumed_shards,
         "started": started.isoformat(),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,11 +47,15 @@ QUARANTINE_FILE = "quarantine.parquet"
 class RunSummary:
     """Rows of each product, and failures by reason, of the whole catalogue; spectra a second of this run.
 
-    rate, and the line that says which stage bounded the run, are None where nothing was left to compute.
+    incomplete_photometry: spectra with a result that lack photometry, where the network uses it; else 0. matches:
+    rows of each product by what a table of sources (--catalog) knew of them. rate, and the line that says which stage
+    bounded the run, are None where nothing was left to compute.
     """
 
     rows: dict[Product, int]
     reasons: dict[str, int]
+    incomplete_photometry: int = 0
+    matches: dict[Product, dict[str, int]] = field(default_factory=dict, compare=False)
     rate: float | None = field(default=None, compare=False)
     bound: str | None = field(default=None, compare=False)
 
@@ -57,6 +63,11 @@ class RunSummary:
     def failures(self) -> int:
         """Spectra without a result."""
         return sum(self.reasons.values())
+
+    @property
+    def results(self) -> int:
+        """Spectra with a result."""
+        return sum(self.rows.values()) - self.failures
 
 
 def run(arguments: RunArguments) -> RunSummary:
@@ -139,12 +150,14 @@ class _Run:
         summary = _summary(complete, self.arguments.products)
         if not pending and all(path.is_file() for path in results):
             say("this run is complete already; nothing to do (--restart does it again)")
-            return summary
+            return replace(summary, matches=_stored_matches(output / RUN_FILE))
         self.stop.unit = "table"
         with self.times.measure("catalogues"):
             matches = self._write_catalogues(complete)
         self.stop.check()
         self._write_record(summary, resumed, matches)
+        if self.arguments.catalog is not None:
+            summary = replace(summary, matches=matches)
         return replace(summary, rate=self.times.rate, bound=self.times.bound())
 
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
@@ -247,6 +260,7 @@ class _Run:
             batch_size=self.arguments.batch_size,
             rows=summary.rows,
             reasons=summary.reasons,
+            incomplete_photometry=summary.incomplete_photometry if self.recipe.photometry else None,
             skipped=self.skipped,
             resumed_shards=resumed,
             times=self.times,
@@ -280,4 +294,10 @@ def _summary(markers: Sequence[Marker], products: Sequence[Product]) -> RunSumma
     for marker in markers:
         reasons.update(marker.reasons)
     rows = {product: sum(marker.parts[product].rows for marker in markers) for product in products}
-    return RunSummary(rows, dict(reasons))
+    return RunSummary(rows, dict(reasons), sum(marker.incomplete_photometry for marker in markers))
+
+
+def _stored_matches(path: Path) -> dict[Product, dict[str, int]]:
+    """What run.json of a complete run says of its rows by match."""
+    catalog = json.loads(path.read_text(encoding="utf-8")).get("catalog")
+    return catalog["rows_by_match"] if catalog else {}

@@ -34,11 +34,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Marker:
-    """A finished shard: the run it belongs to, its parts ("star", "visit", "quarantine") and failures by reason."""
+    """A finished shard: the run it belongs to, its parts ("star", "visit", "quarantine") and failures by reason.
+
+    incomplete_photometry: its spectra with a result that lack photometry their network uses.
+    """
 
     run: str
     parts: Mapping[str, Part]
     reasons: Mapping[str, int]
+    incomplete_photometry: int
 
     @property
     def failures(self) -> int:
@@ -73,7 +77,7 @@ class ShardStore:
             os.replace(self.folder, doomed)
             shutil.rmtree(doomed)
 
-    def write(self, shard: int, tables: Mapping[str, pa.Table]) -> Marker:
+    def write(self, shard: int, tables: Mapping[str, pa.Table], incomplete_photometry: int) -> Marker:
         """Store the tables of a shard ("star", "visit" as wanted, "quarantine"); the marker comes last."""
         parts = {}
         for name, table in tables.items():
@@ -83,7 +87,8 @@ class ShardStore:
             widths = {} if name == QUARANTINE else text_widths(table)
             parts[name] = Part(sha256_of(path), table.num_rows, widths)
         counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-        marker = Marker(self.plan.fingerprint.digest, parts, {entry["values"]: entry["counts"] for entry in counts})
+        reasons = {entry["values"]: entry["counts"] for entry in counts}
+        marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry)
         write_json(self._marker(shard), asdict(marker))
         return marker
 
@@ -93,7 +98,7 @@ class ShardStore:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             parts = {name: Part(**part) for name, part in stored["parts"].items()}
-            marker = Marker(stored["run"], parts, stored["reasons"])
+            marker = Marker(stored["run"], parts, stored["reasons"], int(stored["incomplete_photometry"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         if marker.run != self.plan.fingerprint.digest or set(marker.parts) != {*self.products, QUARANTINE}:

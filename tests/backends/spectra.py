@@ -11,12 +11,19 @@ from numpy.typing import NDArray
 from apnet_fast.api import ApogeeNet
 from apnet_fast.engines import create_engine
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.recipes import get_recipe
 
 
-def network(checkpoint: Checkpoint, engine: str = "cpu", recipe: str = "astra-0.6") -> ApogeeNet:
+def network(checkpoint: Checkpoint, engine: str = "cpu", recipe: str | None = "astra-0.6") -> ApogeeNet:
     """A network of that engine and recipe."""
-    return ApogeeNet(create_engine(engine, checkpoint, get_recipe(recipe)))
+    return ApogeeNet(create_engine(engine, checkpoint, get_recipe(recipe, checkpoint.network)))
+
+
+def small_v2() -> Checkpoint:
+    """A v2 network of small size."""
+    return random_checkpoint(1, architecture=ArchitectureV2(channels=(4, 4, 8), linear_dim=16, metadata_dims=(8, 16)))
 
 
 class AstraLike:

@@ -15,7 +15,7 @@ from apnet_fast.api import ApogeeNet, label_dtype
 from apnet_fast.backends import arrays
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
-from tests.backends.spectra import Counted, network
+from tests.backends.spectra import Counted, network, small_v2
 from tests.engines.battery import ordinary_spectra
 
 Data = tuple[NDArray[np.float32], NDArray[np.float32], list[str]]
@@ -115,3 +115,26 @@ def test_what_does_not_fit_is_refused(net: ApogeeNet, data: Data) -> None:
 
     with pytest.raises(UsageError, match="chunk"):
         list(arrays.stream_chunks(net, chunks()))
+
+
+def test_photometry_reaches_v2_every_way(data: Data) -> None:
+    net = network(small_v2())
+    flux, error, ids = data
+    known = np.linspace(5, 18, 49, dtype=np.float32).reshape(7, 7)
+    expected = net.predict(*data, draws=3, photometry=known)
+    assert expected.tobytes() != net.predict(*data, draws=3).tobytes()
+    assert "teff_sample_median" in (expected.dtype.names or ())
+    assert arrays.predict(net, *data, draws=3, batch_size=3, photometry=known).tobytes() == expected.tobytes()
+    rows = list(arrays.stream(net, zip(*data, known, strict=True), draws=3, batch_size=2))
+    assert np.array(rows, dtype=net.label_dtype).tobytes() == expected.tobytes()
+    chunks = [(flux[:3], error[:3], ids[:3], known[:3]), (flux[3:], error[3:], ids[3:], known[3:])]
+    labels = arrays.stream_chunks(net, chunks, draws=3)
+    assert b"".join(each.tobytes() for each in labels) == expected.tobytes()
+    # Some may have none.
+    mixed = list(arrays.stream(net, [(flux[0], error[0], "a"), (flux[1], error[1], "b", known[1])], draws=3))
+    assert mixed[0]["result_flags"] & 512
+    assert mixed[1].tobytes() == expected[1].tobytes()
+    with pytest.raises(UsageError, match="photometry does not fit"):
+        arrays.predict(net, *data, photometry=known[:2])
+    with pytest.raises(UsageError, match="2 of photometry"):
+        list(arrays.stream_chunks(net, [(flux, error, ids, known[:2])]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apnet_fast import flags
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.astra import apogeenet, error_of
 from apnet_fast.errors import UsageError
+from apnet_fast.labels import MEDIANS
 from apnet_fast.networks.checkpoint import Checkpoint
-from tests.backends.spectra import AstraLike, Counted, Poisoned, network
+from apnet_fast.networks.kinds import NETWORKS
+from apnet_fast.networks.photometry import MEANS, NO_SOURCE, PHOTOMETRY_COLUMNS
+from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.networks.v1 import ArchitectureV1
+from apnet_fast.networks.v2 import ArchitectureV2
+from tests.backends.spectra import AstraLike, Counted, Poisoned, network, small_v2
+from tests.conftest import SMALL
 from tests.engines.battery import ordinary_spectra
 
 
@@ -211,7 +220,73 @@ def test_photometry_of_the_source_reaches_networks_that_use_it(
     star, lonely = AstraLike(1), AstraLike(2)
     star.source = SimpleNamespace(plx=1.5, g_mag=12, bp_mag=None, rp_mag=11, j_mag=10, h_mag=9, k_mag=8.5)  # type: ignore[attr-defined]
     list(apogeenet([star, lonely], net=null))
-    monkeypatch.setattr("apnet_fast.backends.astra._NETWORKS_WITH_PHOTOMETRY", {null.engine.checkpoint.network})
+    monkeypatch.setitem(NETWORKS, "v3", replace(NETWORKS["v3"], photometry=True))
     list(apogeenet([star, lonely], net=null))
     assert given[0] is None
-    np.testing.assert_array_equal(given[1], [[1.5, 12, np.nan, 11, 10, 9, 8.5], [np.nan] * 7])
+    np.testing.assert_array_equal(given[1], [[1.5, 12, np.nan, 11, 10, 9, 8.5], [np.inf] * 7])
+
+
+class Orphan(AstraLike):
+    """A spectrum whose relation to its source is broken."""
+
+    @property
+    def source(self) -> Any:
+        raise LookupError("no such source")
+
+
+def test_v2_without_a_source_is_computed_with_the_mean_of_its_photometry(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    net = network(small_v2())
+    (flux,), (error,) = ordinary_spectra(rng, 1)
+    # A placeholder for each value is what a source without values has.
+    empty, average = AstraLike(1, flux, error), AstraLike(1, flux, error)
+    empty.source = SimpleNamespace(**dict.fromkeys(PHOTOMETRY_COLUMNS))  # type: ignore[attr-defined]
+    average.source = SimpleNamespace(**dict(zip(PHOTOMETRY_COLUMNS, MEANS, strict=True)))  # type: ignore[attr-defined]
+    partial = AstraLike(1, flux, error)
+    partial.source = SimpleNamespace(plx=1.0)  # type: ignore[attr-defined]
+    spectra = [AstraLike(1, flux, error), Orphan(1, flux, error), partial, average, empty]
+    lonely, orphan, part, mean, unknown = apogeenet(spectra, 4, net=net)
+    assert "LookupError: no such source" in caplog.text
+    missing = flags.ASTRA_06_V2.mask("MISSING_PHOTOMETRY")
+    for row in (lonely, orphan, part):
+        np.testing.assert_allclose(
+            [row.teff, row.logg, row.raw_e_teff], [mean.teff, mean.logg, mean.raw_e_teff], rtol=1e-5
+        )
+        assert row.result_flags & missing
+        assert not row.result_flags & flags.ASTRA_06_V2.mask("NO_RESULT")
+    assert not mean.result_flags & missing
+    assert unknown.result_flags & missing
+    assert abs(unknown.teff / lonely.teff - 1) > 1e-3
+
+
+def test_rows_of_v2_have_medians_and_its_draws(rng: np.random.Generator) -> None:
+    net = network(small_v2())
+    (flux,), (error,) = ordinary_spectra(rng, 1)
+    (row,) = apogeenet([AstraLike(1, flux, error)], net=net)
+    expected = net.predict(flux, error, [1], draws=100, photometry=NO_SOURCE)[0]
+    for name in MEDIANS:
+        assert getattr(row, name) == float(expected[name])
+        assert np.isfinite(getattr(row, name))
+    (bad,) = apogeenet([Poisoned(1)], net=net)
+    assert (bad.result_flags, bad.flag_runtime_exception) == (2048, False)
+
+
+def test_rows_of_v3_give_no_medians(null: ApogeeNet) -> None:
+    (fields,) = apogeenet([AstraLike(1)], net=null, row=dict)
+    assert not set(MEDIANS) & set(fields)
+    assert {"teff", "raw_e_fe_h", "result_flags"} <= set(fields)
+
+
+@pytest.mark.parametrize(("network_name", "recipe"), [("v1", "astra-2020"), ("v2", "astra-0.6"), ("v3", "astra-0.6")])
+def test_recipe_by_default(network_name: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("APNET_FAST_RECIPE", raising=False)
+    kind, used = NETWORKS[network_name], []
+    sizes = {"v3": SMALL, "v2": ArchitectureV2(linear_dim=8), "v1": ArchitectureV1(linear_dim=8)}
+    path = tmp_path / "w.safetensors"
+    random_checkpoint(1, architecture=sizes[kind.name]).save(path)  # type: ignore[arg-type]
+    load = ApogeeNet.load
+    monkeypatch.setattr(ApogeeNet, "load", lambda *given, **more: used.append(load(*given, **more)) or used[0])
+    (row,) = apogeenet([AstraLike(1)], weights=path, device="cpu", engine="null")
+    assert used[0].recipe.name == recipe
+    assert row.teff > 0

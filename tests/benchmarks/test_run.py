@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
 from benchmarks import inputs, run
 from benchmarks.inputs import linked_tree
-from benchmarks.tiers import driver, read
+from benchmarks.tiers import backends, driver, read
+from tests.conftest import SMALL
 
 
 def test_tiers() -> None:
-    assert {"read", "driver", "end-to-end"} <= set(run.tier_names())
+    assert {"read", "driver", "end-to-end", "backends"} <= set(run.tier_names())
 
 
 def test_a_tree_of_links_costs_no_disk(tmp_path: Path) -> None:
@@ -43,6 +47,31 @@ def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 50 < memory["mb_at_10"] < 2000
     assert set(memory) == {"mb_at_10", "mb_at_40"}
     assert (tmp_path / "in" / "dr17-8").is_dir()
+
+
+def test_backends_have_two_rates_and_their_ratio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backends, "weights", _small_weights)
+    words = ["--tier", "backends", "--repeats", "2", "--spectra", "5", "--folder", str(tmp_path)]
+    assert run.main(words) == 0
+    _, predict, generator = capsys.readouterr().out.splitlines()
+    assert predict.startswith("net.predict")
+    assert "spectra 5" in predict
+    assert generator.startswith("backends.astra.apogeenet")
+    assert 0 < float(generator.split()[-1]) < 100
+    with pytest.raises(SystemExit):
+        run.main(["--tier", "read", "--spectra", "5"])
+    # The rows are looked at: an engine whose rows have no labels is no figure.
+    monkeypatch.setattr(backends, "made_up_spectra", lambda n: (np.zeros((n, 8575)), np.ones((n, 8575))))
+    with pytest.raises(RuntimeError, match="row 0"):
+        backends.measure(tmp_path, 1, 2)
+
+
+def _small_weights(folder: Path) -> tuple[Path, Checkpoint]:
+    path, checkpoint = folder / "small.safetensors", random_checkpoint(1, architecture=SMALL)
+    checkpoint.save(path)
+    return path, checkpoint
 
 
 def report(**values: float) -> dict[str, Any]:

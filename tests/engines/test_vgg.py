@@ -21,7 +21,7 @@ from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v1 import ArchitectureV1
 from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.philox import noise_keys, normals
-from apnet_fast.recipes import RECIPES, RECIPES_OF
+from apnet_fast.recipes import RECIPES, RECIPES_OF, Predictions, get_recipe
 from apnet_fast.spectra import read_apstar
 from tests.engines.battery import PIXELS, EngineBattery, assert_close, ordinary_spectra
 from tests.literal_vgg import evaluate
@@ -308,6 +308,20 @@ def test_engines_of_a_network(network: str, small: dict[str, Checkpoint]) -> Non
         find_engine("torch", "fp32", "cuda", "v3")
     with pytest.raises(UsageError, match="unknown engine"):
         find_engine("warp", "fp32", "cpu", network)
+
+
+@pytest.mark.parametrize("network", ["v2", "v1"])
+@pytest.mark.parametrize("name", ["cpu", "reference", "null"])
+def test_every_engine_names_the_labels_of_its_network(
+    name: str, network: str, small: dict[str, Checkpoint], rng: np.random.Generator
+) -> None:
+    engine = create_engine(name, small[network], get_recipe(None, network))
+    flux, error = engine._clean(*ordinary_spectra(rng, 1))
+    metadata = engine._metadata(photometry(1))
+    # Before anything is put around it: who works with an engine's own output must not find log Teff called Teff.
+    assert engine._predict(flux, error, noise_keys(0, "a"), 2, metadata).names == small[network].scaling.names
+    with pytest.raises(TypeError, match="names"):
+        Predictions(np.zeros((1, 3)), np.zeros((1, 2, 3)))  # type: ignore[call-arg]
 
 
 def test_on_a_gpu_auto_is_torch_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:

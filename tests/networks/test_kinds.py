@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 
+from apnet_fast.catalog.columns import boss_columns, product_columns
 from apnet_fast.errors import UsageError, WeightsError
+from apnet_fast.labels import MEDIANS, label_names
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.kinds import NETWORKS, kind_of, network_kind
 from apnet_fast.networks.random import random_checkpoint
@@ -24,6 +30,20 @@ def test_tensors_and_parameters_are_the_published_ones(network: str) -> None:
     )
     assert (len(tensors), parameters) == PUBLISHED[network]
     assert kind_of(kind.architecture()) is kind
+
+
+def test_what_a_network_has_is_asked_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [name for name, kind in NETWORKS.items() if kind.photometry or kind.medians] == ["v2"]
+    assert not set(MEDIANS) & {*label_names("v1"), *(column.name for column in boss_columns("v1"))}
+    monkeypatch.setitem(NETWORKS, "v1", replace(NETWORKS["v1"], medians=True))
+    assert set(MEDIANS) <= set(label_names("v1"))
+    for columns in (product_columns("star", "v1"), product_columns("visit", "v1"), boss_columns("v1")):
+        assert set(MEDIANS) <= {column.name for column in columns}
+
+
+def test_tables_and_labels_do_without_torch() -> None:
+    code = "import sys, apnet_fast.catalog.sources, apnet_fast.recipes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_shapes_of_the_published_layers() -> None:
@@ -48,6 +68,7 @@ def test_lengths_through_the_trunk() -> None:
 
 
 def test_photometry_enters_behind_the_trunk() -> None:
+    torch.manual_seed(0)  # with some weights every ReLU of so small a network is silent
     network = ApogeeNetV2(ArchitectureV2(channels=(2, 2), linear_dim=4, pixels=16, metadata_dims=(3, 5)))
     flux, metadata = torch.rand(2, 1, 16), torch.randn(2, 7)
     with torch.inference_mode():

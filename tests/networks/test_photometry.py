@@ -8,6 +8,7 @@ import pytest
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.photometry import (
     MEANS,
+    NO_SOURCE,
     PHOTOMETRY,
     PLACEHOLDERS,
     STDS,
@@ -69,3 +70,14 @@ def test_shapes() -> None:
     for wrong in ([STAR], np.zeros((2, 6)), np.zeros(7)):
         with pytest.raises(UsageError, match=r"expected \(2, 7\): parallax, g_mag"):
             as_photometry(wrong, 2)
+
+
+def test_no_source_is_the_mean_for_astra_and_missing_for_the_package() -> None:
+    values = np.array([STAR, NO_SOURCE, (np.nan,) * 7, (-np.inf,) * 7], np.float32)
+    placeholders = normalised_photometry(as_photometry(None, 1), "astra")[0]
+    astra, package = (normalised_photometry(values, rule) for rule in ("astra", "apogeenet-2"))  # type: ignore[arg-type]
+    assert not astra[1].any()
+    for row in (astra[2], astra[3], package[1], package[2]):
+        np.testing.assert_array_equal(row, placeholders)
+    np.testing.assert_array_equal(astra[0], package[0])
+    assert missing_photometry(values, "astra")[1:].all()

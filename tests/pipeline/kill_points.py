@@ -43,7 +43,8 @@ def _load(tree: str) -> None:
     """Load the compiled functions here, where it is done once; nothing in it starts a thread."""
     flux = read_apstar(str(next(Path(tree).rglob("*.fits"))), ("star",)).flux
     labels = np.ones((len(flux), 3), np.float32)
-    get_recipe("dr19").summarise(Predictions(labels, np.stack([labels] * 3, axis=1)), np.ones(len(flux), bool))
+    predictions = Predictions(labels, np.stack([labels] * 3, axis=1), ("logg", "log_teff", "fe_h"))
+    get_recipe("dr19").summarise(predictions, np.ones(len(flux), bool))
 
 
 def _forked(tree: str, weights: str, output: Path, point: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from apnet_fast.catalog.columns.column import Column, Form
-from apnet_fast.catalog.columns.results import OWN_COLUMNS, RESULT_COLUMNS, RESULT_COLUMNS_V2
+from apnet_fast.catalog.columns.results import OWN_COLUMNS, RESULT_COLUMNS, RESULT_COLUMNS_WITH_MEDIANS
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.columns.star import STAR_SPECTRUM_COLUMNS
 from apnet_fast.catalog.columns.visit import VISIT_SPECTRUM_COLUMNS
@@ -24,9 +24,20 @@ SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COL
 
 
 def product_columns(product: Product, network: str = "v3", own: bool = True) -> tuple[Column, ...]:
-    """All columns of a product of a network ("v2" has medians of the draws), with or without this package's own."""
-    results = RESULT_COLUMNS_V2 if network == "v2" else RESULT_COLUMNS
-    return (*SOURCE_COLUMNS, *SPECTRUM_COLUMNS[product], *results, *(OWN_COLUMNS if own else ()))
+    """All columns of a product of a network (some have medians of the draws), with or without this package's own."""
+    return _columns(product, result_columns(network), OWN_COLUMNS if own else ())
+
+
+def _columns(product: Product, results: Sequence[Column], own: Sequence[Column]) -> tuple[Column, ...]:
+    return (*SOURCE_COLUMNS, *SPECTRUM_COLUMNS[product], *results, *own)
+
+
+def result_columns(network: str) -> tuple[Column, ...]:
+    """What a product of a network says of its labels."""
+    # Imported here: it needs torch, which those who only handle tables do without.
+    from apnet_fast.networks.kinds import network_kind
+
+    return RESULT_COLUMNS_WITH_MEDIANS if network_kind(network).medians else RESULT_COLUMNS
 
 
 def boss_columns(network: str = "v3") -> tuple[Column, ...]:
@@ -35,12 +46,12 @@ def boss_columns(network: str = "v3") -> tuple[Column, ...]:
     Astra's file has further ones there, of BOSS spectra themselves (179 in all for stars, 213 for visits), which no
     source at hand lists.
     """
-    return (*SOURCE_COLUMNS, *(RESULT_COLUMNS_V2 if network == "v2" else RESULT_COLUMNS))
+    return (*SOURCE_COLUMNS, *result_columns(network))
 
 
 COLUMNS: dict[Product, tuple[Column, ...]] = {
-    "star": product_columns("star"),
-    "visit": product_columns("visit"),
+    "star": _columns("star", RESULT_COLUMNS, OWN_COLUMNS),
+    "visit": _columns("visit", RESULT_COLUMNS, OWN_COLUMNS),
 }
 """All columns of the products of network v3."""
 

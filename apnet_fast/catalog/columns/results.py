@@ -51,7 +51,7 @@ _FLAGS_AND_RAW_ERRORS: tuple[Column, ...] = (
 
 RESULT_COLUMNS = (*_METADATA, *_FLAGS_AND_RAW_ERRORS)
 
-RESULT_COLUMNS_V2 = (*_METADATA, *_MEDIANS, *_FLAGS_AND_RAW_ERRORS)
+RESULT_COLUMNS_WITH_MEDIANS = (*_METADATA, *_MEDIANS, *_FLAGS_AND_RAW_ERRORS)
 
 OWN_COLUMNS: tuple[Column, ...] = (
     Column("path", "A", "File the spectrum was read from", _OWN),

@@ -92,7 +92,7 @@ class CpuEngine(Engine):
                 for tile in tiles:
                     tile.abandon()
         labels = self.checkpoint.scaling.unscale(outputs).numpy().reshape(n, rows, targets)
-        return Predictions(clean=labels[:, 0], draws=labels[:, 1:])
+        return self._predictions(labels)
 
     def _spectra_of_a_tile(self, rows: int) -> int:
         pieces = -(-_SPECTRA_PER_THREAD * self.threads * rows // ROWS)
