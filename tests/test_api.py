@@ -102,7 +102,10 @@ def test_wrong_shapes_and_names_are_refused(net: apnet_fast.ApogeeNet, small_wei
         _ = apnet_fast.no_such_thing
 
 
-def test_reading_needs_neither_torch_nor_numba() -> None:
-    code = "import sys, apnet_fast.spectra, apnet_fast.reprocess; print({'torch', 'numba'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "absent"), [("spectra", {"torch"}), ("reprocess", {"torch", "numba"}), ("cli", {"torch", "numba"})]
+)
+def test_what_starts_often_starts_fast(module: str, absent: set[str]) -> None:
+    code = f"import sys, apnet_fast.{module}; print(sorted({absent!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.strip() == "[]"

@@ -13,7 +13,7 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from benchmarks import inputs, run
 from benchmarks.inputs import linked_tree
-from benchmarks.tiers import backends, driver, read
+from benchmarks.tiers import backends, driver, end_to_end, read
 from tests.conftest import SMALL
 
 
@@ -35,6 +35,7 @@ def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(driver, "_READERS", (0,))
     monkeypatch.setattr(driver, "_FEW", 10)
     monkeypatch.setattr(driver, "_MANY", 40)
+    monkeypatch.setattr(end_to_end, "weights", _small_weights)
     for tier, figures, more in (("read", 9, []), ("driver", 2, ["--stars", "8"])):
         path = tmp_path / f"{tier}.json"
         words = ["--tier", tier, "--json", str(path), "--repeats", "1", "--folder", str(tmp_path / "in")]
