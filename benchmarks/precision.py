@@ -73,21 +73,22 @@ def label_shift(checkpoint: Checkpoint, flux: np.ndarray, error: np.ndarray, ids
 
 def main() -> None:
     """Read spectra, compare, print."""
-    from pathlib import Path
-
     from apnet_fast.networks.checkpoint import load_checkpoint
+    from apnet_fast.networks.shipped import weights_path
     from apnet_fast.pipeline.inputs import resolve_inputs
     from apnet_fast.spectra import concatenate, read_apstar
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="+", help="apStar files, folders, @lists")
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", required=True, help="a weights file, or demo")
     parser.add_argument("--draws", type=int, default=20)
     options = parser.parse_args()
     batch = concatenate([read_apstar(path) for path in resolve_inputs(options.inputs).files])
     usable = batch.usable
     ids = [record.identity for record, ok in zip(batch.records, usable, strict=True) if ok]
-    moved = label_shift(load_checkpoint(options.weights), batch.flux[usable], batch.error[usable], ids, options.draws)
+    moved = label_shift(
+        load_checkpoint(weights_path(options.weights)), batch.flux[usable], batch.error[usable], ids, options.draws
+    )
     within = (moved.max(axis=1) < SHIFT).mean()
     print(f"{len(moved)} spectra, {options.draws} draws; shift of the median over the raw error, fp16 against fp32:")
     for j, name in enumerate(("logg", "log10 teff", "fe_h")):
