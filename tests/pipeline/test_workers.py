@@ -106,7 +106,7 @@ def finish_all(team: DeviceWorkers, shards: int) -> tuple[list[int], int]:
 def compute(pipe: Connection, work: Work, *, to_its_end: bool = True) -> None:
     pipe.send(Done(work.shard, 1, 10, 0))
     if to_its_end:
-        pipe.send(workers._Finished(work.shard, Marker("", {}, {})))
+        pipe.send(workers._Finished(work.shard, Marker("", {}, {}, 0)))
 
 
 def wait_for(path: Path) -> None:
