@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from apnet_fast.compiled import compiled
 from apnet_fast.engines.cpu.dft import FIRST, FORWARD, INVERSE, POINTS, SECOND, Complex, dft, twiddles
-from apnet_fast.engines.cpu.vectors import Kernel, Memory, kernel
+from apnet_fast.engines.cpu.vectors import Kernel, Memory, Vector, kernel
 
 FREQUENCIES = POINTS // 2 + 1
 # Zeros before position 0 of an activation buffer: more than half a filter.
@@ -103,6 +103,33 @@ def _inverse_first(
     _to_scratch(run, dft(values, INVERSE), scratch, column, factors)
 
 
+def _finish(
+    run: Kernel,
+    transformed: list[Complex],
+    left: ir.Value,
+    added: Vector,
+    y: Memory,
+    starts: tuple[ir.Value, ir.Value],
+    step: ir.Value,
+    residual: tuple[Memory, tuple[ir.Value, ir.Value], ir.Value] | None,
+) -> None:
+    """Store outputs row + 16 j for those of the first `left` that are of a whole block: bias, residual, ELU.
+
+    starts: elements of y, and in the same way of the residual, for the real and the imaginary part; step: between rows.
+    """
+    for j, value in enumerate(transformed):
+        with run.if_above(left, FIRST * j):
+            sums = [value.real + added, value.imag + added]
+            if residual is not None:
+                x, x_starts, x_step = residual
+                x_shift = run.times(x_step, FIRST * j)
+                parts = [x.load(run.plus(start, x_shift), run.lanes) for start in x_starts]
+                sums = [total + part for total, part in zip(sums, parts, strict=True)]
+            shift = run.times(step, FIRST * j)
+            for total, start in zip(sums, starts, strict=True):
+                y.store(run.plus(start, shift), total.elu())
+
+
 @kernel
 def _inverse_second(
     run: Kernel,
@@ -116,13 +143,9 @@ def _inverse_second(
     imag: ir.Value,
     step: ir.Value,
 ) -> None:
-    """Outputs row + 16 j for those of the first `left` that are of a whole block; bias, ELU."""
-    added = bias.load(channel, run.lanes)
-    for j, value in enumerate(dft(_from_scratch(run, scratch, row), INVERSE)):
-        with run.if_above(left, FIRST * j):
-            shift = run.times(step, FIRST * j)
-            y.store(run.plus(real, shift), (value.real + added).elu())
-            y.store(run.plus(imag, shift), (value.imag + added).elu())
+    """The second pass of a row, without a residual."""
+    transformed = dft(_from_scratch(run, scratch, row), INVERSE)
+    _finish(run, transformed, left, bias.load(channel, run.lanes), y, (real, imag), step, None)
 
 
 @kernel
@@ -142,15 +165,10 @@ def _inverse_second_residual(
     x_imag: ir.Value,
     x_step: ir.Value,
 ) -> None:
-    """As `_inverse_second`, with x added before the ELU."""
-    added = bias.load(channel, run.lanes)
-    for j, value in enumerate(dft(_from_scratch(run, scratch, row), INVERSE)):
-        with run.if_above(left, FIRST * j):
-            shift, x_shift = run.times(step, FIRST * j), run.times(x_step, FIRST * j)
-            real_sum = value.real + added + x.load(run.plus(x_real, x_shift), run.lanes)
-            imag_sum = value.imag + added + x.load(run.plus(x_imag, x_shift), run.lanes)
-            y.store(run.plus(real, shift), real_sum.elu())
-            y.store(run.plus(imag, shift), imag_sum.elu())
+    """The second pass of a row, with x added before the ELU."""
+    transformed = dft(_from_scratch(run, scratch, row), INVERSE)
+    residual = (x, (x_real, x_imag), x_step)
+    _finish(run, transformed, left, bias.load(channel, run.lanes), y, (real, imag), step, residual)
 
 
 @compiled
