@@ -38,7 +38,10 @@ def outcome(path: Path, products: Sequence[Product], *, direct: bool) -> tuple[b
 
 def assert_same(path: Path) -> None:
     for products in PRODUCTS:
-        assert outcome(path, products, direct=True) == outcome(path, products, direct=False)
+        left, right = (outcome(path, products, direct=direct) for direct in (True, False))
+        # The names alone: where CI is set, pytest compares long values line by line, and rows keep it busy for hours.
+        different = [name for i, name in enumerate(("flux", "error", "records")) if left[i] != right[i]]
+        assert not different, (path.name, products)
 
 
 @pytest.mark.parametrize("name", FORMS)
