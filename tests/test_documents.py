@@ -9,6 +9,7 @@ import pytest
 from apnet_fast import flags
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.documents import columns_page, flags_page
+from apnet_fast.spectra import Reason
 from apnet_fast.spectra.batch import Product
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -33,3 +34,10 @@ def test_page_has_every_bit_with_its_condition() -> None:
         for bit in table.bits:
             assert f"| {bit.number} | {1 << bit.number} | `{bit.name}` |" in page
             assert bit.condition in page
+
+
+def test_every_reason_of_the_quarantine_is_told() -> None:
+    page = (DOCS / "products.md").read_text(encoding="utf-8")
+    table = page.split("## quarantine.parquet")[1].split("## Reading")[0]
+    told = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert told[1:] == [str(reason) for reason in Reason]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,10 @@ class Inputs:
     @property
     def digest(self) -> str:
         """Number and hash of the sources, for telling one list from another."""
-        listing = "\n".join((*self.files, *self.packs)).encode("utf-8", "surrogateescape")
-        return f"{len(self.files)} files, sha256 {hashlib.sha256(listing).hexdigest()}"
+        listing = hashlib.sha256()
+        for source in (*self.files, *self.packs):
+            listing.update(f"{source}\n".encode("utf-8", "surrogateescape"))
+        return f"{len(self.files)} files, sha256 {listing.hexdigest()}"
 
 
 def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
@@ -53,6 +55,7 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
     """
     named: list[str] = []
     walked: list[str] = []
+    older: list[str] = []
     tabled: set[str] = set()
     packs: set[str] = set()
     nameless_rows = 0
@@ -71,7 +74,9 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
             tabled.update(table.files)
             nameless_rows += table.nameless_rows
         elif os.path.isdir(word):
-            walked.extend(_walk(word))
+            for paths in _walk(word):
+                walked.extend(paths)
+                older.extend(_superseded(paths))
         elif word.endswith(".fits"):
             named.append(word)
         elif os.path.lexists(word):
@@ -90,8 +95,10 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
             )
     other = [path for path in walked if _OTHER_PRODUCT.match(os.path.basename(path)) or not path.endswith(".fits")]
     candidates = set(walked) - set(other)
-    superseded = set(_superseded(candidates)) - {os.path.normpath(path) for path in named}
-    files = {os.path.normpath(path) for path in named} | (candidates - superseded) | tabled
+    files = {os.path.normpath(path) for path in named}
+    superseded = candidates.intersection(older) - files
+    files |= candidates - superseded
+    files |= tabled
     if not files:
         raise UsageError(
             "no apStar files found: the folders hold none, or the lists are empty",
@@ -99,8 +106,8 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
             expected="files named apStar-*.fits, asStar-*.fits, mwmStar-*.fits or mwmVisit-*.fits",
             remedy="give the folder that holds them, or a list",
         )
-    older = [path for path in superseded if not _is_plain_name_of(path, files)]
-    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(sorted(older)), nameless_rows, tuple(sorted(packs)))
+    left_out = sorted(path for path in superseded if not _is_plain_name_of(path, files))
+    return Inputs(tuple(sorted(files)), tuple(sorted(other)), tuple(left_out), nameless_rows, tuple(sorted(packs)))
 
 
 def _read_list(listing: str) -> list[str]:
@@ -137,7 +144,9 @@ def _check_listed(path: str, where: str) -> None:
     )
 
 
-def _walk(folder: str) -> Iterable[str]:
+def _walk(folder: str) -> Iterator[list[str]]:
+    """FITS files, packed ones too, folder by folder."""
+
     def refuse(error: OSError) -> None:
         raise UsageError(
             f"cannot list a folder: {error.strerror}",
@@ -154,13 +163,12 @@ def _walk(folder: str) -> Iterable[str]:
             continue
         seen.add((state.st_dev, state.st_ino))
         folders.sort()
-        for name in names:
-            if name.endswith((".fits", ".fits.gz", ".fits.fz")):
-                yield os.path.normpath(os.path.join(where, name))
+        fits = (name for name in names if name.endswith((".fits", ".fits.gz", ".fits.fz")))
+        yield [os.path.normpath(os.path.join(where, name)) for name in fits]
 
 
 def _superseded(paths: Iterable[str]) -> Iterable[str]:
-    """Versions of a star's file that are not its newest, where several lie in one folder.
+    """Of the files of one folder, versions of a star's that are not its newest.
 
     The newest is the one with the plain name, a symlink to it, or else the one with the highest STARVER.
     """
@@ -169,7 +177,7 @@ def _superseded(paths: Iterable[str]) -> Iterable[str]:
         name = parse_file_name(path)
         if not name.standard or not name.telescope:
             continue
-        star = (os.path.dirname(path), name.prefix, name.apred, name.telescope, name.obj)
+        star = (name.prefix, name.apred, name.telescope, name.obj)
         version = name.starver or "~"  # sorts behind every number
         if star not in newest:
             newest[star] = (version, path)

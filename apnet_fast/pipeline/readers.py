@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -22,7 +23,11 @@ _TASKS_AHEAD = 3
 _MOST_DEATHS = 2
 # Readers that end before they are at any file do so for another reason, such as a damaged installation.
 _MOST_IDLE_DEATHS = 3
+# Seconds for one file. Far more than any takes; less than the patience of whoever pays for the GPU that waits.
+READ_TIMEOUT = 600.0
 _SECONDS_TO_END = 5.0
+# How often readers are looked at that keep the run waiting.
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass
@@ -96,7 +101,8 @@ class _Reader:
         self.process.join(_SECONDS_TO_END)
         if self.process.is_alive():
             self.process.kill()
-            self.process.join()
+            # Not for ever: the system does not end a process that waits for a file system until that answers.
+            self.process.join(_SECONDS_TO_END)
 
 
 class Readers:
@@ -105,13 +111,18 @@ class Readers:
     Order is that of the files whatever the number of readers. Memory does not grow with the number of files: each
     reader has 13.2 MB to hand spectra over in (`slabs`), beside what its libraries take. A reader that dies is
     replaced. The file it was at is tried once more by another, and where that dies too gets rows with the reason
-    READER_DIED; no other file loses anything. A reader that hangs, as on a file system that has gone, is waited for.
+    READER_DIED; no other file loses anything. The same goes for one that is at a file for more than `timeout` seconds,
+    as on a disk that does not answer; where this process reads, it is waited for. Raises Stopped where readers die
+    that read nothing.
     """
 
-    def __init__(self, readers: int, products: Sequence[Product], read: Read | None = None) -> None:
+    def __init__(
+        self, readers: int, products: Sequence[Product], read: Read | None = None, *, timeout: float = READ_TIMEOUT
+    ) -> None:
         self._products = tuple(products)
         self._read = read or read_spectra
         self._wanted = readers
+        self._timeout = timeout
         self._readers: list[_Reader] = []
         self._deaths: Counter[str] = Counter()
         self._idle_deaths = 0
@@ -174,12 +185,21 @@ class Readers:
     def _receive(self) -> None:
         """Wait for any reader, and replace those that have died."""
         pipes = {reader.pipe: number for number, reader in enumerate(self._readers)}
-        for pipe in connection.wait(pipes):
+        come = connection.wait(pipes, _SECONDS_BETWEEN_LOOKS)
+        for pipe in come:
             number = pipes[pipe]  # type: ignore[index]
             try:
                 self._readers[number].receive()
             except EOFError:
                 self._readers[number] = self._replacement(self._readers[number])
+        if come:
+            return
+        now = time.monotonic_ns()
+        for number, reader in enumerate(self._readers):
+            began = int(reader.slab.since[0])
+            if began and now - began > self._timeout * 1e9:
+                reader.process.kill()
+                self._readers[number] = self._replacement(reader)
 
     def _replacement(self, dead: _Reader) -> _Reader:
         task, place = (int(value) for value in dead.slab.at)

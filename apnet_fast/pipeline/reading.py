@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -61,10 +62,13 @@ class _Server:
             for number, path in enumerate(work.files, start=work.first):
                 self.slab.at[:] = work.task, number
                 if path in work.deadly:
-                    text = "reading this file has ended two reader processes"
+                    text = "two reader processes died of reading this file, or were ended because it took too long"
                     self._add(unread_spectra(path, self.products, Reason.READER_DIED, text))
-                else:
-                    self._add(self.read(path, self.products))
+                    continue
+                self.slab.since[0] = time.monotonic_ns()
+                batch = self.read(path, self.products)
+                self.slab.since[0] = 0
+                self._add(batch)
             self._deliver()
             self.slab.at[:] = -1
 

@@ -24,6 +24,7 @@ class Slab:
     """Shared memory of one reader, without a name: it goes when both processes have gone, however they end.
 
     at: int64 (2,), the number of the task a reader is at and, in it, of the file; -1 where it is at none.
+    since: int64 (1,), when it began to read that file, in ns of the monotonic clock; 0 while it reads none.
     flux, error: float32 (SLOTS, SLOT_SPECTRA, 8575).
     """
 
@@ -32,6 +33,7 @@ class Slab:
         # The mapping outlives the descriptor, and its arrays keep it alive.
         memory = mmap.mmap(self._descriptor, SLAB_BYTES)
         self.at = np.frombuffer(memory, np.int64, 2)
+        self.since = np.frombuffer(memory, np.int64, 1, offset=16)
         spectra = np.frombuffer(memory, np.float32, offset=_PAGE).reshape(SLOTS, 2, SLOT_SPECTRA, PIXELS)
         self.flux: NDArray[np.float32] = spectra[:, 0]
         self.error: NDArray[np.float32] = spectra[:, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -92,6 +93,14 @@ def kill_once(path: str, products: Sequence[Product]) -> SpectrumBatch:
     return read_apstar(path, products)
 
 
+def hang_at_third(path: str, products: Sequence[Product]) -> SpectrumBatch:
+    """In place of the reader: the disk never answers for one file, and for another not at first."""
+    if path.endswith("third.fits") or (path.endswith("fifth.fits") and not os.path.exists(path + ".seen")):
+        Path(path + ".seen").touch()
+        time.sleep(3600)
+    return read_apstar(path, products)
+
+
 @pytest.fixture
 def seven(tree: Path, tmp_path: Path) -> list[str]:
     """The seven stars of the tree under names that say their order."""
@@ -131,6 +140,28 @@ def test_a_reader_that_is_killed_between_files_costs_nothing(tree: Path) -> None
             if number == 20:
                 for reader in pool._readers:
                     os.kill(reader.process.pid or 0, signal.SIGKILL)
+    assert_as_read(batches, files)
+
+
+def test_a_file_that_never_comes_is_quarantined_alone(seven: list[str]) -> None:
+    with Readers(2, BOTH, hang_at_third, timeout=1.0) as pool:
+        batches = copies(pool, seven)
+    assert [record.reason for record in batches[2].records] == [Reason.READER_DIED] * 2
+    del batches[2], seven[2]
+    assert_as_read(batches, seven)
+
+
+def test_readers_that_wait_for_the_run_are_left_alone(tree: Path) -> None:
+    files = list(resolve_inputs([str(tree)]).files) * 12
+    with Readers(2, BOTH, timeout=0.2) as pool:
+        batches = []
+        for number, batch in enumerate(pool.read(files)):
+            if number == 10:
+                processes = [reader.process.pid for reader in pool._readers]
+            if number in (20, 40):
+                time.sleep(1.5)
+            batches.append(SpectrumBatch(batch.flux.copy(), batch.error.copy(), batch.records))
+        assert [reader.process.pid for reader in pool._readers] == processes
     assert_as_read(batches, files)
 
 
