@@ -1,8 +1,10 @@
-"""What a tier measures: one figure, by name, with its unit."""
+"""What a benchmark measures: figures by name, with their units; rates and memory."""
 
 from __future__ import annotations
 
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,3 +29,9 @@ def rates(work: Callable[[], int], repeats: int) -> float:
         done = work()
         found.append(done / (time.perf_counter() - start))
     return statistics.median(found)
+
+
+def peak_mb() -> float:
+    """The most memory this process has had so far, libraries included."""
+    # Linux tells kB, macOS bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

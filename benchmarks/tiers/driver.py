@@ -16,11 +16,12 @@ _READERS = (0, 1, 2)
 _FEW, _MANY = 1_000, 20_000
 
 _RUN_AND_TELL = """
-import resource, sys
+import sys
 from pathlib import Path
+from benchmarks.results import peak_mb
 from benchmarks.tiers.end_to_end import timed_run
 timed_run("peak", Path(sys.argv[1]), Path(sys.argv[2]), 1, engine="null", readers=0)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_mb())
 """
 
 
@@ -44,4 +45,4 @@ def _peak(tree: Path, folder: Path) -> float:
     """MB that a run in a process of its own takes at the most, libraries included."""
     words = [sys.executable, "-c", _RUN_AND_TELL, str(tree), str(folder)]
     said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return int(said.split()[-1]) * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return float(said.split()[-1])
