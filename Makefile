@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
 
-# The demo weights, as they are shipped: 10,000 simulated spectra, two epochs. Give it again to go on after a stop.
+# The demo weights, as they are shipped: 10,000 simulated spectra, four epochs. Give it again to go on after a stop.
 TRAINING = demo-training
 demo-weights: $(VENV)/installed
 	test -e $(TRAINING)/snr60/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 --snr 60 \
@@ -24,12 +24,12 @@ demo-weights: $(VENV)/installed
 		--spectra $(TRAINING)/snr100 --labels $(TRAINING)/snr100/truth.parquet \
 		--spectra $(TRAINING)/snr200 --labels $(TRAINING)/snr200/truth.parquet \
 		--spectra $(TRAINING)/survey --labels $(TRAINING)/survey/truth.parquet \
-		--model-args apnet_fast/data/demo.yaml --epochs 2 --batch-size 16 --learning-rate 2e-3 --validation 0.05 \
+		--model-args apnet_fast/data/demo.yaml --epochs 4 --batch-size 16 --learning-rate 2e-3 --validation 0.05 \
 		--origin "demo: for simulated spectra only" --output $(TRAINING)/demo.safetensors
 
 # Tests on real apStar files run where APNET_FAST_TEST_DATA names their folder, and skip elsewhere.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
