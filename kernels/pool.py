@@ -41,7 +41,7 @@ def pool_kernel(
     for t in tl.static_range(WINDOW):
         position = start + t
         x_ptrs = x_ptr + (LEAD + row * SEGMENT + position)[:, None] * CHANNELS + c[None, :]
-        total += tl.load(x_ptrs, mask=(position < stop)[:, None], other=0.0).to(tl.float32)
+        total += tl.load(x_ptrs, mask=((position < stop) & (j < POOLED))[:, None], other=0.0).to(tl.float32)
     mean = total / (stop - start).to(tl.float32)[:, None]
     out_ptrs = out_ptr + (row * POOLED + j)[:, None] * CHANNELS + c[None, :]
     tl.store(out_ptrs, mean.to(tl.float16), mask=(j < POOLED)[:, None])

@@ -21,7 +21,6 @@ from torch.nn import functional
 
 from apnet_fast.engines.base import Engine, check_gpu
 from apnet_fast.engines.reference import ReferenceEngine
-from apnet_fast.errors import UsageError
 from apnet_fast.kernels import cleanup
 from apnet_fast.kernels.conv import ToeplitzFilter, activations, conv, toeplitz_filter
 from apnet_fast.kernels.halves import accurate_product, accurate_weight, diffused, product
@@ -39,7 +38,9 @@ from apnet_fast.kernels.stem import (
 from apnet_fast.kernels.tuning import Tuning, table_for
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import FoldedV3, fold_v3
+from apnet_fast.networks.kinds import Architecture
 from apnet_fast.networks.ranges import LEAST_HEADROOM, fp16_headroom
+from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
 
 # A segment of a group's activations: the longest layer (4289) and more zeros than a window reaches beyond it, in a
@@ -52,6 +53,18 @@ _PITCH_STEP = 32
 def interpreted() -> bool:
     """Whether kernels run in Triton's interpreter, on CPU tensors, as in the tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def _misfit(sizes: Architecture) -> str:
+    """What the kernels cannot compute about a network; empty for the survey's and its like."""
+    if isinstance(sizes, ArchitectureV3):
+        powers_of_2 = all(channels & (channels - 1) == 0 for channels in sizes.channels)
+        if powers_of_2 and (sizes.model_dim, sizes.kernel_size) == (CHANNELS, TAPS):
+            return ""
+    return (
+        f"the kernels take v3 networks of {TAPS} taps whose channels are powers of 2, {CHANNELS} at first,"
+        f" and these weights are {sizes}"
+    )
 
 
 def architecture_of(device: str) -> str:
@@ -95,14 +108,21 @@ class TritonEngine(Engine):
 
     @classmethod
     def effective_precision(cls, checkpoint: Checkpoint, precision: str) -> str:
-        """fp32 in place of fp16, with a loud warning, where activations come too near to what fp16 holds."""
-        if precision == "fp16" and (headroom := fp16_headroom(checkpoint)) < LEAST_HEADROOM:
-            sys.stderr.write(
-                f"WARNING: activations of these weights come within a factor {headroom:.1f} of what fp16 holds "
-                f"(at least {LEAST_HEADROOM:.0f} wanted); computing in fp32 instead, which is many times slower\n"
+        """fp32 in place of fp16, with a loud warning: for networks of other sizes than the kernels are made for, and
+        where activations come too near to what fp16 holds.
+        """
+        if precision != "fp16":
+            return precision
+        why = _misfit(checkpoint.architecture)
+        if not why and (headroom := fp16_headroom(checkpoint)) < LEAST_HEADROOM:
+            why = (
+                f"activations of these weights come within a factor {headroom:.1f} of what fp16 holds"
+                f" (at least {LEAST_HEADROOM:.0f} wanted)"
             )
-            return "fp32"
-        return precision
+        if not why:
+            return precision
+        sys.stderr.write(f"WARNING: {why}; computing in fp32 instead, which is many times slower\n")
+        return "fp32"
 
     @classmethod
     def tuning_for(cls, device: str) -> Tuning:
@@ -191,12 +211,6 @@ class _Pipeline:
 
     def _load(self, network: FoldedV3) -> None:
         """Weights in the form the kernels want, on the device."""
-        if network.first.weight.shape != (CHANNELS, 1, TAPS):
-            raise UsageError(
-                "the triton engine runs networks whose first conv has 4 channels and 30 taps",
-                got=tuple(network.first.weight.shape),
-                remedy="--engine reference",
-            )
         self.stem_weight = network.first.weight[:, 0].float().contiguous().to(self.device)
         self.stem_map = network.first.bias.float().contiguous().to(self.device)
         self.blocks = []

@@ -43,7 +43,7 @@ class Tuning:
         known = self.convs.get(f"{c_in}-{c_out}")
         if known is not None:
             return known
-        # Rows of at least 128 columns, in a power of two of positions that divides a segment.
+        # Rows of at least 128 columns, in a power of two of positions that divides a segment (channels are one too).
         positions = min(max(128 // c_out, 4), 16)
         return ConvConfig(positions, block_m=128, block_n=min(positions * c_out, 128), block_k=32, warps=4, stages=3)
 

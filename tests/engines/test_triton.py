@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -20,7 +20,9 @@ from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, 
 from apnet_fast.engines.triton import TritonEngine, interpreted
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.ranges import fp16_headroom, layer_ranges
+from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
 from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
@@ -109,6 +111,18 @@ def test_weights_too_large_for_fp16_fall_back_loudly(
     flux, error = ordinary_spectra(rng, 1, pixels=PIXELS)
     got, expected = (e.predict(flux, error, noise_keys(0, "a"), 3) for e in (engine, strict))
     assert got.draws.tobytes() == expected.draws.tobytes()
+
+
+@pytest.mark.parametrize("sizes", [{"dim_mults": (1, 3)}, {"model_dim": 8}, {"kernel_size": 28}])
+def test_networks_of_other_sizes_fall_back_loudly(sizes: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    small: dict[str, Any] = {"dim_mults": (1, 2), "adapt_pool_output_dim": 16, "num_linear": 2, "linear_dim": 8}
+    odd = random_checkpoint(seed=1, architecture=ArchitectureV3(**(small | sizes)))
+    assert TritonEngine.effective_precision(odd, "fp32") == "fp32"
+    assert capsys.readouterr().err == ""
+    assert TritonEngine.effective_precision(odd, "fp16") == "fp32"
+    assert "powers of 2" in capsys.readouterr().err
+    usual = random_checkpoint(seed=1, architecture=ArchitectureV3(**small))
+    assert TritonEngine.effective_precision(usual, "fp16") == "fp16"
 
 
 def test_ranges_name_every_layer(small_checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -26,3 +28,18 @@ def test_against_torch(length: int, pooled: int, channels: int) -> None:
     if pooled < length:
         shifted = naive_pool(segments_of(x, 2, segment)[:, 1 : length + 1], pooled)
         assert not torch.allclose(out.float(), shifted, rtol=1e-3, atol=1e-3)
+
+
+def test_nothing_is_read_behind_the_last_segment() -> None:
+    length, pooled, channels = 4288, 33, 8
+    segment = length + 32
+    x = activations(1, segment, channels, "cpu")
+    # Infinities of both signs, which a sum of neighbours would complain of.
+    behind = torch.full((2 * segment, channels), float("inf"), dtype=torch.float16)
+    behind[::2] *= -1
+    memory = torch.cat([x, behind])
+    out = torch.empty((1, pooled * channels), dtype=torch.float16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pool(memory[: len(x)], out, 1, segment, length, pooled, PoolConfig(32, 4))
+    assert torch.all(out == 0)
