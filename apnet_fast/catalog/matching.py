@@ -55,7 +55,8 @@ class Matcher:
     product: what a row of the table is.
     parts: text arrays (rows,) of those parts of a name that the table has: release, telescope, place, obj, sdss_id,
         file, plate, mjd, fiber; "" where a row does not know it.
-    identity: int64 (rows,), equal where two rows are surely the same star.
+    identity: int64 (rows,), equal where two rows are surely the same star; -1 where a row is the star that the others
+        of its name are, if they are one.
     """
 
     def __init__(self, product: Product, parts: dict[str, pa.Array], identity: NDArray[np.int64]) -> None:
@@ -138,8 +139,8 @@ class KeyIndex:
         fixed = fixed_width(keys, pc.max(pc.binary_length(keys)).as_py() or 0)
         order = np.argsort(fixed, kind="stable")
         self._keys, self._rows = fixed[order], order
-        changes = np.diff(identity[order], prepend=identity[order[:1]]) != 0
-        self._changes = np.cumsum(changes)
+        stars = _of_their_kind(self._keys, identity[order])
+        self._changes = np.cumsum(np.diff(stars, prepend=stars[:1]) != 0)
 
     def find(self, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
         """For each key: the first row that has it (-1: none), the number of such rows, whether all are one star."""
@@ -155,6 +156,17 @@ class KeyIndex:
         at = np.minimum(first, len(self._rows) - 1)
         one_star = self._changes[np.maximum(last, 1) - 1] == self._changes[at]
         return np.where(count > 0, self._rows[at], -1), count, one_star
+
+
+def _of_their_kind(keys: NDArray, identity: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Identities of sorted keys with -1 replaced by the last known one of the same key, or else by the next."""
+    for step in (1, -1):
+        k, stars = keys[::step], identity[::step]
+        number = np.arange(len(k))
+        starts = np.maximum.accumulate(np.where(np.append(True, k[1:] != k[:-1])[: len(k)], number, 0))
+        last_known = np.maximum.accumulate(np.where(stars != -1, number, -1))
+        identity = np.where((stars == -1) & (last_known >= starts), stars[last_known], stars)[::step]
+    return identity
 
 
 def _parts_of(record: SpectrumRecord) -> dict[str, str]:

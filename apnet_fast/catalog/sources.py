@@ -37,7 +37,7 @@ _NAMES = {
     "mjd": ("mjd",),
     "fiber": ("fiber", "fiberid"),
 }
-# What says that two rows are the same star.
+# What says that two rows are the same star, the best first.
 _IDENTITY = ("sdss_id", "gaia_dr3_source_id")
 
 
@@ -104,13 +104,29 @@ class SourceTable:
         return values
 
     def _identity(self) -> NDArray[np.int64]:
-        """int64 (rows,): equal for rows of the same star."""
+        """int64 (rows,): equal for rows of the same star, see `Matcher`."""
+        known = np.full(self.rows, -1, np.int64)
         for name in _IDENTITY:
             if name in self._source:
-                ids = self._source[name].fill_null(-1).to_numpy(zero_copy_only=False)
-                return np.where(ids > 0, ids, -1 - np.arange(self.rows))
-        # All visits of an object are of one star; two rows of a table of stars must say so.
-        return np.zeros(self.rows, np.int64) if self.product == "visit" else np.arange(self.rows)
+                ids = self._source[name].fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+                known = _completed(known, ids)
+        # All visits of an object are of one star if nothing speaks against it; rows of a table of stars must say so.
+        return known if self.product == "visit" else np.where(known > 0, known, -2 - np.arange(self.rows))
+
+
+def _completed(known: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Identities, -1 where not known, with those of rows that share an id; where none does, the id itself."""
+    both = (known > 0) & (ids > 0)
+    shared, first = np.unique(ids[both], return_index=True)
+    identities = known[both][first]
+    missing = np.flatnonzero((known <= 0) & (ids > 0))
+    completed = known.copy()
+    completed[missing] = ids[missing]
+    if len(shared):
+        at = np.minimum(np.searchsorted(shared, ids[missing]), len(shared) - 1)
+        found = shared[at] == ids[missing]
+        completed[missing[found]] = identities[at[found]]
+    return completed
 
 
 def _product_of(names: set[str]) -> Product:
@@ -133,6 +149,7 @@ def _readable(family: Family | None) -> set[str]:
     for product in SPECTRUM_COLUMNS:
         names |= {column.name for column in _wanted_of_spectrum(product)}
     if family is not None:
+        names.update(*family.marks)
         names |= {foreign.name for foreigns in family.columns.values() for foreign in foreigns}
     return names
 

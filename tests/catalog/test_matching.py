@@ -33,6 +33,27 @@ def test_rows_of_one_key_may_be_one_star() -> None:
     assert index([7, 1, 2, 7, 4, 5, 6]).find(["a", "b"])[2].tolist() == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("identity", "one_star"),
+    [
+        ([-1, -1, -1], True),
+        ([7, -1, -1], True),
+        ([-1, 7, -1], True),
+        ([-1, -1, 7], True),
+        ([7, -1, 7], True),
+        ([7, -1, 8], False),
+        ([-1, 7, 8], False),
+        ([7, 8, 7], False),
+    ],
+)
+def test_rows_that_do_not_know_their_star_are_that_of_the_others(identity: list[int], one_star: bool) -> None:
+    # Rows of other keys, and of none, lie on either side and between.
+    keys = KeyIndex(
+        pa.array(["a", "b", "", "b", "c", "b"]), np.array([1, *identity[:1], 2, identity[1], 3, identity[2]])
+    )
+    assert keys.find(["b"])[2].tolist() == [one_star]
+
+
 def test_index_without_rows_finds_nothing() -> None:
     rows, counts, _ = KeyIndex(pa.array([], pa.string()), np.zeros(0, np.int64)).find(["a"])
     assert (rows.tolist(), counts.tolist()) == ([-1], [0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,8 +156,8 @@ def test_visits_are_found_without_the_name_of_their_file() -> None:
     assert rows(table, "visit", [other])[0]["source_match"] == "source"
 
 
-def test_sdss5_tables_take_gaia_values_of_the_right_release_alone() -> None:
-    table = pa.table(
+def drp_star() -> pa.Table:
+    return pa.table(
         {
             "apogee_id": objects()[:2],
             "apred_vers": ["1.3"] * 2,
@@ -167,10 +167,34 @@ def test_sdss5_tables_take_gaia_values_of_the_right_release_alone() -> None:
             "gaia_sourceid": [21, 31],
             "gaia_gmag": [12.0, 13.0],
             "gaia_plx": [1.0, 2.0],
+            "jmag": np.float32([9.5, 9.25]),
             "vrad": [5.0, 6.0],
             "pk": [100, 101],
         }
     )
+
+
+def drp_visit() -> pa.Table:
+    """Three visits of one star, whose Gaia release was another at first."""
+    records = [visit_record(i) for i in (0, 1, 2)]
+    return pa.table(
+        {
+            "apogee_id": [objects()[0]] * 3,
+            "apred_vers": ["1.3"] * 3,
+            "telescope": ["apo25m"] * 3,
+            "file": [record.visit.file for record in records],
+            "mjd": np.array([record.visit.mjd for record in records], np.int32),
+            "fiberid": np.array([record.visit.fiber for record in records], np.int16),
+            "gaia_release": ["DR2", "EDR3", "EDR3"],
+            "gaia_sourceid": [21, 31, 31],
+            "hmag": np.float32([8.5, 8.5, 8.5]),
+            "vrad": [5.0, 6.0, 7.0],
+        }
+    )
+
+
+def test_sdss5_tables_take_gaia_values_of_the_right_release_alone() -> None:
+    table = drp_star()
     records = [replace(star_record(i), star=replace(star_record(i).star, field="", release="sdss5")) for i in (0, 1)]
     first, second = rows(table, "star", records)
     assert (first["gaia_dr2_source_id"], first["gaia_dr3_source_id"], first["plx"]) == (21, -1, 1.0)
@@ -243,23 +267,58 @@ def test_photometry_is_in_the_order_of_the_network_and_nan_where_unknown() -> No
 
 
 @pytest.mark.parametrize("kind", ["fits", "parquet"])
-def test_tables_are_read_from_files(kind: str, tmp_path: Path) -> None:
-    path = tmp_path / f"allStar.{kind}"
+@pytest.mark.parametrize("make", [dr17_star, dr17_visit, mwm_star, drp_star, drp_visit])
+def test_tables_are_read_from_files(make: Callable[[], pa.Table], kind: str, tmp_path: Path) -> None:
+    path, table = tmp_path / f"table.{kind}", make()
     if kind == "parquet":
-        pq.write_table(dr17_star(), path)
+        pq.write_table(table, path)
     else:
-        data = {name.upper(): np.array(column.to_pylist()) for name, column in zip(*table_parts(), strict=True)}
-        fitsio.write(str(path), list(data.values()), names=list(data))
-    table = SourceTable.load(path)
-    got = table.columns_for("star", [star_record(2)])
-    assert got["j_mag"].to_pylist() == [10.0]
-    assert got["sdss4_apogee_id"].to_pylist() == [objects()[2]]
-    assert got["source_match"].to_pylist() == ["spectrum"]
+        columns = [column.to_numpy() for column in table.columns]
+        data = [column.astype("S") if column.dtype == object else column for column in columns]
+        fitsio.write(str(path), data, names=[name.upper() for name in table.column_names])
+    loaded, whole = SourceTable.load(path), SourceTable(table)
+    for product, record in (("star", star_record), ("visit", visit_record)):
+        records = [record(i) for i in range(STARS)]
+        got, expected = (source.columns_for(product, records) for source in (loaded, whole))  # type: ignore[arg-type]
+        assert len(got) >= 4
+        assert list(got) == list(expected)
+        assert [name for name in got if not got[name].equals(expected[name])] == []
 
 
-def table_parts() -> tuple[list[str], list[pa.ChunkedArray]]:
-    table = dr17_star()
-    return table.column_names, table.columns
+@pytest.mark.parametrize("ids", [[-9999, -9999, -9999], [-9999, 7, 7], [7, 7, -9999], [7, -9999, 7]])
+def test_visits_without_an_identifier_are_of_the_star_that_the_others_are_of(ids: list[int]) -> None:
+    table = drp_visit().append_column("sdss_id", pa.array(ids))
+    row = rows(table, "star", [star_record(0)])[0]
+    assert (row["source_match"], row["h_mag"]) == ("source", 8.5)
+
+
+def test_visits_whose_identifiers_differ_are_ambiguous() -> None:
+    table = drp_visit().append_column("sdss_id", pa.array([7, -9999, 8]))
+    assert rows(table, "star", [star_record(0)])[0]["source_match"] == "ambiguous"
+
+
+@pytest.mark.parametrize(
+    ("sdss_ids", "gaia", "match"),
+    [
+        ([-1, -1], [5, 5], "source"),
+        ([-1, -1], [5, 6], "ambiguous"),
+        ([77, -1], [5, 5], "source"),
+        ([77, 78], [5, 5], "ambiguous"),
+        ([-1, -1], [-1, -1], "ambiguous"),
+    ],
+)
+def test_rows_without_sdss_id_are_told_apart_by_gaia(sdss_ids: list[int], gaia: list[int], match: str) -> None:
+    table = pa.table(
+        {
+            "obj": [objects()[0], objects()[0], objects()[1]],
+            "field": ["here", "there", "here"],
+            "telescope": ["apo25m"] * 3,
+            "sdss_id": [*sdss_ids, 90],
+            "gaia_dr3_source_id": [*gaia, 9],
+        }
+    )
+    record = replace(star_record(0), star=replace(star_record(0).star, field="", healpix=-1))
+    assert rows(table, "star", [record])[0]["source_match"] == match
 
 
 def test_table_without_names_of_objects_is_refused() -> None:
