@@ -23,6 +23,7 @@ from apnet_fast.catalog.rows import RowTimes, catalog_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.channel import BrokenOff, Channel
+from apnet_fast.pipeline.file_states import state_of
 from apnet_fast.pipeline.readers import Readers
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
@@ -122,6 +123,7 @@ class Computer:
         self._batches: Channel[_Batch] = Channel(_BATCHES_AHEAD)
         self._computed: Channel[_Computed] = Channel(_SHARDS_BEHIND)
         self._errors: list[BaseException] = []
+        self._states: dict[int, list[str]] = {}
 
     def go(self) -> None:
         """Compute until there is no more work or `stop` says so; what was computed is written then.
@@ -164,6 +166,8 @@ class Computer:
             while True:
                 with times.wait("reading"):
                     while readers.hungry and (work := self.source.next(wait=not under_way)) is not None:
+                        # Before they are read: a change in between is then noticed when the run goes on.
+                        self._states[work.shard] = list(map(state_of, work.files))
                         readers.submit(work.files)
                         under_way.append(work)
                 if not under_way:
@@ -229,7 +233,8 @@ class Computer:
                     tables[product] = catalog_rows(
                         product, done.records, done.labels, times, self.sources, self.net.engine.checkpoint.network
                     )
-                marker = self.store.write(done.shard, tables, done.incomplete_photometry)
+                states = self._states.pop(done.shard)
+                marker = self.store.write(done.shard, tables, done.incomplete_photometry, states)
             self.on_shard(done.shard, marker)
 
 

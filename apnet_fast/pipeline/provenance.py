@@ -32,12 +32,16 @@ def run_record(
     reasons: Mapping[str, int],
     incomplete_photometry: int | None,
     skipped: Mapping[str, object],
+    products: Mapping[str, Mapping[str, object]],
     resumed_shards: int,
     times: StageTimes,
     started: datetime,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The content of run.json; incomplete_photometry is None for networks that use none."""
+    """The content of run.json.
+
+    incomplete_photometry: None for networks that use none. products: size and checksum of the files written, by name.
+    """
     return {
         "software": f"apnet_fast {__version__}",
         "fingerprint": plan.fingerprint.as_dict(),
@@ -57,6 +61,7 @@ def run_record(
         "rows": dict(rows),
         "without_result": dict(sorted(reasons.items())),
         "incomplete_photometry": incomplete_photometry,
+        "products": {name: dict(content) for name, content in products.items()},
         "shards": plan.shards,
         "resumed_shards": resumed_shards,
         "started": started.isoformat(),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine, find_engine
 from apnet_fast.errors import Stopped
-from apnet_fast.files import locked, write_json, written_whole
+from apnet_fast.files import locked, sha256_of, write_json, written_whole
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, network_of
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.compute import Computer, Done, Work, WorkList
@@ -130,10 +131,10 @@ class _Run:
         output = self.arguments.output
         products = [output / f"{PRODUCT_NAMES[product]}.fits" for product in self.arguments.products]
         results = [*products, *(path.with_suffix(".parquet") for path in products)]
-        results += [output / QUARANTINE_FILE, output / RUN_FILE]
+        results.append(output / QUARANTINE_FILE)
         if self.arguments.restart:
             self.store.discard()
-            for path in results:
+            for path in (*results, output / RUN_FILE):
                 path.unlink(missing_ok=True)
         self.store.open()
         markers: dict[int, Marker | None] = {}
@@ -148,14 +149,16 @@ class _Run:
             markers.update(self._compute(pending, [marker for marker in markers.values() if marker]))
         complete = [marker for marker in markers.values() if marker is not None]
         summary = _summary(complete, self.arguments.products)
-        if not pending and all(path.is_file() for path in results):
+        record = None if pending else _record_of_whole(results)
+        if record is not None:
             say("this run is complete already; nothing to do (--restart does it again)")
-            return replace(summary, matches=_stored_matches(output / RUN_FILE))
+            return replace(summary, matches=(record.get("catalog") or {}).get("rows_by_match", {}))
         self.stop.unit = "table"
         with self.times.measure("catalogues"):
             matches = self._write_catalogues(complete)
+            written = {path.name: _contents(path) for path in results}
         self.stop.check()
-        self._write_record(summary, resumed, matches)
+        self._write_record(summary, resumed, matches, written)
         if self.arguments.catalog is not None:
             summary = replace(summary, matches=matches)
         return replace(summary, rate=self.times.rate, bound=self.times.bound())
@@ -249,7 +252,13 @@ class _Run:
             yield table
             del table  # so that one table is in memory, and not two
 
-    def _write_record(self, summary: RunSummary, resumed: int, matches: dict[Product, dict[str, int]]) -> None:
+    def _write_record(
+        self,
+        summary: RunSummary,
+        resumed: int,
+        matches: dict[Product, dict[str, int]],
+        products: dict[str, dict[str, object]],
+    ) -> None:
         catalog = self.arguments.catalog
         record = run_record(
             plan=self.plan,
@@ -262,6 +271,7 @@ class _Run:
             reasons=summary.reasons,
             incomplete_photometry=summary.incomplete_photometry if self.recipe.photometry else None,
             skipped=self.skipped,
+            products=products,
             resumed_shards=resumed,
             times=self.times,
             started=self.started,
@@ -297,7 +307,15 @@ def _summary(markers: Sequence[Marker], products: Sequence[Product]) -> RunSumma
     return RunSummary(rows, dict(reasons), sum(marker.incomplete_photometry for marker in markers))
 
 
-def _stored_matches(path: Path) -> dict[Product, dict[str, int]]:
-    """What run.json of a complete run says of its rows by match."""
-    catalog = json.loads(path.read_text(encoding="utf-8")).get("catalog")
-    return catalog["rows_by_match"] if catalog else {}
+def _contents(path: Path) -> dict[str, object]:
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _record_of_whole(results: Sequence[Path]) -> dict[str, Any] | None:
+    """run.json beside the results of a run, if it is sound and all of them are there as it says, else None."""
+    try:
+        record = json.loads((results[0].parent / RUN_FILE).read_text(encoding="utf-8"))
+        whole = all(record["products"][path.name] == _contents(path) for path in results)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return record if whole else None

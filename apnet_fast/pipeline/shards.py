@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from apnet_fast.catalog.fits import text_widths
 from apnet_fast.errors import UsageError
 from apnet_fast.files import PARTIAL, sha256_of, write_json, written_whole
+from apnet_fast.pipeline.file_states import none_came_back
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.spectra.batch import Product
 
@@ -77,8 +79,13 @@ class ShardStore:
             os.replace(self.folder, doomed)
             shutil.rmtree(doomed)
 
-    def write(self, shard: int, tables: Mapping[str, pa.Table], incomplete_photometry: int) -> Marker:
-        """Store the tables of a shard ("star", "visit" as wanted, "quarantine"); the marker comes last."""
+    def write(
+        self, shard: int, tables: Mapping[str, pa.Table], incomplete_photometry: int, states: Sequence[str]
+    ) -> Marker:
+        """Store the tables of a shard ("star", "visit" as wanted, "quarantine"); the marker comes last.
+
+        states: of the shard's files, from before they were read (`file_states.state_of`).
+        """
         parts = {}
         for name, table in tables.items():
             path = self._part(shard, name)
@@ -89,14 +96,21 @@ class ShardStore:
         counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
         reasons = {entry["values"]: entry["counts"] for entry in counts}
         marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry)
-        write_json(self._marker(shard), asdict(marker))
+        content = {**asdict(marker), "files": list(states)}
+        write_json(self._marker(shard), {**content, "checksum": _checksum(content)})
         return marker
 
     def finished(self, shard: int) -> Marker | None:
-        """The marker of a shard whose parts are all there and unchanged, else None: it must be done (again)."""
+        """The marker of a shard whose parts are all there and unchanged, else None: it must be done (again).
+
+        So must one whose files were missing and are there now. Raises UsageError for files that have changed.
+        """
         path = self._marker(shard)
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
+            if stored.pop("checksum") != _checksum(stored):
+                return None
+            states = stored["files"]
             parts = {name: Part(**part) for name, part in stored["parts"].items()}
             marker = Marker(stored["run"], parts, stored["reasons"], int(stored["incomplete_photometry"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -107,7 +121,8 @@ class ShardStore:
             file = self._part(shard, name)
             if not file.is_file() or sha256_of(file) != part.sha256:
                 return None
-        return marker
+        files = zip(self.plan.files_of(shard), states, strict=True)
+        return marker if none_came_back(files, str(path)) else None
 
     def tables(self, name: str) -> Iterator[pa.Table]:
         """Rows of every shard in order, many shards in one table, at least one table."""
@@ -125,6 +140,10 @@ class ShardStore:
 
     def _marker(self, shard: int) -> Path:
         return self.folder / f"{shard:06d}.json"
+
+
+def _checksum(content: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _stored_plan(path: Path) -> Mapping[str, object]:

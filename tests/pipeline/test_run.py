@@ -27,6 +27,7 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.philox import noise_keys, normals
 from apnet_fast.pipeline import readers
+from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.run import PRODUCT_NAMES, run
 from apnet_fast.pipeline.shards import ShardStore
 from apnet_fast.simulate import simulate_tree
@@ -253,6 +254,12 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
     assert run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star")).rows == {"star": 7}
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -261,8 +268,11 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
         lambda folder: (folder / "000001.json").write_text("{"),
         lambda folder: (folder / "000001.json").write_text('{"parts": {}, "reasons": {}}'),
         lambda folder: (folder / "000001.json").unlink(),
+        lambda folder: edit(folder / "000001.json", '"rows": 2', '"rows": 99'),
+        lambda folder: edit(folder / "000001.json", '"obj": 18', '"obj": 10'),
+        lambda folder: edit(folder / "000001.json", '"reasons": {}', '"reasons": {"no_data": 1}'),
     ],
-    ids=["part garbled", "part gone", "marker cut", "marker empty", "marker gone"],
+    ids=["part garbled", "part gone", "marker cut", "marker empty", "marker gone", "rows", "widths", "reasons"],
 )
 def test_a_damaged_shard_is_done_again(
     damage: Callable[[Path], object], tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
@@ -281,11 +291,65 @@ def test_a_complete_run_is_left_alone(tree: Path, small_weights: Path, tmp_path:
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
-def test_a_lost_catalogue_is_written_again(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / f"{PRODUCT_NAMES['star']}.parquet").unlink(),
+        lambda folder: os.truncate(folder / f"{PRODUCT_NAMES['visit']}.fits", 100),
+        lambda folder: (folder / f"{PRODUCT_NAMES['star']}.fits").open("r+b").write(b"X"),
+        lambda folder: (folder / "quarantine.parquet").write_bytes(b""),
+        lambda folder: (folder / "run.json").write_text("{"),
+        lambda folder: (folder / "run.json").write_text("[]"),
+        lambda folder: (folder / "run.json").unlink(),
+    ],
+    ids=["gone", "cut", "changed", "empty", "record cut", "record empty", "record gone"],
+)
+def test_a_damaged_catalogue_is_written_again(
+    damage: Callable[[Path], object], tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
     run(arguments([tree], small_weights, tmp_path))
-    (tmp_path / f"{PRODUCT_NAMES['star']}.parquet").unlink()
+    damage(tmp_path)
     run(arguments([tree], small_weights, tmp_path))
     assert catalogue_bytes(tmp_path) == undisturbed
+    assert json.loads((tmp_path / "run.json").read_text())["spectra_this_run"] == 0
+
+
+@pytest.fixture
+def own_tree(tree: Path, tmp_path: Path) -> Path:
+    """The tree, to be changed."""
+    return Path(shutil.copytree(tree, tmp_path / "tree"))
+
+
+def test_a_file_that_has_changed_is_refused_by_name(own_tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    run(arguments([own_tree], small_weights, output, engine="null"))
+    changed, other = resolve_inputs([str(own_tree)]).files[2:4]
+    shutil.copyfile(other, changed)
+    with pytest.raises(UsageError, match="has changed since its spectra were computed") as refused:
+        run(arguments([own_tree], small_weights, output, engine="null"))
+    assert changed in str(refused.value)
+    marker = output / "shards" / "000001.json"
+    assert str(marker) in str(refused.value)
+    marker.unlink()
+    run(arguments([own_tree], small_weights, output, engine="null"))
+    assert json.loads((output / "run.json").read_text())["spectra_this_run"] > 0
+
+
+def test_a_file_that_went_keeps_its_rows_and_one_that_came_back_gets_them(
+    own_tree: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    files = resolve_inputs([str(own_tree)]).files
+    listing, output, away = tmp_path / "list.txt", tmp_path / "out", tmp_path / "away"
+    listing.write_text("\n".join(files))
+    words = [f"@{listing}"]
+    os.rename(files[2], away)
+    assert run(arguments(words, small_weights, output, engine="null")).reasons == {"missing_file": 2}
+    os.rename(away, files[2])
+    assert run(arguments(words, small_weights, output, engine="null")).reasons == {}
+    os.rename(files[2], away)
+    complete = catalogue_bytes(output)
+    assert run(arguments(words, small_weights, output, engine="null")).reasons == {}
+    assert catalogue_bytes(output) == complete
 
 
 @pytest.mark.parametrize(
