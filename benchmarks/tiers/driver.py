@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from benchmarks.inputs import SPECTRA_OF_A_STAR, linked_tree
+from benchmarks.inputs import SPECTRA_OF_A_STAR, linked_tree, weights
 from benchmarks.results import Result
 from benchmarks.tiers.end_to_end import timed_run
 
@@ -17,10 +18,9 @@ _FEW, _MANY = 1_000, 20_000
 
 _RUN_AND_TELL = """
 import sys
-from pathlib import Path
+from apnet_fast.reprocess import app
 from benchmarks.results import peak_mb
-from benchmarks.tiers.end_to_end import timed_run
-timed_run("peak", Path(sys.argv[1]), Path(sys.argv[2]), 1, engine="null", readers=0)
+app(sys.argv[1:], standalone_mode=False)
 print(peak_mb())
 """
 
@@ -42,7 +42,11 @@ def _memory(folder: Path) -> Result:
 
 
 def _peak(tree: Path, folder: Path) -> float:
-    """MB that a run in a process of its own takes at the most, libraries included."""
-    words = [sys.executable, "-c", _RUN_AND_TELL, str(tree), str(folder)]
-    said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return float(said.split()[-1])
+    """MB that the command takes at the most, libraries and weights of the real size included."""
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        words = [str(tree), "--weights", str(weights(folder)[0]), "--output", output]
+        words += ["--engine", "null", "--device", "cpu", "--readers", "0"]
+        said = subprocess.run(
+            [sys.executable, "-c", _RUN_AND_TELL, *words], stdout=subprocess.PIPE, text=True, check=True
+        )
+    return float(said.stdout.split()[-1])

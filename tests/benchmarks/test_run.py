@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from benchmarks import inputs, run
 from benchmarks.inputs import linked_tree
+from benchmarks.results import peak_mb
 from benchmarks.tiers import backends, driver, end_to_end, read
 from tests.conftest import SMALL
 
@@ -48,6 +51,15 @@ def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 50 < memory["mb_at_10"] < 2000
     assert set(memory) == {"mb_at_10", "mb_at_40"}
     assert (tmp_path / "in" / "dr17-8").is_dir()
+
+
+def test_memory_is_that_of_the_process_alone() -> None:
+    ballast = np.ones(40_000_000)  # 320 MB, which a program that is started from here must not count as its own
+    assert ballast.all()
+    assert peak_mb() > 320
+    words = [sys.executable, "-c", "from benchmarks.results import peak_mb; print(peak_mb())"]
+    said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    assert 5 < float(said) < 100
 
 
 def test_backends_have_two_rates_and_their_ratio(
