@@ -90,24 +90,30 @@ def recovery_lines(rows: Sequence[Recovery]) -> list[str]:
 def catalogue_recovery(
     catalogue: Path, labels: Sequence[Path], columns: dict[str, str] | None = None
 ) -> list[Recovery]:
-    """Recovery of a star or visit catalogue (Parquet or FITS), matched to label tables by the star's name.
+    """Recovery of a star or visit catalogue (Parquet or FITS), matched to label tables as spectra are in training.
 
-    Raises UsageError for tables that are none, and where no row of the catalogue has a true label.
+    columns: other names for teff, logg, fe_h, obj, path in the label tables. Raises UsageError for tables that are
+    none, and where no row of the catalogue has a true label.
     """
     from apnet_fast.errors import UsageError
-    from apnet_fast.tables import read_table
+    from apnet_fast.tables import read_table, table_columns
     from apnet_fast.train.labels import load_labels
 
-    names = ("obj", "snr", *_LABELS, *(f"raw_e_{label}" for label in _LABELS))
+    names = ["obj", "snr", *_LABELS, *(f"raw_e_{label}" for label in _LABELS)]
+    if "path" in table_columns(catalogue):
+        names.append("path")
     table = read_table(catalogue, names)
     truth = load_labels(labels, columns)
-    rows = [truth.row_of_star(obj) for obj in table["obj"].to_pylist()]
+    objs = table["obj"].to_pylist()
+    paths = table["path"].to_pylist() if "path" in names else [""] * len(objs)
+    rows = [truth.row_of(path, obj) for path, obj in zip(paths, objs, strict=True)]
     known = np.array([row is not None for row in rows], dtype=bool)
     if not known.any():
         raise UsageError(
             "no row of the catalogue has a true label",
             got=f"{len(rows)} rows",
-            expected="names (obj) of the label table",
+            expected="paths or names (obj) of the label table",
+            remedy="--column obj=NAME",
             where=str(catalogue),
         )
     true = truth.values[[row for row in rows if row is not None]]
@@ -124,9 +130,14 @@ def recovery_command(
     labels: Annotated[
         list[Path], typer.Option(help="True labels (Parquet, FITS, CSV), as truth.parquet; may be repeated.")
     ],
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column of teff, logg, fe_h, obj or path.")
+    ] = None,
 ) -> None:
     """Print recovered minus true labels of a catalogue: bias, robust scatter and raw error, by S/N."""
-    for line in recovery_lines(catalogue_recovery(catalogue, labels)):
+    from apnet_fast.train.labels import named_columns
+
+    for line in recovery_lines(catalogue_recovery(catalogue, labels, named_columns(column or []))):
         typer.echo(line)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,8 @@ def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
         partial.touch(mode=0o600)
     (tmp_path / "b").touch()
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_json_has_null_for_what_is_no_number(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": [1.5, math.nan, (math.inf,)], "c": {"d": -math.inf}})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"b": [1.5, None, [None]], "c": {"d": None}}

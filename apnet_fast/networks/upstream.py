@@ -19,6 +19,7 @@ from torch import Tensor
 from apnet_fast.errors import WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint, check_state
 from apnet_fast.networks.kinds import NETWORKS, NetworkKind, kind_of, network_kind, resembled
+from apnet_fast.networks.scaling import LabelScaling
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
@@ -89,10 +90,15 @@ def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
 
 
 def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
-    """Write a checkpoint into a folder in the upstream form, and model_args.yaml; the names of the files."""
+    """Write a checkpoint into a folder in the upstream form, and model_args.yaml; the names of the files.
+
+    The form has no place for the scaling of labels: one that is not the published network's goes into the last layer.
+    """
     kind = kind_of(checkpoint.architecture)
     state = dict(kind.constants)
     state.update({key: checkpoint.state[key] for key in kind.expected_tensors(checkpoint.architecture)})
+    if checkpoint.scaling != kind.scaling:
+        state |= _rescaled(state, checkpoint.scaling, kind.scaling)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
@@ -104,6 +110,18 @@ def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
         (output / name).write_bytes(data[i * size : end])
     (output / ARGS_FILE).write_text(yaml.safe_dump(checkpoint.architecture.as_dict(), sort_keys=False))
     return (*names, ARGS_FILE)
+
+
+def _rescaled(state: Mapping[str, Tensor], old: LabelScaling, new: LabelScaling) -> dict[str, Tensor]:
+    """The last layer, with which outputs mean under the new scaling what they mean under the old."""
+    weight_key = [key for key, value in state.items() if value.ndim == 2 and len(value) == len(new.names)][-1]
+    bias_key = weight_key.removesuffix("weight") + "bias"
+    old_mean, old_std, new_mean, new_std = (
+        torch.tensor(values, dtype=torch.float64) for values in (old.mean, old.std, new.mean, new.std)
+    )
+    weight = state[weight_key].double() * (old_std / new_std)[:, None]
+    bias = (state[bias_key].double() * old_std + old_mean - new_mean) / new_std
+    return {weight_key: weight.float(), bias_key: bias.float()}
 
 
 def _file_names(kind: NetworkKind) -> tuple[tuple[str, ...], ...]:

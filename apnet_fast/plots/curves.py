@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,17 @@ _SCATTER = "scatter_"
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
-    """The epochs of a curves.json of `apnet_fast.train`; UsageError for a file that is none."""
+    """The epochs of a curves.json of `apnet_fast.train`, or of the folder with it; NaN where a value is not known.
+
+    Raises UsageError for a file that is none.
+    """
+    if path.is_dir():
+        path = path / "curves.json"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         epochs = value["epochs"]
         if epochs and all("validation_loss" in epoch for epoch in epochs):
-            return epochs
+            return [{name: math.nan if value is None else value for name, value in epoch.items()} for epoch in epochs]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"no learning curves: {error}", expected="curves.json of a training", where=str(path)

@@ -67,7 +67,7 @@ def train_command(
         typer.Option(help="fp32 | bf16", show_default="bf16 where it is faster", rich_help_panel=_COMPUTING),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Of the CPU.", show_default="all", rich_help_panel=_COMPUTING)
+        int | None, typer.Option(min=1, help="Of the CPU.", show_default="all", rich_help_panel=_COMPUTING)
     ] = None,
     readers: Annotated[int, typer.Option(help="Processes that read files.", rich_help_panel=_COMPUTING)] = 0,
     workers: Annotated[int, typer.Option(help="Threads that make batches.", rich_help_panel=_COMPUTING)] = 1,
@@ -87,8 +87,9 @@ def train_command(
 
     from apnet_fast.train.augment import Augmentation
     from apnet_fast.train.convolution import default_precision
-    from apnet_fast.train.run import STATE_FILE, train
-    from apnet_fast.train.settings import TrainSettings
+    from apnet_fast.train.labels import named_columns
+    from apnet_fast.train.run import train
+    from apnet_fast.train.settings import TrainSettings, checked_device
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -97,7 +98,7 @@ def train_command(
         spectra=tuple(spectra),
         labels=tuple(labels),
         output=output,
-        columns=_columns(column or []),
+        columns=named_columns(column or []),
         network=network,
         model_args=_model_args(model_args),
         recipe=recipe,
@@ -114,7 +115,7 @@ def train_command(
         validation=validation,
         loss_knee=loss_knee,
         seed=seed,
-        precision=precision or default_precision(torch.device(where)),
+        precision=precision or default_precision(checked_device(where)),
         device=where,
         readers=readers,
         workers=workers,
@@ -122,19 +123,7 @@ def train_command(
         report_spectra=report_spectra,
         origin=origin,
     )
-    if restart:
-        (settings.folder / STATE_FILE).unlink(missing_ok=True)
-    train(settings)
-
-
-def _columns(words: list[str]) -> dict[str, str]:
-    from apnet_fast.errors import UsageError
-
-    pairs = [word.partition("=") for word in words]
-    for word, (name, _, value) in zip(words, pairs, strict=True):
-        if not name or not value:
-            raise UsageError("--column wants NAME=COLUMN", got=word, remedy="--column teff=TEFF_SPEC")
-    return {name: value for name, _, value in pairs}
+    train(settings, restart=restart)
 
 
 def _model_args(path: Path | None) -> dict[str, Any]:

@@ -6,7 +6,9 @@ process itself holds one batch at a time, so a training set may be larger than t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 from apnet_fast.errors import UsageError
 from apnet_fast.files import PARTIAL, written_whole
 from apnet_fast.networks.photometry import PHOTOMETRY
-from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.pipeline.file_states import state_of
+from apnet_fast.pipeline.inputs import Inputs
 from apnet_fast.pipeline.progress import say
 from apnet_fast.pipeline.readers import Readers
 from apnet_fast.spectra import PIXELS, Product
@@ -49,19 +52,25 @@ class SpectrumCache:
         return len(self.ids)
 
 
-def open_or_fill(
-    folder: Path, words: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
-) -> SpectrumCache:
-    """The cache in `folder`, read from the spectra named by `words` where it is not yet there.
+def content_of(inputs: Inputs, products: Sequence[Product], labels: LabelTable, columns: Mapping[str, str]) -> str:
+    """A hash of all that decides what a cache holds: files (names, sizes, times; packs by their checksum), labels."""
+    content = [inputs.digest, list(map(state_of, inputs.files)), list(products), labels.sha256, sorted(columns.items())]
+    return hashlib.sha256(json.dumps(content).encode("utf-8", "surrogateescape")).hexdigest()
 
-    made_from: what distinguishes this training set from others; a cache of another one is filled anew.
+
+def open_or_fill(
+    folder: Path, files: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
+) -> SpectrumCache:
+    """The cache in `folder`, read from the files where it is not yet there.
+
+    made_from: `content_of` the training set; a cache of another one is filled anew.
     Raises UsageError if no spectrum has a label.
     """
     index_path = folder / _INDEX_FILE
     if index_path.exists() and (pq.read_schema(index_path).metadata or {}).get(_FINGERPRINT) == made_from.encode():
         return _open(folder)
     index_path.unlink(missing_ok=True)
-    _fill(folder, words, products, labels, made_from, readers)
+    _fill(folder, files, products, labels, made_from, readers)
     return _open(folder)
 
 
@@ -79,10 +88,9 @@ def _open(folder: Path) -> SpectrumCache:
 
 
 def _fill(
-    folder: Path, words: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
+    folder: Path, files: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
 ) -> None:
-    sources = resolve_inputs(words).files
-    say(f"reading {len(sources)} files into {folder / _SPECTRA_FILE}")
+    say(f"reading {len(files)} files into {folder / _SPECTRA_FILE}")
     schema = pa.schema(
         [("identity", pa.string()), ("star", pa.string()), ("snr", pa.float64())]
         + [(name, pa.float64()) for name in LABELS]
@@ -94,9 +102,9 @@ def _fill(
     path = folder / _SPECTRA_FILE
     partial = path.with_name(path.name + PARTIAL)
     with partial.open("wb") as file, Readers(readers, products) as reading:
-        for batch in reading.read(sources):
+        for batch in reading.read(files):
             for row, record in enumerate(batch.records):
-                label_row = labels.row_of(record)
+                label_row = labels.row_of(record.path, record.star.obj)
                 if record.reason is not None:
                     unusable += 1
                 elif label_row is None or np.isnan(labels.values[label_row]).all():

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from apnet_fast.errors import UsageError
 from apnet_fast.files import sha256_of
 from apnet_fast.networks.photometry import PHOTOMETRY
-from apnet_fast.spectra import SpectrumRecord
 
 LABELS = ("teff", "logg", "fe_h")
 
@@ -39,18 +38,14 @@ class LabelTable:
     _rows_by_path: Mapping[str, int] = field(repr=False)
     _rows_by_obj: Mapping[str, int] = field(repr=False)
 
-    def row_of(self, record: SpectrumRecord) -> int | None:
+    def row_of(self, path: str, obj: str) -> int | None:
         """Row of a spectrum: by its path, which may end in the table's, else by the star's name."""
         if self._rows_by_path:
-            parts = Path(record.path).parts
+            parts = Path(path).parts
             for first in range(len(parts)):
                 row = self._rows_by_path.get("/".join(parts[first:]))
                 if row is not None:
                     return row
-        return self.row_of_star(record.star.obj)
-
-    def row_of_star(self, obj: str) -> int | None:
-        """Row of a star by its name."""
         return self._rows_by_obj.get(obj)
 
 
@@ -76,6 +71,15 @@ def load_labels(paths: Sequence[Path], columns: Mapping[str, str] | None = None)
         by_path,
         by_obj,
     )
+
+
+def named_columns(words: Sequence[str]) -> dict[str, str]:
+    """What --column says: NAME=COLUMN each. Raises UsageError for words that do not."""
+    pairs = [word.partition("=") for word in words]
+    for word, (name, _, value) in zip(words, pairs, strict=True):
+        if not name or not value:
+            raise UsageError("--column wants NAME=COLUMN", got=word, remedy="--column teff=TEFF_SPEC")
+    return {name: value for name, _, value in pairs}
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ from apnet_fast.files import locked, sha256_of, write_json, written_whole
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.progress import say
 from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.recipes import get_recipe
 from apnet_fast.recovery import Recovery, recovery, recovery_lines
 from apnet_fast.train.batches import Batches, Split, split_by_star
-from apnet_fast.train.cache import SpectrumCache, open_or_fill
+from apnet_fast.train.cache import SpectrumCache, content_of, open_or_fill
 from apnet_fast.train.labels import load_labels
 from apnet_fast.train.learner import Learner
 from apnet_fast.train.memory import keep_freed_memory
@@ -47,8 +48,10 @@ class _Progress:
     curves: list[dict[str, float]] | None = None
 
 
-def train(settings: TrainSettings) -> list[Recovery]:
+def train(settings: TrainSettings, *, restart: bool = False) -> list[Recovery]:
     """Train a network; write the weights of its best epoch; return how well they recover the stars held back.
+
+    restart: discard what was trained before.
 
     The folder beside the weights file (`settings.folder`) keeps the spectra, the state, curves.json and report.json.
     Given the same settings again, a run that was stopped goes on, and on the same machine and number of threads ends
@@ -59,11 +62,11 @@ def train(settings: TrainSettings) -> list[Recovery]:
     keep_freed_memory()
     settings.folder.mkdir(parents=True, exist_ok=True)
     with locked(settings.folder), StopRequest("step") as stop:
-        return _Run(settings).finish(stop)
+        return _Run(settings, restart).finish(stop)
 
 
 class _Run:
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, restart: bool) -> None:
         self.settings = settings
         self.kind = network_kind(settings.network)
         self.architecture = self.kind.architecture_from(settings.model_args, "model arguments")
@@ -71,10 +74,14 @@ class _Run:
         labels = load_labels(settings.labels, settings.columns)
         if labels.repeated:
             say(f"{labels.repeated} stars have several rows in the label table: the first counts, where no path tells")
-        self.fingerprint = json.dumps(settings.fingerprint(labels.sha256), sort_keys=True, default=str)
+        inputs, products = resolve_inputs(settings.spectra), PRODUCTS[settings.products]
+        content = content_of(inputs, products, labels, settings.columns)
+        self.fingerprint = json.dumps(settings.fingerprint(labels.sha256, content), sort_keys=True, default=str)
+        if restart:
+            (settings.folder / STATE_FILE).unlink(missing_ok=True)
         saved = self._saved_state()
         self.cache: SpectrumCache = open_or_fill(
-            settings.folder, settings.spectra, PRODUCTS[settings.products], labels, self.fingerprint, settings.readers
+            settings.folder, inputs.files, products, labels, content, settings.readers
         )
         self.split: Split = split_by_star(self.cache.stars, settings.validation, settings.seed)
         self._check_split()
@@ -218,8 +225,10 @@ class _Run:
     def _scatter(self, outputs: NDArray[np.float64]) -> list[float]:
         """Half the 16-84 % range of recovered - true for each label of the network, in its unit."""
         true = label_targets(self.cache.labels[self.split.validation], self.scaling.names)
-        low, high = np.nanpercentile(outputs * self.scaling.std + self.scaling.mean - true, [16, 84], axis=0)
-        return [float(value) for value in (high - low) / 2]
+        off = outputs * self.scaling.std + self.scaling.mean - true
+        known = [column[np.isfinite(column)] for column in off.T]
+        ranges = [np.percentile(column, [16, 84]) if len(column) else np.full(2, np.nan) for column in known]
+        return [float(high - low) / 2 for low, high in ranges]
 
     def _save(self) -> None:
         with written_whole(self.settings.folder / STATE_FILE) as partial:

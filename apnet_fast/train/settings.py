@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from apnet_fast.engines.base import check_gpu
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.kinds import network_kind
 from apnet_fast.recipes import get_recipe
@@ -74,7 +77,11 @@ class TrainSettings:
             ("--validation", self.validation, 0 < self.validation < 1, "between 0 and 1"),
             ("--loss-knee", self.loss_knee, 0 < self.loss_knee < math.inf, "a positive number"),
             ("--precision", self.precision, self.precision in ("fp32", "bf16"), "fp32 | bf16"),
+            ("--seed", self.seed, self.seed >= 0, "0 or more"),
+            ("--readers", self.readers, self.readers >= 0, "0 or more"),
             ("--workers", self.workers, self.workers >= 1, "1 or more"),
+            ("--report-spectra", self.report_spectra, self.report_spectra >= 1, "1 or more"),
+            ("--report-draws", self.report_draws, self.report_draws >= 2, "2 or more (a standard deviation)"),
             ("--noise", self.augmentation.noise, 0 <= self.augmentation.noise < math.inf, "0 or more"),
             ("--drop-segments", self.augmentation.segments, self.augmentation.segments >= 0, "0 or more"),
             ("--segment-pixels", self.augmentation.segment_pixels, self.augmentation.segment_pixels >= 1, "1 or more"),
@@ -83,16 +90,19 @@ class TrainSettings:
         for option, got, sound, expected in checks:
             if not sound:
                 raise UsageError(f"{option} is out of range", got=got, expected=expected)
+        if not self.output.name or self.output.is_dir():
+            raise UsageError("--output is a folder", got=str(self.output), expected="a weights file (.safetensors)")
+        checked_device(self.device)
 
     @property
     def folder(self) -> Path:
         """Where the run keeps its spectra, state, curves and report: beside the weights file."""
         return self.output.with_suffix(".training")
 
-    def fingerprint(self, labels_sha256: Sequence[str]) -> dict[str, Any]:
-        """What decides the weights: a run goes on only with the same."""
+    def fingerprint(self, labels_sha256: Sequence[str], content: str) -> dict[str, Any]:
+        """What decides the weights: a run goes on only with the same. content: of the files (`cache.content_of`)."""
         values = {key: value for key, value in asdict(self).items() if key not in _NOT_IN_FINGERPRINT}
-        return {**values, "spectra": list(self.spectra), "labels": list(labels_sha256)}
+        return {**values, "spectra": list(self.spectra), "labels": list(labels_sha256), "content of files": content}
 
     def rate_at(self, step: int, steps: int) -> float:
         """Learning rate of a step (from 0) of `steps`: linear warm-up, then half a cosine down to 1 %."""
@@ -101,3 +111,13 @@ class TrainSettings:
             return self.learning_rate * (step + 1) / warmup
         progress = (step - warmup) / max(steps - warmup, 1)
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def checked_device(name: str) -> torch.device:
+    """The device of that name; UsageError where there is none."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError("unknown device", got=repr(name), expected="cpu, cuda:0, ...") from None
+    check_gpu(name)
+    return device

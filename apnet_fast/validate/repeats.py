@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.errors import UsageError
+from apnet_fast.files import without_nan
 from apnet_fast.validate.noise_fit import Differences, Fit, fit_noise_model, fit_scale, standard_error, z_histogram
 from apnet_fast.validate.pairs import LABELS, Repeats, Selection, read_repeats
-from apnet_fast.validate.text import aligned, without_nan
+from apnet_fast.validate.text import aligned
 
 UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex"}
 Z_WIDTH, Z_BINS = 0.1, 60  # bins of |z| in the histograms, in bins of 0.1 up to 6

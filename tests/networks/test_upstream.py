@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from apnet_fast.engines import ReferenceEngine
 from apnet_fast.errors import UsageError, WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.upstream import export_upstream, import_upstream
+from apnet_fast.philox import noise_keys
+from apnet_fast.recipes import get_recipe
+from tests.engines.battery import ordinary_spectra
 
 
 @pytest.fixture
@@ -42,6 +49,27 @@ def test_export_then_import_gives_the_same_weights(small_checkpoint: Checkpoint,
     for key, value in small_checkpoint.state.items():
         assert torch.equal(imported.state[key], value)
     assert len(imported.source_sha256) == 64
+
+
+@pytest.mark.parametrize("network", ["v3", "v2", "v1"])
+def test_labels_outlive_the_form_that_has_no_scaling(
+    network: str, small_checkpoint: Checkpoint, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    whole = small_checkpoint if network == "v3" else random_checkpoint(1, network=network)
+    scaling = whole.scaling
+    mean = tuple(mean + 0.3 * std for mean, std in zip(scaling.mean, scaling.std, strict=True))
+    own = replace(whole, scaling=replace(scaling, mean=mean, std=tuple(1.2 * std for std in scaling.std)))
+    export_upstream(own, tmp_path / "own")
+    imported = import_upstream(tmp_path / "own", network)
+    assert imported.scaling == whole.scaling != own.scaling
+    recipe = get_recipe(None, network)
+    flux, error = ordinary_spectra(rng, 2)
+    got, expected, other = (
+        ReferenceEngine(each, recipe, precision="fp64").predict(flux, error, noise_keys(0, "ab"), 2).draws
+        for each in (imported, own, whole)
+    )
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(got, other, rtol=1e-2)
 
 
 def test_chunks_have_the_upstream_sizes(folder: Path) -> None:

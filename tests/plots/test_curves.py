@@ -36,6 +36,11 @@ def test_the_command_writes_a_figure(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_folder_will_do_and_values_may_be_unknown(tmp_path: Path) -> None:
+    (tmp_path / "curves.json").write_text(json.dumps({"epochs": [{**epoch, "scatter_fe_h": None} for epoch in EPOCHS]}))
+    draw_curves(read_curves(tmp_path))
+
+
 @pytest.mark.parametrize("text", ["no JSON", "[]", '{"epochs": []}', '{"epochs": [{"epoch": 1}]}', '{"other": 1}'])
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "curves.json").write_text(text)

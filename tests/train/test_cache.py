@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra import read_spectra
 from apnet_fast.train import cache
@@ -17,7 +21,8 @@ from tests.train.conftest import STARS
 
 def test_spectra_are_those_of_the_files(tmp_path: Path, labelled_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = load_labels([labelled_tree / "truth.parquet"])
-    filled = cache.open_or_fill(tmp_path, [str(labelled_tree)], ["star"], labels, "set 1", readers=0)
+    files = resolve_inputs([str(labelled_tree)]).files
+    filled = cache.open_or_fill(tmp_path, files, ["star"], labels, "set 1", readers=0)
     assert len(filled) == STARS
     truth = pq.read_table(labelled_tree / "truth.parquet").to_pylist()
     for row in truth[:3]:
@@ -30,9 +35,9 @@ def test_spectra_are_those_of_the_files(tmp_path: Path, labelled_tree: Path, mon
 
     with monkeypatch.context() as patched:
         patched.setattr(cache, "_fill", lambda *arguments: pytest.fail("filled again"))
-        again = cache.open_or_fill(tmp_path, [str(labelled_tree)], ["star"], labels, "set 1", readers=0)
+        again = cache.open_or_fill(tmp_path, files, ["star"], labels, "set 1", readers=0)
         np.testing.assert_array_equal(again.spectra[0], filled.spectra[0])
-    assert len(cache.open_or_fill(tmp_path, [str(labelled_tree)], ["visit"], labels, "set 2", readers=0)) == STARS
+    assert len(cache.open_or_fill(tmp_path, files, ["visit"], labels, "set 2", readers=0)) == STARS
 
 
 def test_files_that_cannot_be_used_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,8 +45,22 @@ def test_files_that_cannot_be_used_are_left_out(tmp_path: Path, capsys: pytest.C
     labels = load_labels([tree / "truth.parquet"])
     folder = tmp_path / "cache"
     folder.mkdir()
-    filled = cache.open_or_fill(folder, [str(tree)], ["star"], labels, "edge", readers=0)
+    filled = cache.open_or_fill(folder, resolve_inputs([str(tree)]).files, ["star"], labels, "edge", readers=0)
     readable = sum(row["readable"] for row in pq.read_table(tree / "truth.parquet").to_pylist())
     assert 2 < len(filled) <= readable
     assert "unusable" in capsys.readouterr().err
     assert (np.isfinite(filled.spectra[:, 0]) & (filled.spectra[:, 0] != 0)).any(axis=1).all()
+
+
+def test_content_is_that_of_files_products_and_labels(tmp_path: Path, labelled_tree: Path) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    files = resolve_inputs([str(labelled_tree)]).files[:2]
+    copies = [shutil.copy2(file, tmp_path) for file in files]
+    first = cache.content_of(resolve_inputs([str(tmp_path)]), ["star"], labels, {})
+    assert cache.content_of(resolve_inputs(copies), ["star"], labels, {}) == first
+    assert cache.content_of(resolve_inputs(copies[:1]), ["star"], labels, {}) != first
+    assert cache.content_of(resolve_inputs(copies), ["visit"], labels, {}) != first
+    assert cache.content_of(resolve_inputs(copies), ["star"], labels, {"teff": "other"}) != first
+    assert cache.content_of(resolve_inputs(copies), ["star"], replace(labels, sha256=("other",)), {}) != first
+    os.utime(copies[0], (1, 1))
+    assert cache.content_of(resolve_inputs(copies), ["star"], labels, {}) != first

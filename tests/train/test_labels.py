@@ -10,14 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from apnet_fast.errors import UsageError
-from apnet_fast.spectra import SpectrumRecord
-from apnet_fast.spectra.identity import StarIdentity, VisitName
 from apnet_fast.train.labels import load_labels
-
-
-def record(path: str, obj: str) -> SpectrumRecord:
-    star = StarIdentity("sdss5", "1.3", "apo25m", "", 1, "ap", obj, "")
-    return SpectrumRecord("star", path, 0, star, VisitName(), 100.0, 0.0, 0.0, 1)
 
 
 def written(file: Path, **columns: list) -> Path:
@@ -35,9 +28,9 @@ def test_rows_are_found_by_path_before_name(tmp_path: Path) -> None:
         fe_h=[0.0, 0.1, -0.5],
     )
     labels = load_labels([table])
-    assert labels.row_of(record("/somewhere/x/a2.fits", "A")) == 1
-    assert labels.row_of(record("/somewhere/y/a2.fits", "A")) == 0
-    assert labels.row_of(record("/somewhere/c.fits", "C")) is None
+    assert labels.row_of("/somewhere/x/a2.fits", "A") == 1
+    assert labels.row_of("/somewhere/y/a2.fits", "A") == 0
+    assert labels.row_of("/somewhere/c.fits", "C") is None
     assert labels.repeated == 1
     assert np.isnan(labels.photometry).all()
 
@@ -53,7 +46,7 @@ def test_unknown_values_are_nan(tmp_path: Path) -> None:
     )
     labels = load_labels([table])
     np.testing.assert_array_equal(labels.values, [[np.nan, 1.0, np.nan], [5000.0, np.nan, -2.0], [np.nan, -0.5, 0.3]])
-    assert labels.row_of_star("A") == 0
+    assert labels.row_of("", "A") == 0
     np.testing.assert_array_equal(labels.photometry[:, 6], [9.0, 10.0, 11.0])
 
 
@@ -63,7 +56,7 @@ def test_csv_and_other_names_and_several_tables(tmp_path: Path) -> None:
     second = tmp_path / "two.csv"
     second.write_text("star,T,logg,fe_h\nB,6000,4,\n")
     labels = load_labels([first, second], {"obj": "star", "teff": "t"})
-    assert labels.row_of_star("B") == 1
+    assert labels.row_of("", "B") == 1
     np.testing.assert_array_equal(labels.values, [[4000, 1, 0], [6000, 4, np.nan]])
     assert len(labels.sha256) == 2
 

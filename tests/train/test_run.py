@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,16 @@ import torch
 from typer.testing import CliRunner
 
 from apnet_fast.errors import Stopped, UsageError
+from apnet_fast.files import locked
 from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.stopping import StopRequest
+from apnet_fast.plots.curves import draw_curves, read_curves
+from apnet_fast.train import cache
 from apnet_fast.train.__main__ import app
+from apnet_fast.train.batches import split_by_star
 from apnet_fast.train.learner import Learner
-from apnet_fast.train.run import CURVES_FILE, REPORT_FILE, train
+from apnet_fast.train.run import CURVES_FILE, REPORT_FILE, STATE_FILE, train
 from apnet_fast.train.settings import TrainSettings
 from tests.train.conftest import STARS
 
@@ -66,8 +74,6 @@ def test_scaling_is_that_of_the_training_stars(tmp_path: Path, settings_of: Make
     scaling = load_checkpoint(settings.output).scaling
     truth = pq.read_table(labelled_tree / "truth.parquet")
     assert scaling.names == ("logg", "log_teff", "fe_h")
-    from apnet_fast.train.batches import split_by_star
-
     rows = split_by_star(truth["obj"].to_pylist(), 0.25, 0).training
     assert 0 < len(rows) < STARS
     assert scaling.mean[0] == pytest.approx(truth["logg"].to_numpy()[rows].mean())
@@ -107,6 +113,71 @@ def test_another_runs_folder_is_refused_by_name(tmp_path: Path, settings_of: Mak
     train(settings_of(tmp_path / "w.safetensors", epochs=1))
     with pytest.raises(UsageError, match="learning_rate"):
         train(settings_of(tmp_path / "w.safetensors", epochs=1, learning_rate=1e-4))
+
+
+def test_files_that_were_added_are_refused_and_taken_by_a_restart(
+    tmp_path: Path, settings_of: Make, labelled_tree: Path
+) -> None:
+    tree = Path(shutil.copytree(labelled_tree, tmp_path / "tree"))
+    files = resolve_inputs([str(tree)]).files
+    for file in files[20:]:
+        os.rename(file, tmp_path / os.path.basename(file))
+    settings = settings_of(tmp_path / "w.safetensors", spectra=(str(tree),), epochs=1)
+    train(settings)
+    alone = settings.output.read_bytes()
+    for file in files[20:]:
+        os.rename(tmp_path / os.path.basename(file), file)
+    with pytest.raises(UsageError, match="content of files"):
+        train(settings)
+    assert settings.output.read_bytes() == alone
+    train(settings, restart=True)
+    spectra = f"{len(split_by_star(star_names(labelled_tree), 0.25, 0).training)} spectra"
+    assert spectra in load_checkpoint(settings.output).origin
+
+
+def star_names(tree: Path) -> list[str]:
+    return pq.read_table(tree / "truth.parquet")["obj"].to_pylist()
+
+
+def test_a_restart_reads_no_file_again(tmp_path: Path, settings_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(settings_of(tmp_path / "w.safetensors", epochs=1))
+    monkeypatch.setattr(cache, "_fill", lambda *arguments: pytest.fail("read again"))
+    train(settings_of(tmp_path / "w.safetensors", epochs=1, learning_rate=1e-3), restart=True)
+
+
+def test_a_restart_that_cannot_begin_discards_nothing(tmp_path: Path, settings_of: Make) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    train(settings)
+    state = (settings.folder / STATE_FILE).read_bytes()
+    for change in ({"labels": (tmp_path / "typo.parquet",)}, {"spectra": (str(tmp_path / "typo"),)}):
+        with pytest.raises(UsageError):
+            train(replace(settings, **change), restart=True)
+    with locked(settings.folder), pytest.raises(UsageError):
+        train(settings, restart=True)
+    assert (settings.folder / STATE_FILE).read_bytes() == state
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_label_that_no_star_held_back_has(tmp_path: Path, settings_of: Make, labelled_tree: Path) -> None:
+    truth = pq.read_table(labelled_tree / "truth.parquet")
+    names = truth["obj"].to_pylist()
+    training = set(split_by_star(names, 0.25, 0).training)
+    fe_h = [value if row in training else None for row, value in enumerate(truth["fe_h"].to_pylist())]
+    few = pa.table({"obj": names, "teff": truth["teff"], "logg": truth["logg"], "fe_h": fe_h})
+    pq.write_table(few, tmp_path / "few.parquet")
+    settings = settings_of(tmp_path / "w.safetensors", labels=(tmp_path / "few.parquet",), epochs=1)
+    train(settings)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    curves, report = (
+        json.loads((settings.folder / name).read_text(), parse_constant=refuse) for name in (CURVES_FILE, REPORT_FILE)
+    )
+    assert curves["epochs"][0]["scatter_fe_h"] is None
+    assert curves["epochs"][0]["scatter_logg"] > 0
+    assert report["recovery"][0]["scatter"][2] is None
+    draw_curves(read_curves(settings.folder))
 
 
 def test_missing_labels_are_masked(tmp_path: Path, settings_of: Make, labelled_tree: Path) -> None:

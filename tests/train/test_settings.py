@@ -26,11 +26,19 @@ from apnet_fast.train.settings import TrainSettings
         {"network": "v4"},
         {"recipe": "dr20"},
         {"augmentation": Augmentation(pixels=1.0)},
+        {"seed": -1},
+        {"readers": -1},
+        {"report_spectra": 0},
+        {"report_draws": 1},
+        {"output": Path(".")},
+        {"output": Path("/")},
+        {"device": "foo"},
+        {"device": "cuda:99"},
     ],
 )
 def test_settings_out_of_range(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        TrainSettings(spectra=("x",), labels=(Path("t"),), output=Path("w"), **change)
+        TrainSettings(**{"spectra": ("x",), "labels": (Path("t"),), "output": Path("w"), **change})
 
 
 def test_rate_warms_up_and_falls(settings_of: Callable[..., TrainSettings]) -> None:
@@ -44,7 +52,8 @@ def test_rate_warms_up_and_falls(settings_of: Callable[..., TrainSettings]) -> N
 
 
 def test_how_a_run_is_computed_is_not_what_it_is(settings_of: Callable[..., TrainSettings]) -> None:
-    first = settings_of(Path("w.safetensors"), workers=1, device="cpu").fingerprint(["a"])
-    assert settings_of(Path("v.safetensors"), workers=3, device="cuda:0").fingerprint(["a"]) == first
-    assert settings_of(Path("w.safetensors"), seed=1).fingerprint(["a"]) != first
-    assert settings_of(Path("w.safetensors")).fingerprint(["b"]) != first
+    first = settings_of(Path("w.safetensors"), workers=1, readers=0).fingerprint(["a"], "x")
+    assert settings_of(Path("v.safetensors"), workers=3, readers=2).fingerprint(["a"], "x") == first
+    assert settings_of(Path("w.safetensors"), seed=1).fingerprint(["a"], "x") != first
+    assert settings_of(Path("w.safetensors")).fingerprint(["b"], "x") != first
+    assert settings_of(Path("w.safetensors")).fingerprint(["a"], "y") != first
