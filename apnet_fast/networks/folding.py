@@ -19,6 +19,7 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
 
 _BATCH_NORM_EPS = 1e-5
+_LINEAR = "linear_sequential"
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class FoldedConv:
 
 @dataclass(frozen=True)
 class FoldedV3:
-    """A v3 network without BatchNorm: conv stem, residual blocks of two convs, linear layers; float64.
+    """A v3 network without BatchNorm: conv stem, residual blocks of two convs, float64; linear layers, float32.
 
-    first: the flux channel's conv (4, 1, 30) and its bias map (4, pixels + 1).
-    blocks: (conv1, conv2) each. linear: (weight, bias) each, the last without ReLU.
+    first: the flux channel's conv (4, 1, 30) and its bias map (4, pixels + 1). blocks: (conv1, conv2) each.
+    linear: (weight, bias) each, those of the checkpoint itself; the last without ReLU.
     """
 
     first: FoldedConv
@@ -51,7 +52,11 @@ def fold_v3(checkpoint: Checkpoint, pixels: int) -> FoldedV3:
     arch = checkpoint.architecture
     if not isinstance(arch, ArchitectureV3):
         raise WeightsError("only ApogeeNet v3 can be folded", got=checkpoint.network, remedy="--engine auto")
-    state = {key: value.double() for key, value in checkpoint.state.items() if value.is_floating_point()}
+    state = {
+        key: value.double()
+        for key, value in checkpoint.state.items()
+        if value.is_floating_point() and not key.startswith(_LINEAR)
+    }
     half = arch.kernel_size // 2
 
     scale, shift = _batch_norm(state, "first_conv.bn")
@@ -67,12 +72,11 @@ def fold_v3(checkpoint: Checkpoint, pixels: int) -> FoldedV3:
         )
         for i in range(len(arch.channels) - 1)
     )
-    names = [f"linear_sequential.{i}.linear_layer" for i in range(arch.num_linear)]
-    names.append(f"linear_sequential.{arch.num_linear}")
+    names = [f"{_LINEAR}.{i}.linear_layer" for i in range(arch.num_linear)] + [f"{_LINEAR}.{arch.num_linear}"]
     return FoldedV3(
         first=FoldedConv(weight[:, :1].contiguous(), bias_map),
         blocks=blocks,
-        linear=tuple((state[f"{name}.weight"], state[f"{name}.bias"]) for name in names),
+        linear=tuple((checkpoint.state[f"{name}.weight"], checkpoint.state[f"{name}.bias"]) for name in names),
         pool=arch.adapt_pool_output_dim,
     )
 
