@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from apnet_fast.networks.shipped import weights_path
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
 from apnet_fast.spectra.batch import PIXELS
-from apnet_fast.spectra.missing import filled, usable_spectra
+from apnet_fast.spectra.missing import usable_spectra
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
 
@@ -103,7 +102,7 @@ class ApogeeNet:
         Parameters
         ----------
         flux, error: (n, 8575) or (8575,), rest frame, same flux units, 1-sigma errors. Missing pixels may be
-            masked or NaN, or have errors of 0, NaN, infinity or 1e10.
+            NaN, or have errors of 0, NaN, infinity or 1e10.
         ids: what each spectrum's noise is keyed on: the catalogue's `identity` gives the catalogue's labels. Default
             its position 0..n-1, so that the noise of a spectrum then depends on its place in the array.
         draws: noise realisations a spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
@@ -119,12 +118,11 @@ class ApogeeNet:
 
         Raises
         ------
-        UsageError for shapes that do not fit together, and for draws or a seed that is no whole number.
+        UsageError for shapes that do not fit together.
         """
-        draws = self.recipe.default_draws if draws is None else _whole("draws", draws)
-        flux_rows, error_rows = np.atleast_2d(filled(flux)), np.atleast_2d(filled(error))
-        given = range(len(flux_rows)) if ids is None else [ids] if isinstance(ids, str | bytes) else ids
-        names = [_name(identity) for identity in given]
+        flux_rows = np.atleast_2d(np.asarray(flux, dtype=np.float32))
+        error_rows = np.atleast_2d(np.asarray(error, dtype=np.float32))
+        names = [_name(identity) for identity in (range(len(flux_rows)) if ids is None else ids)]
         if flux_rows.shape != error_rows.shape or flux_rows.shape != (len(names), PIXELS):
             raise UsageError(
                 "flux, error and ids do not fit together",
@@ -135,22 +133,15 @@ class ApogeeNet:
             flux_rows,
             error_rows,
             names,
-            draws=draws,
-            seed=_whole("seed", seed),
+            draws=self.recipe.default_draws if draws is None else draws,
+            seed=seed,
             usable=usable_spectra(flux_rows),
-            photometry=None if photometry is None else np.atleast_2d(filled(photometry)),
+            photometry=None if photometry is None else np.atleast_2d(np.asarray(photometry, dtype=np.float32)),
         )
         out = np.empty(len(names), dtype=self.label_dtype)
         for name in label_names(self.recipe.network):
             out[name] = getattr(labels, name)
         return out
-
-
-def _whole(what: str, value: object) -> int:
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise UsageError(f"{what} is no whole number", got=repr(value)) from None
 
 
 def _name(identity: object) -> str:

@@ -1,25 +1,18 @@
-"""What every command line of the package shares: errors without tracebacks, and exit codes.
-
-0 done, 1 of `validate` a verdict, 2 usage, 3 done with spectra that could not be used, 4 stopped but resumable, 70 a
-fault of this package.
-"""
+"""What every command line of the package shares: errors without tracebacks, and exit codes."""
 
 from __future__ import annotations
 
 import errno
 import sys
-import traceback
 
 import typer
 
-from apnet_fast._version import __version__
 from apnet_fast.errors import ApnetError, Stopped
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
 EXIT_QUARANTINED = 3
 EXIT_STOPPED = 4
-EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h
 
 _FULL_OR_FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
@@ -48,8 +41,3 @@ def run_app(app: typer.Typer) -> None:
             raise SystemExit(EXIT_STOPPED) from error
         sys.stderr.write(f"error: {error.strerror or error}{where}\n")
         raise SystemExit(EXIT_USAGE) from error
-    except Exception as error:
-        # Python's own exit code for this, 1, is the verdict of `validate`.
-        traceback.print_exc()
-        sys.stderr.write(f"a fault of apnet_fast {__version__}; please report it with the lines above\n")
-        raise SystemExit(EXIT_FAULT) from error

@@ -13,7 +13,6 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.photometry import as_photometry
-from apnet_fast.spectra.missing import filled
 
 StreamItem = tuple[ArrayLike, ArrayLike, object] | tuple[ArrayLike, ArrayLike, object, ArrayLike | None]
 StreamChunk = tuple[NDArray, NDArray, Sequence[object]] | tuple[NDArray, NDArray, Sequence[object], NDArray]
@@ -44,7 +43,7 @@ def predict(
             expected="flux and error (n, 8575) and n ids, or none",
         )
     if photometry is not None:
-        photometry = as_photometry(filled(photometry), len(flux))
+        photometry = as_photometry(photometry, len(flux))
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
     out = np.empty(len(flux), dtype=net.label_dtype)
@@ -68,10 +67,9 @@ def stream(
 
     A fourth element, photometry (7,) as of `Spectrum`, is for v2; rows of v2 have the medians of the draws. At most
     one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
-    recipe's "no result" bit. Raises UsageError for an item that is no tuple of three or four.
+    recipe's "no result" bit.
     """
-    items = map(_of_tuple, spectra)
-    for result in label_stream(net, items, lambda item: item, draws=draws, seed=seed, batch_size=batch_size):
+    for result in label_stream(net, spectra, _of_tuple, draws=draws, seed=seed, batch_size=batch_size):
         yield result.labels
 
 
@@ -118,11 +116,5 @@ def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[St
         yield from zip(flux, error, ids, *more, strict=True)
 
 
-def _of_tuple(item: StreamItem) -> Spectrum:
-    if not isinstance(item, tuple | list) or len(item) not in (3, 4):
-        raise UsageError(
-            "an item of the stream is no spectrum",
-            got=f"a {type(item).__name__}" + (f" of {len(item)}" if isinstance(item, tuple | list) else ""),
-            expected="(flux, error, id) or (flux, error, id, photometry)",
-        )
-    return Spectrum(*item)
+def _of_tuple(spectrum: StreamItem) -> Spectrum:
+    return Spectrum(*spectrum)

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
-
-
-def filled(values: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Values of any shape as floats, masked ones (numpy.ma, columns and Masked arrays of astropy) as NaN."""
-    array: Any = np.ma.asarray(values) if isinstance(values, list | tuple) else values
-    with np.errstate(over="ignore"):  # beyond float32: infinite, and so missing
-        if hasattr(array, "mask") and hasattr(array, "filled"):
-            array = array.astype(dtype).filled(np.nan)
-        return np.asarray(array).astype(dtype, copy=False)
+from numpy.typing import NDArray
 
 
 def usable_spectra(flux: NDArray) -> NDArray[np.bool_]:

@@ -169,12 +169,6 @@ def compare_catalogues(
         tables.append(read_table(path, [*wanted, *key]))
     names = [_names(table, key) for table in tables]
     rows_a, rows_b, ambiguous = _matched(*names)
-    if not len(rows_a) and ambiguous:
-        raise UsageError(
-            "the columns do not tell spectra apart",
-            got=f"{', '.join(key)}: {ambiguous} rows of A have a name that A or B has more than once",
-            remedy="name more columns that do: --on obj,telescope,mjd,fiber",
-        )
     if not len(rows_a):
         raise UsageError(
             "the catalogues have no spectrum in common",
@@ -243,11 +237,7 @@ def _key_columns(
 
 
 def _names(table: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
-    """One text a row that names its spectrum. Raises UsageError for a column that is neither text nor a number."""
-    for name in key:
-        kind = table[name].type
-        if not (pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise UsageError(f"{name} does not name spectra", got=f"a column of {kind}", remedy="leave it out of --on")
+    """One text a row that names its spectrum."""
     texts = [pc.fill_null(table[name].cast(pa.string()), "") for name in key]
     return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, _SEPARATOR)
 

@@ -17,7 +17,6 @@ from apnet_fast.tables import missing_columns, read_table, table_columns
 
 LABELS = ("teff", "logg", "fe_h")
 STAR_COLUMNS = ("source_pk", "sdss_id", "obj")
-_IDENTITY = "identity"
 
 Keep = Literal["clean", "not-bad", "all"]
 _KEEP_COLUMN: dict[str, str | None] = {"clean": "result_flags", "not-bad": "flag_bad", "all": None}
@@ -52,11 +51,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Repeats:
-    """Spectra of stars with two or more of them, sorted by star; of each spectrum one row.
+    """Spectra of stars with two or more of them, sorted by star.
 
     columns: teff, logg, fe_h and their e_ and raw_e_ errors, float32 (n,). starts: int64 (stars + 1,), rows of star k
     are starts[k]:starts[k + 1]. star_column: what told stars apart. rows, selected: spectra in the file, and those
-    that pass the selection. copies: rows that would, but are of a spectrum that was selected already.
+    that pass the selection.
     """
 
     columns: Mapping[str, NDArray[np.float32]]
@@ -64,7 +63,6 @@ class Repeats:
     star_column: str
     rows: int
     selected: int
-    copies: int
 
     @property
     def stars(self) -> int:
@@ -75,9 +73,8 @@ class Repeats:
 def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     """Repeated visits of a catalogue, FITS or Parquet.
 
-    Rows with the same `identity`, where the catalogue has that column, are one spectrum: the same noise, which says
-    nothing about errors. Only the columns needed are read; memory is about 350 bytes a row of the file. Raises
-    UsageError for a file that lacks them, or without a star that has two selected spectra.
+    Only the columns needed are read; memory is about 250 bytes a row of the file. Raises UsageError for a file that
+    lacks them, or without a star that has two selected spectra.
     """
     values = [f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")]
     present = table_columns(path)
@@ -90,23 +87,13 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
         missing.append(" or ".join(candidates))
     if missing:
         raise missing_columns("the catalogue lacks columns that repeats need", missing, present, path)
-    table = read_table(path, [*wanted, *keys, *([_IDENTITY] if _IDENTITY in present else [])])
+    table = read_table(path, [*wanted, *keys])
     rows = table.num_rows
     columns = {name: table[name].to_numpy().astype(np.float32, copy=False) for name in values}
     flags = table[flag].to_numpy() if flag else np.zeros(rows, dtype=bool)
-    for name in keys:
-        if not (_is_text(table[name]) or pa.types.is_integer(table[name].type)):
-            raise UsageError(
-                f"{name} does not tell stars apart",
-                got=f"a column of {table[name].type}",
-                expected="names or numbers of stars",
-                remedy="another --star-column",
-                where=str(path),
-            )
     known = {name: _known(table[name]) for name in keys}
     key = max(keys, key=lambda name: int(known[name].sum()))
-    codes = _codes(table[key])
-    spectra = _spectra(table[_IDENTITY]) if _IDENTITY in present and _is_text(table[_IDENTITY]) else np.arange(rows)
+    codes = pc.fill_null(pc.dictionary_encode(table[key].combine_chunks()).indices, 0).to_numpy(zero_copy_only=False)
     del table
     unfit = _unfit(columns, flags, known[key], flag or "", key)
     chosen = ~np.any(list(unfit.values()), axis=0)
@@ -114,50 +101,19 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
         inside = _inside(columns, chosen, selection.percentiles)
         unfit[_OUTSIDE] = chosen & ~inside
         chosen &= inside
-    once = _first_of_each(spectra, chosen)
-    copies, chosen = int(np.count_nonzero(chosen & ~once)), once
     order, starts = _by_star(codes, chosen)
     if len(starts) < 2:
         raise _no_repeats(unfit, int(chosen.sum()), rows, key, path)
     return Repeats(
-        {name: column[order] for name, column in columns.items()},
-        starts,
-        key,
-        rows,
-        int(np.count_nonzero(chosen)),
-        copies,
+        {name: column[order] for name, column in columns.items()}, starts, key, rows, int(np.count_nonzero(chosen))
     )
 
 
 def _known(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Where a key is known: text that is not empty, a number above 0 (nulls are -1)."""
-    known = pc.not_equal(column, "") if _is_text(column) else pc.greater(column, 0)
+    is_text = pa.types.is_string(column.type)
+    known = pc.not_equal(column, "") if is_text else pc.greater(column, 0)
     return pc.fill_null(known, False).to_numpy()
-
-
-def _is_text(column: pa.ChunkedArray) -> bool:
-    return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-
-
-def _codes(column: pa.ChunkedArray) -> NDArray[np.integer]:
-    """A number for each value, equal for equal ones; 0 for nulls."""
-    return pc.fill_null(pc.dictionary_encode(column.combine_chunks()).indices, 0).to_numpy(zero_copy_only=False)
-
-
-def _spectra(identity: pa.ChunkedArray) -> NDArray[np.int64]:
-    """int64 (n,): equal for rows of the same spectrum; a row without a name is like no other."""
-    nameless = np.flatnonzero(~_known(identity))
-    codes = _codes(identity).astype(np.int64)
-    codes[nameless] = -1 - nameless
-    return codes
-
-
-def _first_of_each(spectra: NDArray[np.integer], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The first chosen row of each spectrum."""
-    rows = np.flatnonzero(chosen)
-    once = np.zeros(len(chosen), dtype=bool)
-    once[rows[np.unique(spectra[rows], return_index=True)[1]]] = True
-    return once
 
 
 def _unfit(

@@ -103,7 +103,6 @@ class RepeatsReport:
     star_column: str
     rows: int
     selected: int
-    copies: int
     spectra: int
     stars: int
     most_visits: int
@@ -132,8 +131,6 @@ class RepeatsReport:
             f"{self.catalogue}: {self.rows} rows, {self.selected} selected, {self.spectra} of them repeats of"
             f" {self.stars} stars (by {self.star_column}; at most {self.most_visits} visits each)"
         )
-        if self.copies:
-            head += f"; {self.copies} copies of spectra left out"
         z_rows = [("label", "pairs", "z scatter, raw errors", "z scatter, inflated", "|z| > 3, inflated")]
         fits = [("label", "published", "scale", "offset", "correlation", "fitted / published error at raw error")]
         for result in self.labels:
@@ -180,7 +177,6 @@ def validate_repeats(
         star_column=repeats.star_column,
         rows=repeats.rows,
         selected=repeats.selected,
-        copies=repeats.copies,
         spectra=int(repeats.starts[-1]),
         stars=repeats.stars,
         most_visits=int(np.diff(repeats.starts).max()),

@@ -117,13 +117,6 @@ def test_what_does_not_fit_is_refused(net: ApogeeNet, data: Data) -> None:
         list(arrays.stream_chunks(net, chunks()))
 
 
-def test_an_item_that_is_no_spectrum_ends_the_stream(net: ApogeeNet, data: Data) -> None:
-    flux, error, _ = data
-    for items in (zip(flux, error, strict=True), [flux[0]], [(*data, None, None)]):
-        with pytest.raises(UsageError, match=r"no spectrum; got a .*expected \(flux, error, id\)"):
-            list(arrays.stream(net, items))  # type: ignore[arg-type]
-
-
 def test_photometry_reaches_v2_every_way(data: Data) -> None:
     net = network(small_v2())
     flux, error, ids = data

@@ -112,29 +112,3 @@ def test_errors_tell_what_to_do(tmp_path: Path) -> None:
         Selection(percentiles=(95, 5))
     with pytest.raises(UsageError, match="selection"):
         Selection(keep="good")  # type: ignore[arg-type]
-
-
-def test_copies_of_a_spectrum_are_no_repeats(tmp_path: Path) -> None:
-    table = visit_table(0, stars=50)
-    alone = read_repeats(written(table, tmp_path / "v.parquet"), Selection())
-    # The first copy of a spectrum may be one that is not selected.
-    spoilt = changed(table, result_flags=np.full(len(table), 4))
-    twice = read_repeats(written(pa.concat_tables([spoilt, table, table]), tmp_path / "w.parquet"), Selection())
-    assert (alone.copies, twice.copies) == (0, len(table))
-    assert (twice.selected, twice.stars) == (alone.selected, alone.stars)
-    assert all(np.array_equal(twice.columns[name], alone.columns[name]) for name in alone.columns)
-
-
-def test_spectra_without_a_name_are_no_copies(tmp_path: Path) -> None:
-    table = visit_table(0, stars=50)
-    nameless = read_repeats(written(changed(table, identity=[""] * len(table)), tmp_path / "v.parquet"), Selection())
-    assert (nameless.copies, nameless.selected) == (0, len(table))
-
-
-@pytest.mark.parametrize("values", [[True, False], [1.5, 2.5], [[1, 2], [3, 4]]])
-def test_a_column_that_tells_no_stars_apart_is_refused(values: list[object], tmp_path: Path) -> None:
-    table = visit_table(0, stars=50)
-    column = pa.array([values[row % 2] for row in range(len(table))])
-    path = written(table.append_column("odd", column), tmp_path / "v.parquet")
-    with pytest.raises(UsageError, match="odd does not tell stars apart; got a column of"):
-        read_repeats(path, Selection(star_column="odd"))
