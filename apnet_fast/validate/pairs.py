@@ -91,7 +91,7 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     rows = table.num_rows
     columns = {name: table[name].to_numpy().astype(np.float32, copy=False) for name in values}
     flags = table[flag].to_numpy() if flag else np.zeros(rows, dtype=bool)
-    known = {name: _known(table[name]) for name in keys}
+    known = {name: _known(table[name], name, path) for name in keys}
     key = max(keys, key=lambda name: int(known[name].sum()))
     codes = pc.fill_null(pc.dictionary_encode(table[key].combine_chunks()).indices, 0).to_numpy(zero_copy_only=False)
     del table
@@ -109,10 +109,21 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     )
 
 
-def _known(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Where a key is known: text that is not empty, a number above 0 (nulls are -1)."""
-    is_text = pa.types.is_string(column.type)
-    known = pc.not_equal(column, "") if is_text else pc.greater(column, 0)
+def _known(column: pa.ChunkedArray, name: str, path: str | Path) -> NDArray[np.bool_]:
+    """Where a key is known: text that is not empty, a number above 0 (nulls are -1). UsageError for other types."""
+    of = column.type
+    if pa.types.is_string(of):
+        known = pc.not_equal(column, "")
+    elif pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_null(of):
+        known = pc.greater(column, 0)
+    else:
+        raise UsageError(
+            "a column of this type cannot tell stars apart",
+            got=f"{name} of type {of}",
+            expected="text or numbers, the same for all spectra of a star and for those of no other",
+            remedy=f"--star-column with another, such as {', '.join(STAR_COLUMNS)}",
+            where=str(path),
+        )
     return pc.fill_null(known, False).to_numpy()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from apnet_fast.errors import UsageError
 from apnet_fast.validate.pairs import Selection, read_repeats
-from tests.validate.catalogues import changed, visit_table, written
+from tests.validate.catalogues import changed, visit_table, with_target_flags, written
 
 
 def test_rows_are_grouped_by_star(tmp_path: Path) -> None:
@@ -79,6 +79,17 @@ def test_the_best_known_key_tells_stars_apart(tmp_path: Path) -> None:
     path = written(by_id.append_column("source_pk", pa.array(np.where(ids > 40, ids, -1))), tmp_path / "v.parquet")
     assert read_repeats(path, Selection()).star_column == "sdss_id"
     assert read_repeats(path, Selection(star_column="SOURCE_PK")).stars <= 10
+    empty = table.append_column("source_pk", pa.nulls(len(table)))
+    assert read_repeats(written(empty, tmp_path / "empty.parquet"), Selection()).star_column == "obj"
+
+
+@pytest.mark.parametrize(
+    ("column", "type_name"), [("flag_bad", "bool"), ("sdss5_target_flags", r"fixed_size_list<\w+: uint8>\[57\]")]
+)
+def test_a_column_that_names_no_stars_is_refused(column: str, type_name: str, tmp_path: Path) -> None:
+    path = written(with_target_flags(visit_table(0, stars=50)), tmp_path / "v.parquet")
+    with pytest.raises(UsageError, match=rf"tell stars apart; got {column} of type {type_name}; expected .*v\.parquet"):
+        read_repeats(path, Selection(star_column=column))
 
 
 def test_without_a_pair_the_error_counts_what_each_condition_left_out(tmp_path: Path) -> None:
