@@ -42,10 +42,10 @@ def repeats(
 ) -> None:
     """Test errors on all pairs of visits of the same star, and fit the noise model e = scale raw_e + offset.
 
-    A pair of a star with n visits counts 2 / n. "Off" is fitted over published error, for spectra at the 16th, 50th and
-    84th percentile of the raw error, beyond --tolerance (or its inverse) by more than three standard errors. Labels of
-    fewer than 30 stars are not judged. Exit codes: 0 within the tolerance or not judged, 1 off, 2 usage, 70 a
-    fault of this program.
+    A pair of a star with n visits counts 2 / n. Of rows with the same identity only the first selected one is used.
+    "Off" is fitted over published error, for spectra at the 16th, 50th and 84th percentile of the raw error, beyond
+    --tolerance (or its inverse) by more than three standard errors. Labels of fewer than 30 stars are not judged. Exit
+    codes: 0 within the tolerance or not judged, 1 off, 2 usage, 70 a fault of this program.
     """
     from apnet_fast.errors import UsageError
     from apnet_fast.validate.pairs import Selection

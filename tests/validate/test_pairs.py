@@ -92,6 +92,31 @@ def test_a_column_that_names_no_stars_is_refused(column: str, type_name: str, tm
         read_repeats(path, Selection(star_column=column))
 
 
+def test_of_each_identity_one_row_is_used(tmp_path: Path) -> None:
+    """The first that passes the selection, wherever it stands; rows without identity are nobody's copies."""
+    table = visit_table(0, stars=50)
+    rows = len(table)
+    once = read_repeats(written(table, tmp_path / "once.parquet"), Selection())
+    assert once.copies == 0
+    for percentiles in (None, (5.0, 95.0)):
+        selection = Selection(percentiles=percentiles)
+        alone = read_repeats(tmp_path / "once.parquet", selection)
+        twice = read_repeats(written(pa.concat_tables([table, table]), tmp_path / "twice.parquet"), selection)
+        assert (twice.rows, twice.selected, twice.copies) == (2 * rows, alone.selected, rows)
+        assert np.array_equal(twice.starts, alone.starts)
+        assert all(np.array_equal(twice.columns[name], alone.columns[name]) for name in alone.columns)
+    # A copy is used where the first row does not pass.
+    flagged = changed(table, result_flags=np.where(np.arange(rows) % 2, 4, 0))
+    both = read_repeats(written(pa.concat_tables([flagged, table]), tmp_path / "both.parquet"), Selection())
+    assert (both.selected, both.copies) == (rows, rows - rows // 2)
+    empty = changed(table, identity=[""] * rows)
+    empty = pa.concat_tables([empty, changed(table, identity=[None] * rows), table])
+    nameless = read_repeats(written(empty, tmp_path / "nameless.parquet"), Selection())
+    assert (nameless.selected, nameless.copies) == (3 * rows, 0)
+    nulls = table.drop_columns(["identity"]).append_column("identity", pa.nulls(rows))
+    assert read_repeats(written(nulls, tmp_path / "nulls.parquet"), Selection()).copies == 0
+
+
 def test_without_a_pair_the_error_counts_what_each_condition_left_out(tmp_path: Path) -> None:
     table = visit_table(0, stars=50)
     rows = len(table)
@@ -117,6 +142,8 @@ def test_errors_tell_what_to_do(tmp_path: Path) -> None:
     single = changed(table, obj=table["identity"].to_pylist())
     with pytest.raises(UsageError, match="no star has two spectra"):
         read_repeats(written(single, tmp_path / "c.parquet"), Selection())
+    with pytest.raises(UsageError, match=rf"left out: {len(table)} with the identity of a row before"):
+        read_repeats(written(pa.concat_tables([single, single]), tmp_path / "e.parquet"), Selection())
     with pytest.raises(UsageError, match="no star has two spectra"):
         read_repeats(written(table.slice(0, 0), tmp_path / "d.parquet"), Selection())
     with pytest.raises(UsageError, match="percentiles"):
