@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,9 +68,11 @@ def stream(
 
     A fourth element, photometry (7,) as of `Spectrum`, is for v2; rows of v2 have the medians of the draws. At most
     one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
-    recipe's "no result" bit.
+    recipe's "no result" bit. Raises UsageError at an item that is no tuple or list of three or four.
     """
-    for result in label_stream(net, spectra, _of_tuple, draws=draws, seed=seed, batch_size=batch_size):
+    # Before the stream reads it: what reading raises is a fault of the spectrum, and this one of the caller's code.
+    items = (Spectrum(*_parts(item, "flux, error and an id")) for item in spectra)
+    for result in label_stream(net, items, _as_it_is, draws=draws, seed=seed, batch_size=batch_size):
         yield result.labels
 
 
@@ -85,7 +88,8 @@ def stream_chunks(
 
     A fourth element, photometry (m, 7), is for v2; arrays of v2 have the medians of the draws.
     The engine sees batches of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch
-    needs. Raises UsageError at a chunk whose arrays do not fit together.
+    needs. Raises UsageError at a chunk whose arrays do not fit together, or that is no
+    tuple of three or four.
     """
     sizes: deque[int] = deque()
     rows = stream(net, _one_by_one(chunks, sizes), draws=draws, seed=seed, batch_size=batch_size)
@@ -104,7 +108,7 @@ def stream_chunks(
 
 def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[StreamItem]:
     for chunk in chunks:
-        flux, error, ids, *more = chunk
+        flux, error, ids, *more = _parts(chunk, "flux, error and ids")
         if not all(len(values) == len(flux) for values in (error, ids, *more)):
             raise UsageError(
                 "a chunk's arrays do not fit together",
@@ -116,5 +120,20 @@ def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[St
         yield from zip(flux, error, ids, *more, strict=True)
 
 
-def _of_tuple(spectrum: StreamItem) -> Spectrum:
-    return Spectrum(*spectrum)
+def _parts(item: Any, what: str) -> Sequence[Any]:
+    """The item, if it is a tuple, list or row of a structured array of three, `what`, or four, with photometry."""
+    parts = item.item() if isinstance(item, np.void) else item
+    whole = isinstance(parts, tuple | list)
+    if whole and len(parts) in (3, 4):
+        return parts
+    kind = type(parts).__name__
+    raise UsageError(
+        f"a stream's items are tuples of {what}",
+        got=f"a {kind} of {len(parts)}" if whole else kind,
+        expected="three, or four with photometry",
+        remedy="zip(flux, error, names)",
+    )
+
+
+def _as_it_is(spectrum: Spectrum) -> Spectrum:
+    return spectrum

@@ -117,6 +117,42 @@ def test_what_does_not_fit_is_refused(net: ApogeeNet, data: Data) -> None:
         list(arrays.stream_chunks(net, chunks()))
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ((np.ones(8575), np.ones(8575)), "got a tuple of 2"),
+        ((np.ones(8575), np.ones(8575), "a", None, None), "got a tuple of 5"),
+        (np.ones((3, 8575)), "got ndarray"),
+        ({"flux": np.ones(8575), "error": np.ones(8575), "id": "a"}, "got dict"),
+        ("abc", "got str"),
+        (None, "got NoneType"),
+    ],
+    ids=["names forgotten", "too many", "array", "dict", "text", "nothing"],
+)
+def test_what_is_no_item_of_a_stream_raises(item: Any, said: str, net: ApogeeNet, data: Data) -> None:
+    """It is a fault of the caller's code: rows without labels would hide it."""
+    with pytest.raises(UsageError, match=rf"flux, error and an id.*{said}"):
+        list(arrays.stream(net, [(data[0][0], data[1][0], "a"), item]))
+    if isinstance(item, tuple):
+        with pytest.raises(UsageError, match=rf"flux, error and ids.*{said}"):
+            list(arrays.stream_chunks(net, [item]))
+
+
+def test_a_poisoned_spectrum_of_a_stream_is_a_flagged_row(net: ApogeeNet, data: Data) -> None:
+    flux, error, _ = data
+    poisoned: list[Any] = [
+        (flux[0][:100], error[0], "short"),
+        (flux[0], None, "no error"),
+        (["x"] * 8575, error[0], "text"),
+        (flux[0], error[0], "photometry", [1.0, 2.0]),
+        [flux[0], error[0], "a list is an item too"],
+        np.array([(flux[0], error[0], "row")], [("f", "f4", 8575), ("e", "f4", 8575), ("id", "U9")])[0],
+    ]
+    rows = list(arrays.stream(net, poisoned, draws=2))
+    assert [bool(np.isnan(row["teff"])) for row in rows] == [True, True, True, True, False, False]
+    assert [int(row["result_flags"]) & 2048 for row in rows] == [2048, 2048, 2048, 2048, 0, 0]
+
+
 def test_photometry_reaches_v2_every_way(data: Data) -> None:
     net = network(small_v2())
     flux, error, ids = data
