@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.api import ApogeeNet
+from apnet_fast.api import ApogeeNet, check_ids
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.photometry import as_photometry
+from apnet_fast.spectra.masked import without_mask
 
 StreamItem = tuple[ArrayLike, ArrayLike, object] | tuple[ArrayLike, ArrayLike, object, ArrayLike | None]
 StreamChunk = tuple[NDArray, NDArray, Sequence[object]] | tuple[NDArray, NDArray, Sequence[object], NDArray]
@@ -35,8 +36,10 @@ def predict(
     flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. photometry:
     (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the catalogue's label columns
     (`ApogeeNet.label_dtype`; of v2 with the medians of the draws). Raises UsageError for shapes that do not fit
-    together.
+    together,
+    and one text for ids.
     """
+    check_ids(ids)
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
         raise UsageError(
             "flux, error and ids do not fit together",
@@ -44,7 +47,7 @@ def predict(
             expected="flux and error (n, 8575) and n ids, or none",
         )
     if photometry is not None:
-        photometry = as_photometry(photometry, len(flux))
+        photometry = as_photometry(without_mask(photometry), len(flux))
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
     out = np.empty(len(flux), dtype=net.label_dtype)
@@ -109,6 +112,7 @@ def stream_chunks(
 def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[StreamItem]:
     for chunk in chunks:
         flux, error, ids, *more = _parts(chunk, "flux, error and ids")
+        check_ids(ids)
         if not all(len(values) == len(flux) for values in (error, ids, *more)):
             raise UsageError(
                 "a chunk's arrays do not fit together",

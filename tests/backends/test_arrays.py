@@ -153,6 +153,28 @@ def test_a_poisoned_spectrum_of_a_stream_is_a_flagged_row(net: ApogeeNet, data: 
     assert [int(row["result_flags"]) & 2048 for row in rows] == [2048, 2048, 2048, 2048, 0, 0]
 
 
+def test_masked_pixels_are_missing_every_way(net: ApogeeNet, data: Data) -> None:
+    flux, error, ids = data
+    bad = np.zeros(flux.shape, dtype=bool)
+    bad[:, 50:90] = True
+    wild = np.ma.array(np.where(bad, 1e7, flux), mask=bad)
+    doubtful = np.ma.array(error, mask=np.roll(bad, 100, axis=1))
+    expected = net.predict(wild.filled(np.nan), doubtful.filled(np.nan), ids, draws=2)
+    assert arrays.predict(net, wild, doubtful, ids, draws=2, batch_size=3).tobytes() == expected.tobytes()
+    rows = list(arrays.stream(net, zip(wild, doubtful, ids, strict=True), draws=2))
+    assert np.array(rows, dtype=net.label_dtype).tobytes() == expected.tobytes()
+    (chunk,) = arrays.stream_chunks(net, [(wild, doubtful, ids)], draws=2)
+    assert chunk.tobytes() == expected.tobytes()
+
+
+def test_one_text_is_no_sequence_of_ids(net: ApogeeNet, data: Data) -> None:
+    flux, error, _ = data
+    with pytest.raises(UsageError, match="ids is one text"):
+        arrays.predict(net, flux, error, "abcdefg")
+    with pytest.raises(UsageError, match="ids is one text"):
+        list(arrays.stream_chunks(net, [(flux, error, "abcdefg")]))
+
+
 def test_photometry_reaches_v2_every_way(data: Data) -> None:
     net = network(small_v2())
     flux, error, ids = data
