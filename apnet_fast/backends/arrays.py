@@ -36,8 +36,7 @@ def predict(
     flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. photometry:
     (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the catalogue's label columns
     (`ApogeeNet.label_dtype`; of v2 with the medians of the draws). Raises UsageError for shapes that do not fit
-    together,
-    and one text for ids.
+    together, and one text for ids.
     """
     check_ids(ids)
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
