@@ -158,6 +158,9 @@ def _spectra(path: str | Path) -> NDArray[np.int32]:
     numbers = np.zeros(len(known), dtype=np.int32)
     numbers[order.to_numpy()[1:]] = np.cumsum(another, dtype=np.int32)
     numbers[~known] = -1
+    del identity, order, another
+    # What Arrow keeps for later would stand beside the numpy arrays that follow.
+    pa.default_memory_pool().release_unused()
     return numbers
 
 
