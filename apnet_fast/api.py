@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from apnet_fast.networks.shipped import weights_path
 from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
 from apnet_fast.spectra.batch import PIXELS
+from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
@@ -102,13 +104,13 @@ class ApogeeNet:
         Parameters
         ----------
         flux, error: (n, 8575) or (8575,), rest frame, same flux units, 1-sigma errors. Missing pixels may be
-            NaN, or have errors of 0, NaN, infinity or 1e10.
+            NaN, be masked (numpy's masked arrays), or have errors of 0, NaN, infinity or 1e10.
         ids: what each spectrum's noise is keyed on: the catalogue's `identity` gives the catalogue's labels. Default
             its position 0..n-1, so that the noise of a spectrum then depends on its place in the array.
         draws: noise realisations a spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
-        seed: seed of the noise.
-        photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown. v2 uses it; without
-            it every value counts as missing, which v2 can bear but flags. v3 and v1 do not look at it.
+        seed: seed of the noise, an integer.
+        photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked where unknown. v2 uses it;
+            without it every value counts as missing, which v2 can bear but flags. v3 and v1 do not look at it.
 
         Returns
         -------
@@ -118,10 +120,13 @@ class ApogeeNet:
 
         Raises
         ------
-        UsageError for shapes that do not fit together.
+        UsageError for shapes that do not fit together, one text for ids, and a seed or draws that are no integers.
         """
-        flux_rows = np.atleast_2d(np.asarray(flux, dtype=np.float32))
-        error_rows = np.atleast_2d(np.asarray(error, dtype=np.float32))
+        check_ids(ids)
+        if not isinstance(seed, Integral):
+            raise UsageError("the seed of the noise is no integer", got=repr(seed), expected="an integer, such as 0")
+        flux_rows = np.atleast_2d(without_mask(flux))
+        error_rows = np.atleast_2d(without_mask(error))
         names = [_name(identity) for identity in (range(len(flux_rows)) if ids is None else ids)]
         if flux_rows.shape != error_rows.shape or flux_rows.shape != (len(names), PIXELS):
             raise UsageError(
@@ -136,12 +141,20 @@ class ApogeeNet:
             draws=self.recipe.default_draws if draws is None else draws,
             seed=seed,
             usable=usable_spectra(flux_rows),
-            photometry=None if photometry is None else np.atleast_2d(np.asarray(photometry, dtype=np.float32)),
+            photometry=None if photometry is None else np.atleast_2d(without_mask(photometry)),
         )
         out = np.empty(len(names), dtype=self.label_dtype)
         for name in label_names(self.recipe.network):
             out[name] = getattr(labels, name)
         return out
+
+
+def check_ids(ids: object) -> None:
+    """Raise UsageError for one text in place of a sequence of them: its letters would be taken for ids."""
+    if isinstance(ids, str | bytes):
+        raise UsageError(
+            "ids is one text", got=repr(ids), expected="a sequence of ids, one a spectrum", remedy=f"ids=[{ids!r}]"
+        )
 
 
 def _name(identity: object) -> str:

@@ -13,12 +13,18 @@ EXIT_DONE = 0
 EXIT_USAGE = 2
 EXIT_QUARANTINED = 3
 EXIT_STOPPED = 4
+# EX_SOFTWARE of sysexits.h: far from the codes above, and from 1, which Python has for tracebacks and `validate` for
+# verdicts.
+EXIT_FAULT = 70
 
 _FULL_OR_FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run a typer application; what a user can act on becomes one message on stderr and its exit code."""
+    """Run a typer application; what a user can act on becomes one message on stderr and its exit code.
+
+    Any other exception is a fault of the package: its traceback, a line that says so, and EXIT_FAULT.
+    """
     try:
         app()
     except Stopped as error:
@@ -41,3 +47,10 @@ def run_app(app: typer.Typer) -> None:
             raise SystemExit(EXIT_STOPPED) from error
         sys.stderr.write(f"error: {error.strerror or error}{where}\n")
         raise SystemExit(EXIT_USAGE) from error
+    except Exception as error:
+        # Typer's hook, which leaves its own frames out.
+        sys.excepthook(type(error), error, error.__traceback__)
+        sys.stderr.write(
+            "This is a fault of apnet_fast, and says nothing of the data. Please report it with the lines above\n"
+        )
+        raise SystemExit(EXIT_FAULT) from error

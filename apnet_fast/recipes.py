@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, log
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -116,7 +117,9 @@ class Recipe:
     default_draws: int = 20
 
     def check_draws(self, draws: int, pixels: int = 8575) -> None:
-        """Raise UsageError for a number of draws that the recipe's statistics cannot use."""
+        """Raise UsageError for a number of draws that the recipe's statistics cannot use, or that is no integer."""
+        if not isinstance(draws, Integral):
+            raise UsageError("the number of noise draws is no integer", got=repr(draws), expected="an integer")
         if draws >= 2 or (draws == 0 and self.label == "clean"):
             if self.percentile_over == "spectrum" and draws:
                 percentile_rank(draws * pixels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import apnet_fast
 from apnet_fast.errors import UsageError, WeightsError
 from apnet_fast.networks.random import random_checkpoint
+from tests.backends.spectra import network, small_v2
 from tests.engines.battery import ordinary_spectra
 
 
@@ -47,13 +49,63 @@ def test_ids_key_the_noise(net: apnet_fast.ApogeeNet, rng: np.random.Generator) 
 
 def test_a_spectrum_without_data_gets_a_flagged_row(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
     flux, error = ordinary_spectra(rng, 3)
-    expected = net.predict(flux, error, ids="abc")
+    expected = net.predict(flux, error, ids=list("abc"))
     flux[1] = np.nan
-    labels = net.predict(flux, error, ids="abc")
+    labels = net.predict(flux, error, ids=list("abc"))
     assert np.array_equal(labels[[0, 2]], expected[[0, 2]])
     assert np.isnan(labels["teff"][1])
     assert labels["result_flags"][1] == 2048
     assert labels["flag_bad"][1]
+
+
+def test_masked_pixels_are_missing(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 2)
+    bad = np.zeros(flux.shape, dtype=bool)
+    bad[0, 100:200] = bad[1] = True
+    wild = np.ma.array(np.where(bad, 1e7, flux), mask=bad)
+    expected = net.predict(np.where(bad, np.nan, flux), error, draws=2)
+    assert net.predict(wild, error, draws=2).tobytes() == expected.tobytes()
+    assert net.predict(list(wild), error, draws=2).tobytes() == expected.tobytes()
+    assert net.predict(wild[0], error[0], draws=2).tobytes() == expected[:1].tobytes()
+    assert expected["result_flags"][1] == 2048
+    wild_error = np.ma.array(np.where(bad, 1e-9, error), mask=bad)
+    assert (
+        net.predict(flux, wild_error, draws=2).tobytes()
+        == net.predict(flux, np.where(bad, np.nan, error), draws=2).tobytes()
+    )
+
+
+def test_masked_photometry_is_unknown(rng: np.random.Generator) -> None:
+    net = network(small_v2())
+    flux, error = ordinary_spectra(rng, 1)
+    known = np.ma.array([[2.0, 13.0, 13.5, 12.3, 11.0, 10.4, 10.2]], mask=[[0, 0, 0, 1, 0, 0, 0]])
+    expected = net.predict(flux, error, draws=2, photometry=known.filled(np.nan))
+    assert net.predict(flux, error, draws=2, photometry=known).tobytes() == expected.tobytes()
+    assert expected["result_flags"][0] & 512
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"seed": 1.5}, "seed of the noise is no integer; got 1.5"),
+        ({"seed": "1"}, "seed of the noise is no integer; got '1'"),
+        ({"draws": 2.5}, "number of noise draws is no integer; got 2.5"),
+        ({"draws": "3"}, "number of noise draws is no integer; got '3'"),
+        ({"ids": "2M0001"}, r"ids is one text; got '2M0001'.*ids=\['2M0001'\]"),
+        ({"ids": b"2"}, "ids is one text; got b'2'"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    given: dict[str, Any], said: str, net: apnet_fast.ApogeeNet, rng: np.random.Generator
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        net.predict(*ordinary_spectra(rng, 1), **given)
+
+
+def test_integers_of_numpy_are_integers(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 1)
+    expected = net.predict(flux, error, draws=3, seed=7)
+    assert net.predict(flux, error, draws=np.int64(3), seed=np.uint8(7)).tobytes() == expected.tobytes()
 
 
 def test_v2_takes_photometry_and_gives_medians(tmp_path: Path, rng: np.random.Generator) -> None:

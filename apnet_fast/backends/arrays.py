@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.api import ApogeeNet
+from apnet_fast.api import ApogeeNet, check_ids
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.photometry import as_photometry
+from apnet_fast.spectra.masked import without_mask
 
 StreamItem = tuple[ArrayLike, ArrayLike, object] | tuple[ArrayLike, ArrayLike, object, ArrayLike | None]
 StreamChunk = tuple[NDArray, NDArray, Sequence[object]] | tuple[NDArray, NDArray, Sequence[object], NDArray]
@@ -34,8 +36,9 @@ def predict(
     flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. photometry:
     (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the catalogue's label columns
     (`ApogeeNet.label_dtype`; of v2 with the medians of the draws). Raises UsageError for shapes that do not fit
-    together.
+    together, and one text for ids.
     """
+    check_ids(ids)
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
         raise UsageError(
             "flux, error and ids do not fit together",
@@ -43,7 +46,7 @@ def predict(
             expected="flux and error (n, 8575) and n ids, or none",
         )
     if photometry is not None:
-        photometry = as_photometry(photometry, len(flux))
+        photometry = as_photometry(without_mask(photometry), len(flux))
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
     out = np.empty(len(flux), dtype=net.label_dtype)
@@ -67,9 +70,11 @@ def stream(
 
     A fourth element, photometry (7,) as of `Spectrum`, is for v2; rows of v2 have the medians of the draws. At most
     one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
-    recipe's "no result" bit.
+    recipe's "no result" bit. Raises UsageError at an item that is no tuple or list of three or four.
     """
-    for result in label_stream(net, spectra, _of_tuple, draws=draws, seed=seed, batch_size=batch_size):
+    # Before the stream reads it: what reading raises is a fault of the spectrum, and this one of the caller's code.
+    items = (Spectrum(*_parts(item, "flux, error and an id")) for item in spectra)
+    for result in label_stream(net, items, _as_it_is, draws=draws, seed=seed, batch_size=batch_size):
         yield result.labels
 
 
@@ -85,7 +90,8 @@ def stream_chunks(
 
     A fourth element, photometry (m, 7), is for v2; arrays of v2 have the medians of the draws.
     The engine sees batches of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch
-    needs. Raises UsageError at a chunk whose arrays do not fit together.
+    needs. Raises UsageError at a chunk whose arrays do not fit together, or that is no
+    tuple of three or four.
     """
     sizes: deque[int] = deque()
     rows = stream(net, _one_by_one(chunks, sizes), draws=draws, seed=seed, batch_size=batch_size)
@@ -104,7 +110,8 @@ def stream_chunks(
 
 def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[StreamItem]:
     for chunk in chunks:
-        flux, error, ids, *more = chunk
+        flux, error, ids, *more = _parts(chunk, "flux, error and ids")
+        check_ids(ids)
         if not all(len(values) == len(flux) for values in (error, ids, *more)):
             raise UsageError(
                 "a chunk's arrays do not fit together",
@@ -116,5 +123,20 @@ def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[St
         yield from zip(flux, error, ids, *more, strict=True)
 
 
-def _of_tuple(spectrum: StreamItem) -> Spectrum:
-    return Spectrum(*spectrum)
+def _parts(item: Any, what: str) -> Sequence[Any]:
+    """The item, if it is a tuple, list or row of a structured array of three, `what`, or four, with photometry."""
+    parts = item.item() if isinstance(item, np.void) else item
+    whole = isinstance(parts, tuple | list)
+    if whole and len(parts) in (3, 4):
+        return parts
+    kind = type(parts).__name__
+    raise UsageError(
+        f"a stream's items are tuples of {what}",
+        got=f"a {kind} of {len(parts)}" if whole else kind,
+        expected="three, or four with photometry",
+        remedy="zip(flux, error, names)",
+    )
+
+
+def _as_it_is(spectrum: Spectrum) -> Spectrum:
+    return spectrum

@@ -26,6 +26,7 @@ from apnet_fast.networks.checkpoint import network_of
 from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
 from apnet_fast.recipes import RECIPES_OF
+from apnet_fast.spectra.masked import without_mask
 
 log = logging.getLogger(__name__)
 
@@ -179,11 +180,12 @@ def _loaded(weights: str, recipe: str | None, device: str | None, engine: str, p
 
 
 def error_of(ivar: ArrayLike) -> NDArray[np.float64]:
-    """1-sigma errors float64 of inverse variances of any shape; 0, which counts as missing, where ivar is not above 0.
+    """1-sigma errors float64 of inverse variances of any shape; 0, which counts as missing, where ivar is not above 0
+    or masked.
 
     In float64, where error -> ivar -> error gives back every float32 error; in float32 some would lose their last bit.
     """
-    inverse = np.asarray(ivar, dtype=np.float64)
+    inverse = without_mask(ivar, np.float64)
     known = np.isfinite(inverse) & (inverse > 0)
     return np.where(known, np.sqrt(1.0 / np.where(known, inverse, 1.0)), 0.0)
 

@@ -16,6 +16,7 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.errors import UsageError
 from apnet_fast.networks.photometry import PHOTOMETRY
 from apnet_fast.spectra.batch import PIXELS
+from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,9 @@ Item = TypeVar("Item")
 class Spectrum:
     """What the network needs of a spectrum.
 
-    flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, or have errors of 0, NaN, infinity or
-    1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN where
-    unknown, or `networks.photometry.NO_SOURCE`, for networks that use it; None is nothing known.
+    flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, be masked, or have errors of 0, NaN,
+    infinity or 1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag],
+    NaN or masked where unknown, or `networks.photometry.NO_SOURCE`, for networks that use it; None is nothing known.
     """
 
     flux: ArrayLike
@@ -131,7 +132,7 @@ def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spe
             flux[i], error[i] = _row(spectrum.flux, "flux"), _row(spectrum.error, "error")
             identities[i] = spectrum.identity
             if spectrum.photometry is not None:
-                photometry[i], with_photometry = spectrum.photometry, True
+                photometry[i], with_photometry = without_mask(spectrum.photometry), True
         # Reading is the builder's code on the builder's files and may raise anything; no spectrum must end the run.
         except Exception as problem:
             log.exception("spectrum %d of the batch could not be read", i)
@@ -144,8 +145,7 @@ def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spe
 
 
 def _row(values: ArrayLike, what: str) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        row = np.asarray(values).astype(np.float32)
+    row = without_mask(values)
     if row.shape != (PIXELS,):
         raise UsageError(f"{what} of another shape", got=row.shape, expected=f"({PIXELS},)")
     return row

@@ -42,9 +42,10 @@ def repeats(
 ) -> None:
     """Test errors on all pairs of visits of the same star, and fit the noise model e = scale raw_e + offset.
 
-    A pair of a star with n visits counts 2 / n. "Off" is fitted over published error, for spectra at the 16th, 50th and
-    84th percentile of the raw error, beyond --tolerance (or its inverse) by more than three standard errors. Labels of
-    fewer than 30 stars are not judged. Exit codes: 0 within the tolerance or not judged, 1 off, 2 usage.
+    A pair of a star with n visits counts 2 / n. Of rows with the same identity only the first selected one is used.
+    "Off" is fitted over published error, for spectra at the 16th, 50th and 84th percentile of the raw error, beyond
+    --tolerance (or its inverse) by more than three standard errors. Labels of fewer than 30 stars are not judged. Exit
+    codes: 0 within the tolerance or not judged, 1 off, 2 usage, 70 a fault of this program.
     """
     from apnet_fast.errors import UsageError
     from apnet_fast.validate.pairs import Selection
@@ -105,7 +106,7 @@ def compare(
     """Compare two catalogues row by row: bias, scatter, outliers, NaN, flags, rows in one only.
 
     Sigma is the root mean square of the two e_ columns. A label that only one catalogue has lies beyond any tolerance.
-    Exit codes: 0 alike, or no tolerance given; 1 not alike; 2 usage.
+    Exit codes: 0 alike, or no tolerance given; 1 not alike; 2 usage; 70 a fault of this program.
     """
     from apnet_fast.errors import UsageError
     from apnet_fast.validate.compare import compare_catalogues

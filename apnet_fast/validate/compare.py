@@ -152,8 +152,8 @@ def compare_catalogues(
 
     Raises
     ------
-    UsageError for files that lack the columns or have no spectrum in common, and, unless `on` says how to pair them,
-    for one of stars and one of visits.
+    UsageError for files that lack the columns, have no spectrum in common or none whose key is unique, and, unless
+    `on` says how to pair them, for one of stars and one of visits.
     """
     paths, columns = (a, b), (table_columns(a), table_columns(b))
     cards = [catalogue_cards(path) for path in paths]
@@ -167,14 +167,10 @@ def compare_catalogues(
         if missing := [name for name in wanted if name not in present]:
             raise missing_columns("the catalogue lacks columns to compare", missing, present, path)
         tables.append(read_table(path, [*wanted, *key]))
-    names = [_names(table, key) for table in tables]
+    names = [_names(table, key, path) for table, path in zip(tables, paths, strict=True)]
     rows_a, rows_b, ambiguous = _matched(*names)
     if not len(rows_a):
-        raise UsageError(
-            "the catalogues have no spectrum in common",
-            got=f"A {_example(names[0])}, B {_example(names[1])}, by {', '.join(key)}",
-            remedy="name the columns that tell spectra apart in both: --on obj,telescope",
-        )
+        raise _nothing_matched(names, key, ambiguous, columns)
     both = _Columns(
         *(
             {name: table[name].to_numpy()[rows] for name in wanted}
@@ -236,10 +232,47 @@ def _key_columns(
     return key
 
 
-def _names(table: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
-    """One text a row that names its spectrum."""
-    texts = [pc.fill_null(table[name].cast(pa.string()), "") for name in key]
+def _names(table: pa.Table, key: Sequence[str], path: str | Path) -> pa.ChunkedArray:
+    """One text a row that names its spectrum. UsageError for a column that has no text, such as a vector."""
+    texts = []
+    for name in key:
+        try:
+            texts.append(pc.fill_null(table[name].cast(pa.string()), ""))
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+            raise UsageError(
+                "a column of this type cannot name spectra",
+                got=f"{name} of type {table[name].type}",
+                expected="text or numbers",
+                remedy="leave it out of --on",
+                where=str(path),
+            ) from error
     return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, _SEPARATOR)
+
+
+def _nothing_matched(
+    names: Sequence[pa.ChunkedArray], key: Sequence[str], ambiguous: int, columns: Sequence[Sequence[str]]
+) -> UsageError:
+    """The error of two catalogues of which no row could be paired: no key in common, or none that is unique.
+
+    names, columns: of each catalogue, its rows' keys and all its columns. ambiguous: rows with a key in common.
+    """
+    if not ambiguous:
+        return UsageError(
+            "the catalogues have no spectrum in common",
+            got=f"A {_example(names[0])}, B {_example(names[1])}, by {', '.join(key)}",
+            remedy="name the columns that tell spectra apart in both: --on obj,telescope",
+        )
+    more = [
+        name for name in (*_STAR_KEYS, *_VISIT_KEYS) if name not in key and all(name in present for present in columns)
+    ]
+    shared = [f"{np.count_nonzero(~_unique(each))} of {len(each)} rows" for each in names]
+    return UsageError(
+        f"{', '.join(key)} does not tell spectra apart: nothing that both catalogues have is unique in both",
+        got=f"A {shared[0]}, B {shared[1]} share their {', '.join(key)} with another row",
+        expected="one row of each spectrum",
+        remedy=(f"name more columns, such as --on {','.join([*key, *more])}, or " if more else "")
+        + "leave out rows that are there twice",
+    )
 
 
 def _example(names: pa.ChunkedArray) -> str:

@@ -17,6 +17,7 @@ from apnet_fast.tables import missing_columns, read_table, table_columns
 
 LABELS = ("teff", "logg", "fe_h")
 STAR_COLUMNS = ("source_pk", "sdss_id", "obj")
+_IDENTITY = "identity"
 
 Keep = Literal["clean", "not-bad", "all"]
 _KEEP_COLUMN: dict[str, str | None] = {"clean": "result_flags", "not-bad": "flag_bad", "all": None}
@@ -25,6 +26,7 @@ _LARGEST_ERROR = 1000.0
 # Conditions that leave rows out, as messages name them.
 _NO_ERROR = "an error that is 0 or not finite"
 _OUTSIDE = "a label outside the percentiles"
+_COPY = "the identity of a row before"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Repeats:
 
     columns: teff, logg, fe_h and their e_ and raw_e_ errors, float32 (n,). starts: int64 (stars + 1,), rows of star k
     are starts[k]:starts[k + 1]. star_column: what told stars apart. rows, selected: spectra in the file, and those
-    that pass the selection.
+    that pass the selection, each once. copies: rows that pass it too, but have the identity of one before them.
     """
 
     columns: Mapping[str, NDArray[np.float32]]
@@ -63,6 +65,7 @@ class Repeats:
     star_column: str
     rows: int
     selected: int
+    copies: int
 
     @property
     def stars(self) -> int:
@@ -72,6 +75,9 @@ class Repeats:
 
 def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     """Repeated visits of a catalogue, FITS or Parquet.
+
+    Where there is a column `identity`, only the first selected row of each is used: a spectrum held in two files is in
+    the catalogue twice, and its copies, which have the same noise, would make errors look better than they are.
 
     Only the columns needed are read; memory is about 250 bytes a row of the file. Raises UsageError for a file that
     lacks them, or without a star that has two selected spectra.
@@ -87,16 +93,21 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
         missing.append(" or ".join(candidates))
     if missing:
         raise missing_columns("the catalogue lacks columns that repeats need", missing, present, path)
+    # Read alone and first: beside the other columns the texts would add to the peak of memory.
+    spectra = _spectra(path) if _IDENTITY in present else None
     table = read_table(path, [*wanted, *keys])
     rows = table.num_rows
     columns = {name: table[name].to_numpy().astype(np.float32, copy=False) for name in values}
     flags = table[flag].to_numpy() if flag else np.zeros(rows, dtype=bool)
-    known = {name: _known(table[name]) for name in keys}
+    known = {name: _known(table[name], name, path) for name in keys}
     key = max(keys, key=lambda name: int(known[name].sum()))
     codes = pc.fill_null(pc.dictionary_encode(table[key].combine_chunks()).indices, 0).to_numpy(zero_copy_only=False)
     del table
     unfit = _unfit(columns, flags, known[key], flag or "", key)
     chosen = ~np.any(list(unfit.values()), axis=0)
+    # Before the percentiles, which copies would move.
+    unfit[_COPY] = np.zeros(rows, dtype=bool) if spectra is None else _copies(spectra, chosen)
+    chosen &= ~unfit[_COPY]
     if selection.percentiles is not None:
         inside = _inside(columns, chosen, selection.percentiles)
         unfit[_OUTSIDE] = chosen & ~inside
@@ -105,15 +116,63 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     if len(starts) < 2:
         raise _no_repeats(unfit, int(chosen.sum()), rows, key, path)
     return Repeats(
-        {name: column[order] for name, column in columns.items()}, starts, key, rows, int(np.count_nonzero(chosen))
+        {name: column[order] for name, column in columns.items()},
+        starts,
+        key,
+        rows,
+        selected=int(np.count_nonzero(chosen)),
+        copies=int(np.count_nonzero(unfit[_COPY])),
     )
 
 
-def _known(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Where a key is known: text that is not empty, a number above 0 (nulls are -1)."""
-    is_text = pa.types.is_string(column.type)
-    known = pc.not_equal(column, "") if is_text else pc.greater(column, 0)
+def _known(column: pa.ChunkedArray, name: str, path: str | Path) -> NDArray[np.bool_]:
+    """Where a key is known: text that is not empty, a number above 0 (nulls are -1). UsageError for other types."""
+    of = column.type
+    if pa.types.is_string(of):
+        known = pc.not_equal(column, "")
+    elif pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_null(of):
+        known = pc.greater(column, 0)
+    else:
+        raise UsageError(
+            "a column of this type cannot tell stars apart",
+            got=f"{name} of type {of}",
+            expected="text or numbers, the same for all spectra of a star and for those of no other",
+            remedy=f"--star-column with another, such as {', '.join(STAR_COLUMNS)}",
+            where=str(path),
+        )
     return pc.fill_null(known, False).to_numpy()
+
+
+def _spectra(path: str | Path) -> NDArray[np.int32]:
+    """A number for each identity of the catalogue, int32 (n,); -1 where it is empty, which names no spectrum."""
+    column = read_table(path, [_IDENTITY])[_IDENTITY]
+    known = _known(column, _IDENTITY, path)
+    if not known.any():
+        return np.full(len(known), -1, dtype=np.int32)
+    identity = column.combine_chunks()
+    del column
+    # Sorted, and not encoded as a dictionary: the hash table of millions of texts takes three times the memory.
+    order = pc.sort_indices(identity)
+    identity = identity.take(order)
+    another = pc.fill_null(pc.not_equal(identity[1:], identity[:-1]), True).to_numpy(zero_copy_only=False)
+    numbers = np.zeros(len(known), dtype=np.int32)
+    numbers[order.to_numpy()[1:]] = np.cumsum(another, dtype=np.int32)
+    numbers[~known] = -1
+    del identity, order, another
+    # What Arrow keeps for later would stand beside the numpy arrays that follow.
+    pa.default_memory_pool().release_unused()
+    return numbers
+
+
+def _copies(spectra: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Chosen rows whose spectrum is that of a chosen row before them, bool (n,)."""
+    rows = np.flatnonzero(chosen & (spectra >= 0))
+    first = np.zeros(len(spectra), dtype=np.int64)
+    # Of several values for one place numpy keeps the last, which is here the first row.
+    first[spectra[rows[::-1]]] = rows[::-1]
+    copies = np.zeros(len(spectra), dtype=bool)
+    copies[rows] = first[spectra[rows]] != rows
+    return copies
 
 
 def _unfit(

@@ -97,12 +97,17 @@ class LabelResult:
 
 @dataclass(frozen=True)
 class RepeatsReport:
-    """What `validate repeats` finds: counts, and a result for each label."""
+    """What `validate repeats` finds: counts, and a result for each label.
+
+    rows, selected, spectra, stars: of the file, those that pass the selection, those of them of stars with two or more,
+    and such stars. copies: rows left out because a selected row has the same identity.
+    """
 
     catalogue: str
     star_column: str
     rows: int
     selected: int
+    copies: int
     spectra: int
     stars: int
     most_visits: int
@@ -131,6 +136,8 @@ class RepeatsReport:
             f"{self.catalogue}: {self.rows} rows, {self.selected} selected, {self.spectra} of them repeats of"
             f" {self.stars} stars (by {self.star_column}; at most {self.most_visits} visits each)"
         )
+        if self.copies:
+            head += f"; {self.copies} rows left out: copies of selected spectra, by identity"
         z_rows = [("label", "pairs", "z scatter, raw errors", "z scatter, inflated", "|z| > 3, inflated")]
         fits = [("label", "published", "scale", "offset", "correlation", "fitted / published error at raw error")]
         for result in self.labels:
@@ -177,6 +184,7 @@ def validate_repeats(
         star_column=repeats.star_column,
         rows=repeats.rows,
         selected=repeats.selected,
+        copies=repeats.copies,
         spectra=int(repeats.starts[-1]),
         stars=repeats.stars,
         most_visits=int(np.diff(repeats.starts).max()),

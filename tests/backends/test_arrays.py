@@ -117,6 +117,64 @@ def test_what_does_not_fit_is_refused(net: ApogeeNet, data: Data) -> None:
         list(arrays.stream_chunks(net, chunks()))
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ((np.ones(8575), np.ones(8575)), "got a tuple of 2"),
+        ((np.ones(8575), np.ones(8575), "a", None, None), "got a tuple of 5"),
+        (np.ones((3, 8575)), "got ndarray"),
+        ({"flux": np.ones(8575), "error": np.ones(8575), "id": "a"}, "got dict"),
+        ("abc", "got str"),
+        (None, "got NoneType"),
+    ],
+    ids=["names forgotten", "too many", "array", "dict", "text", "nothing"],
+)
+def test_what_is_no_item_of_a_stream_raises(item: Any, said: str, net: ApogeeNet, data: Data) -> None:
+    """It is a fault of the caller's code: rows without labels would hide it."""
+    with pytest.raises(UsageError, match=rf"flux, error and an id.*{said}"):
+        list(arrays.stream(net, [(data[0][0], data[1][0], "a"), item]))
+    if isinstance(item, tuple):
+        with pytest.raises(UsageError, match=rf"flux, error and ids.*{said}"):
+            list(arrays.stream_chunks(net, [item]))
+
+
+def test_a_poisoned_spectrum_of_a_stream_is_a_flagged_row(net: ApogeeNet, data: Data) -> None:
+    flux, error, _ = data
+    poisoned: list[Any] = [
+        (flux[0][:100], error[0], "short"),
+        (flux[0], None, "no error"),
+        (["x"] * 8575, error[0], "text"),
+        (flux[0], error[0], "photometry", [1.0, 2.0]),
+        [flux[0], error[0], "a list is an item too"],
+        np.array([(flux[0], error[0], "row")], [("f", "f4", 8575), ("e", "f4", 8575), ("id", "U9")])[0],
+    ]
+    rows = list(arrays.stream(net, poisoned, draws=2))
+    assert [bool(np.isnan(row["teff"])) for row in rows] == [True, True, True, True, False, False]
+    assert [int(row["result_flags"]) & 2048 for row in rows] == [2048, 2048, 2048, 2048, 0, 0]
+
+
+def test_masked_pixels_are_missing_every_way(net: ApogeeNet, data: Data) -> None:
+    flux, error, ids = data
+    bad = np.zeros(flux.shape, dtype=bool)
+    bad[:, 50:90] = True
+    wild = np.ma.array(np.where(bad, 1e7, flux), mask=bad)
+    doubtful = np.ma.array(error, mask=np.roll(bad, 100, axis=1))
+    expected = net.predict(wild.filled(np.nan), doubtful.filled(np.nan), ids, draws=2)
+    assert arrays.predict(net, wild, doubtful, ids, draws=2, batch_size=3).tobytes() == expected.tobytes()
+    rows = list(arrays.stream(net, zip(wild, doubtful, ids, strict=True), draws=2))
+    assert np.array(rows, dtype=net.label_dtype).tobytes() == expected.tobytes()
+    (chunk,) = arrays.stream_chunks(net, [(wild, doubtful, ids)], draws=2)
+    assert chunk.tobytes() == expected.tobytes()
+
+
+def test_one_text_is_no_sequence_of_ids(net: ApogeeNet, data: Data) -> None:
+    flux, error, _ = data
+    with pytest.raises(UsageError, match="ids is one text"):
+        arrays.predict(net, flux, error, "abcdefg")
+    with pytest.raises(UsageError, match="ids is one text"):
+        list(arrays.stream_chunks(net, [(flux, error, "abcdefg")]))
+
+
 def test_photometry_reaches_v2_every_way(data: Data) -> None:
     net = network(small_v2())
     flux, error, ids = data

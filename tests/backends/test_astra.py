@@ -204,6 +204,7 @@ def test_errors_survive_their_way_through_inverse_variances(rng: np.random.Gener
     lossy = np.sqrt(1 / (error**-2).astype(np.float32))
     assert 0.01 < np.mean(lossy != error.astype(np.float32)) < 0.2
     assert error_of([0, np.nan, np.inf, -1, 4]).tolist() == [0, 0, 0, 0, 0.5]
+    assert error_of(np.ma.array([4.0, 4.0], mask=[True, False])).tolist() == [0, 0.5]
 
 
 def test_photometry_of_the_source_reaches_networks_that_use_it(

@@ -70,6 +70,12 @@ def visit_table(
     return pa.table(columns).take(rng.permutation(rows))
 
 
+def with_target_flags(table: pa.Table) -> pa.Table:
+    """The table with a column of 57 bytes a row, as catalogues have for `sdss5_target_flags`."""
+    flat = pa.array(np.zeros(57 * len(table), dtype=np.uint8))
+    return table.append_column("sdss5_target_flags", pa.FixedSizeListArray.from_arrays(flat, 57))
+
+
 def changed(table: pa.Table, **columns: object) -> pa.Table:
     """The table with other values in some columns."""
     for name, values in columns.items():

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from apnet_fast.errors import UsageError
 from apnet_fast.validate.__main__ import app
 from apnet_fast.validate.compare import compare_catalogues
-from tests.validate.catalogues import changed, visit_table, written
+from tests.validate.catalogues import changed, visit_table, with_target_flags, written
 
 
 @pytest.fixture
@@ -166,6 +167,25 @@ def test_errors_tell_what_to_do(a: Path, tmp_path: Path) -> None:
     other = written(changed(table, identity=[f"x{i}" for i in range(len(table))]), tmp_path / "c.parquet")
     with pytest.raises(UsageError, match="no spectrum in common"):
         compare_catalogues(a, other)
+
+
+def test_a_column_that_is_no_text_names_no_spectra(tmp_path: Path) -> None:
+    path = written(with_target_flags(visit_table(0, stars=60)), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"name spectra; got sdss5_target_flags of type fixed_size_list.*a\.parquet"):
+        compare_catalogues(path, path, on=["identity", "sdss5_target_flags"])
+    assert compare_catalogues(path, path, on=["identity", "flag_bad", "teff"]).common == len(visit_table(0, stars=60))
+
+
+def test_a_key_that_is_never_unique_is_not_said_to_have_nothing_in_common(tmp_path: Path) -> None:
+    table = visit_table(0, stars=60)
+    rows = len(table)
+    a = written(pa.concat_tables([table, table]), tmp_path / "a.parquet")
+    said = f"A {2 * rows} of {2 * rows} rows, B 0 of {rows} rows share their identity with another row"
+    with pytest.raises(UsageError, match=rf"does not tell spectra apart.*{said}.*--on identity,") as raised:
+        compare_catalogues(a, written(table, tmp_path / "b.parquet"))
+    assert "no spectrum in common" not in str(raised.value)
+    with pytest.raises(UsageError, match=r"share their telescope with.*Remedy: .*--on telescope,"):
+        compare_catalogues(a, a, on=["telescope"])
 
 
 def run(*words: object) -> tuple[int, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from apnet_fast.errors import UsageError
 from apnet_fast.validate.pairs import Selection, read_repeats
-from tests.validate.catalogues import changed, visit_table, written
+from tests.validate.catalogues import changed, visit_table, with_target_flags, written
 
 
 def test_rows_are_grouped_by_star(tmp_path: Path) -> None:
@@ -79,6 +79,42 @@ def test_the_best_known_key_tells_stars_apart(tmp_path: Path) -> None:
     path = written(by_id.append_column("source_pk", pa.array(np.where(ids > 40, ids, -1))), tmp_path / "v.parquet")
     assert read_repeats(path, Selection()).star_column == "sdss_id"
     assert read_repeats(path, Selection(star_column="SOURCE_PK")).stars <= 10
+    empty = table.append_column("source_pk", pa.nulls(len(table)))
+    assert read_repeats(written(empty, tmp_path / "empty.parquet"), Selection()).star_column == "obj"
+
+
+@pytest.mark.parametrize(
+    ("column", "type_name"), [("flag_bad", "bool"), ("sdss5_target_flags", r"fixed_size_list<\w+: uint8>\[57\]")]
+)
+def test_a_column_that_names_no_stars_is_refused(column: str, type_name: str, tmp_path: Path) -> None:
+    path = written(with_target_flags(visit_table(0, stars=50)), tmp_path / "v.parquet")
+    with pytest.raises(UsageError, match=rf"tell stars apart; got {column} of type {type_name}; expected .*v\.parquet"):
+        read_repeats(path, Selection(star_column=column))
+
+
+def test_of_each_identity_one_row_is_used(tmp_path: Path) -> None:
+    """The first that passes the selection, wherever it stands; rows without identity are nobody's copies."""
+    table = visit_table(0, stars=50)
+    rows = len(table)
+    once = read_repeats(written(table, tmp_path / "once.parquet"), Selection())
+    assert once.copies == 0
+    for percentiles in (None, (5.0, 95.0)):
+        selection = Selection(percentiles=percentiles)
+        alone = read_repeats(tmp_path / "once.parquet", selection)
+        twice = read_repeats(written(pa.concat_tables([table, table]), tmp_path / "twice.parquet"), selection)
+        assert (twice.rows, twice.selected, twice.copies) == (2 * rows, alone.selected, rows)
+        assert np.array_equal(twice.starts, alone.starts)
+        assert all(np.array_equal(twice.columns[name], alone.columns[name]) for name in alone.columns)
+    # A copy is used where the first row does not pass.
+    flagged = changed(table, result_flags=np.where(np.arange(rows) % 2, 4, 0))
+    both = read_repeats(written(pa.concat_tables([flagged, table]), tmp_path / "both.parquet"), Selection())
+    assert (both.selected, both.copies) == (rows, rows - rows // 2)
+    empty = changed(table, identity=[""] * rows)
+    empty = pa.concat_tables([empty, changed(table, identity=[None] * rows), table])
+    nameless = read_repeats(written(empty, tmp_path / "nameless.parquet"), Selection())
+    assert (nameless.selected, nameless.copies) == (3 * rows, 0)
+    nulls = table.drop_columns(["identity"]).append_column("identity", pa.nulls(rows))
+    assert read_repeats(written(nulls, tmp_path / "nulls.parquet"), Selection()).copies == 0
 
 
 def test_without_a_pair_the_error_counts_what_each_condition_left_out(tmp_path: Path) -> None:
@@ -106,6 +142,8 @@ def test_errors_tell_what_to_do(tmp_path: Path) -> None:
     single = changed(table, obj=table["identity"].to_pylist())
     with pytest.raises(UsageError, match="no star has two spectra"):
         read_repeats(written(single, tmp_path / "c.parquet"), Selection())
+    with pytest.raises(UsageError, match=rf"left out: {len(table)} with the identity of a row before"):
+        read_repeats(written(pa.concat_tables([single, single]), tmp_path / "e.parquet"), Selection())
     with pytest.raises(UsageError, match="no star has two spectra"):
         read_repeats(written(table.slice(0, 0), tmp_path / "d.parquet"), Selection())
     with pytest.raises(UsageError, match="percentiles"):

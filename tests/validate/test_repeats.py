@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -75,6 +77,22 @@ def test_right_errors_are_seldom_called_wrong(tmp_path: Path) -> None:
         alarms += bool(found.off_by_more_than(1.25))
     assert judged > 50
     assert alarms <= 3
+
+
+def test_a_catalogue_twice_says_what_it_says_once(tmp_path: Path) -> None:
+    table = visit_table(2, stars=200)
+    once, twice = (
+        validate_repeats(written(each, tmp_path / "v.parquet"), bootstrap=20)
+        for each in (table, pa.concat_tables([table, table]))
+    )
+    assert twice.copies == len(table)
+    assert f"{len(table)} rows left out: copies of selected spectra" in twice.text()
+    assert twice.as_dict()["copies"] == len(table)
+    assert "copies" not in once.text()
+    assert replace(twice, rows=once.rows, copies=0) == once
+    # Of a catalogue that has no identity nothing can be told.
+    released = pa.concat_tables([table, table]).drop_columns(["identity"])
+    assert validate_repeats(written(released, tmp_path / "r.parquet"), bootstrap=20).copies == 0
 
 
 @pytest.mark.parametrize("factor", [1.6, 1 / 1.6])
