@@ -35,9 +35,8 @@ def cap_errors_kernel(
     flux = tl.where(flux != flux, 0.0, flux)
     tl.store(flux_ptr + spectrum * PITCH + pixel, flux, mask=present)
 
-    magnitude = tl.abs(tl.load(error_ptr + spectrum * PITCH + pixel, mask=present, other=0.0))
     # NaN and infinity have the largest bits, zero the smallest.
-    bits = magnitude.to(tl.int32, bitcast=True)
+    bits = tl.abs(tl.load(error_ptr + spectrum * PITCH + pixel, mask=present, other=0.0)).to(tl.int32, bitcast=True)
     known = present & (bits > 0) & (bits < _INFINITY_BITS)
     number = tl.sum(known.to(tl.int32))
     bits = tl.where(known, bits, _INFINITY_BITS)
@@ -45,10 +44,15 @@ def cap_errors_kernel(
     high = select(bits, number // 2).to(tl.float32, bitcast=True)
     # In float64, as numpy's median of float64 errors.
     limit = 5.0 * ((low.to(tl.float64) + high.to(tl.float64)) * 0.5)
-    capped = tl.where(known & (magnitude.to(tl.float64) < limit), magnitude, limit.to(tl.float32))
+    # What is not known is infinite by now: nothing but the bits has to stay in registers.
+    error = bits.to(tl.float32, bitcast=True)
+    capped = tl.where(error.to(tl.float64) < limit, error, limit.to(tl.float32))
     if number == 0:
         # 0.1 x the median flux stands for errors of which none is known. Sorting keys of floats of either sign: flip
-        # the magnitude of negative ones, then shift everything to be non-negative.
+        # the magnitude of negative ones, then shift everything to be non-negative. Loaded again, because registers
+        # that keep it through the selection above would spill.
+        flux = tl.load(flux_ptr + spectrum * PITCH + pixel, mask=present, other=0.0)
+        flux = tl.where(flux != flux, 0.0, flux)
         signed = flux.to(tl.int32, bitcast=True)
         order = tl.where(signed < 0, signed ^ 0x7FFFFFFF, signed)
         top = tl.where(order >= 0, 1, 0)

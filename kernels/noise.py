@@ -24,6 +24,36 @@ def noise_bits(key, quad, draw):
 
 
 @triton.jit
+def sin_cos(angle):
+    """Sine and cosine of fp32 angles from 0 to 2 pi, to a unit or two in the last place.
+
+    tl.sin and tl.cos may bring code for any angle, with an array in local memory, which costs registers here. Quarter
+    turns are taken off in three parts whose products with 0 to 4 are exact; polynomials: S. Moshier, Cephes, sinf.
+    """
+    turns = (angle * 0.636619772 + 0.5).to(tl.int32)
+    number = turns.to(tl.float32)
+    x = ((angle - number * 1.5703125) - number * 4.837512969970703125e-4) - number * 7.54978995489188216e-8
+    z = x * x
+    sine = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * x + x
+    cosine = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0
+    odd = (turns & 1) == 1
+    first, second = tl.where(odd, cosine, sine), tl.where(odd, sine, cosine)
+    return tl.where((turns & 2) == 2, -first, first), tl.where(((turns + 1) & 2) == 2, -second, second)
+
+
+@triton.jit
+def _two_normals(bits1, bits2):
+    """Box-Muller as `tl.randn4x` has it."""
+    uniform = tl.maximum(1.0e-7, tl.uint_to_uniform_float(bits1))
+    radius = tl.sqrt(-2.0 * tl.log(uniform))
+    sine, cosine = sin_cos(6.283185307179586 * tl.uint_to_uniform_float(bits2))
+    return radius * cosine, radius * sine
+
+
+@triton.jit
 def noise_normals(key, quad, draw):
     """Four blocks of float32 standard normals from the same bits."""
-    return tl.randn4x(key, _counter(quad, draw))
+    b0, b1, b2, b3 = noise_bits(key, quad, draw)
+    z0, z1 = _two_normals(b0, b1)
+    z2, z3 = _two_normals(b2, b3)
+    return z0, z1, z2, z3

@@ -11,7 +11,7 @@ from apnet_fast.philox import noise_keys, normals, philox4x32
 triton = pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 tl = pytest.importorskip("triton.language")
 
-from apnet_fast.kernels.noise import noise_bits, noise_normals  # noqa: E402
+from apnet_fast.kernels.noise import noise_bits, noise_normals, sin_cos  # noqa: E402
 
 QUADS = 2144  # ceil(8575 / 4)
 BLOCK = 4096
@@ -37,6 +37,14 @@ def store_normals(key_ptr, out, draw, quads, BLOCK: tl.constexpr):
     tl.store(out + 4 * quad + 1, z1, inside)
     tl.store(out + 4 * quad + 2, z2, inside)
     tl.store(out + 4 * quad + 3, z3, inside)
+
+
+@triton.jit
+def store_sin_cos(angle_ptr, out, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    sine, cosine = sin_cos(tl.load(angle_ptr + i))
+    tl.store(out + i, sine)
+    tl.store(out + BLOCK + i, cosine)
 
 
 def run(kernel: object, draw: int, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -68,3 +76,18 @@ def test_normals_agree_to_rounding(draw: int) -> None:
     np.testing.assert_allclose(z, expected, atol=3e-6)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(np.roll(z, 1), expected, atol=3e-6)
+
+
+def test_sine_and_cosine_of_every_turn() -> None:
+    quarters = np.float32(np.arange(5) * np.pi / 2)
+    near = [np.nextafter(quarters, np.float32(way)) for way in (-1, 7)]
+    angles = np.concatenate([np.linspace(0, 2 * np.pi, (1 << 16) - 15, dtype=np.float32), quarters, *near])
+    angles = angles[(angles >= 0) & (angles <= np.float32(6.2831855))][: 1 << 15 << 1]
+    angles = np.resize(angles, 1 << 16).astype(np.float32)
+    out = torch.full((2, len(angles)), float("nan"))
+    store_sin_cos[(1,)](torch.from_numpy(angles), out, BLOCK=len(angles))
+    exact = angles.astype(np.float64)
+    np.testing.assert_allclose(out[0].numpy(), np.sin(exact), rtol=0, atol=1.2e-7)
+    np.testing.assert_allclose(out[1].numpy(), np.cos(exact), rtol=0, atol=1.2e-7)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(out[0].numpy(), np.sin(exact + 1e-6), rtol=0, atol=1.2e-7)
