@@ -9,7 +9,6 @@ need torch, start fast.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apnet_fast._version import __version__
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from apnet_fast.api import ApogeeNet
 
 __all__ = ["ApogeeNet", "__version__"]
-
-# In a source tree that is not installed, kernels/ stands beside this folder, not in it.
-_SOURCE = Path(__file__).parent.parent
-if not (_SOURCE / "apnet_fast" / "kernels").exists() and (_SOURCE / "pyproject.toml").exists():
-    __path__.append(str(_SOURCE))
 
 
 def __getattr__(name: str) -> Any:

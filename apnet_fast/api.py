@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.engines import Engine, choose_devices, create_engine, default_precision
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import load_checkpoint
-from apnet_fast.networks.photometry import as_photometry
 from apnet_fast.networks.shipped import weights_path
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
-from apnet_fast.spectra.batch import PIXELS
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.recipes.photometry import as_photometry
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.grid import PIXELS
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
 

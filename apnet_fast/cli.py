@@ -8,10 +8,10 @@ import typer
 
 from apnet_fast import demo, pack, recovery, reprocess, tune, weights
 from apnet_fast._version import __version__
-from apnet_fast.console import run_app
 from apnet_fast.plots.__main__ import app as plots_app
 from apnet_fast.report.__main__ import report
 from apnet_fast.simulate.__main__ import simulate_command
+from apnet_fast.support.console import run_app
 from apnet_fast.train.__main__ import train_command
 from apnet_fast.validate.__main__ import app as validate_app
 

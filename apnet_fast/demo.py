@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(add_completion=False)
 
@@ -22,12 +22,13 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")] = Path("demo"),
 ) -> None:
     """Simulate apStar files of all three generations, reprocess them with the demo weights, and show the result."""
+    from apnet_fast.catalog.names import PRODUCT_NAMES, RUN_FILE
     from apnet_fast.networks.shipped import weights_path
     from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
-    from apnet_fast.pipeline.run import PRODUCT_NAMES, RUN_FILE, run
-    from apnet_fast.recovery import catalogue_recovery, recovery_lines
+    from apnet_fast.pipeline.run import run
     from apnet_fast.simulate import simulate_tree
     from apnet_fast.simulate.tree import TRUTH_FILE
+    from apnet_fast.validate.recovery import catalogue_recovery, recovery_lines
 
     trees = [output / "apstar" / layout for layout in _LAYOUTS]
     for seed, tree in enumerate(trees):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -47,7 +47,7 @@ def columns_page() -> str:
         head = ["#", "name", "form", "null", "what", "from", "DR17 tables", "SDSS-V tables"]
         return [f"## {title}", "", *_table(head, rows), ""]
 
-    stars, visits = (len(product_columns(product, own=False)) for product in ("star", "visit"))
+    stars, visits = (len(product_columns(product, "v3", own=False)) for product in ("star", "visit"))
     own = len(OWN_COLUMNS)
     lines = [
         "# Columns of the catalogues",
@@ -74,7 +74,7 @@ def columns_page() -> str:
 
 def flags_page() -> str:
     """The text of docs/flags.md."""
-    from apnet_fast.flags import TABLES
+    from apnet_fast.recipes.flag_tables import TABLES
 
     lines = [
         "# Bits of result_flags",

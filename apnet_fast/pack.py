@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import EXIT_QUARANTINED, run_app
+from apnet_fast.support.console import EXIT_QUARANTINED, run_app
 
 app = typer.Typer(add_completion=False)
 
@@ -32,9 +32,9 @@ def pack(
     in the pack, with their reasons), 4 stopped but resumable.
     """
     # Imported here, so that --help is quick.
-    from apnet_fast.pipeline.packing import PackArguments
-    from apnet_fast.pipeline.packing import pack as pack_inputs
-    from apnet_fast.pipeline.progress import say
+    from apnet_fast.readers.packing import PackArguments
+    from apnet_fast.readers.packing import pack as pack_inputs
+    from apnet_fast.support.progress import say
 
     manifest = pack_inputs(PackArguments(tuple(inputs), output, root, readers, spectra_per_file, restart))
     size = sum(file.bytes for file in manifest.files.values())

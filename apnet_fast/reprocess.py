@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import EXIT_QUARANTINED, run_app
+from apnet_fast.support.console import EXIT_QUARANTINED, run_app
 
 app = typer.Typer(add_completion=False)
 
@@ -82,13 +82,14 @@ def reprocess(
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
     # Imported here: --help, and the reader processes that import this module, do not need torch.
+    from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
     from apnet_fast.engines import choose_devices, default_precision, find_engine
     from apnet_fast.networks.checkpoint import network_of
     from apnet_fast.networks.shipped import weights_path
     from apnet_fast.pipeline.arguments import RunArguments, default_readers, default_shard_size
-    from apnet_fast.pipeline.progress import say
-    from apnet_fast.pipeline.run import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE, run
+    from apnet_fast.pipeline.run import run
     from apnet_fast.recipes import get_recipe
+    from apnet_fast.support.progress import say
 
     if threads is not None:
         import torch

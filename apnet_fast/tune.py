@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 if TYPE_CHECKING:
     import torch
@@ -142,11 +142,12 @@ def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tunin
     from apnet_fast.kernels.timing import seconds
     from apnet_fast.networks.random import random_checkpoint
     from apnet_fast.recipes import RECIPES
+    from apnet_fast.support.grid import PIXELS
 
     checkpoint, rates = random_checkpoint(), {}
     for rows in _GROUPS:
         engine = TritonEngine(checkpoint, RECIPES["dr19"], device=device, tuning=replace(tuning, group_rows=rows))
-        rates[rows] = 1 / engine.seconds_per_spectrum(8575, 20, lambda work: seconds(work, torch.device(device)))
+        rates[rows] = 1 / engine.seconds_per_spectrum(PIXELS, 20, lambda work: seconds(work, torch.device(device)))
         say(f"groups of {rows:4} rows: {rates[rows]:8.0f} spectra/s")
         del engine
         torch.cuda.empty_cache()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(no_args_is_help=True, help="Import, export and make weights files (safetensors).")
 
@@ -63,8 +63,8 @@ def check(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
 ) -> None:
     """Print the largest activation of every layer, and for v3 whether fp16 can hold it."""
+    from apnet_fast.engines.ranges import LEAST_HEADROOM, layer_ranges
     from apnet_fast.networks.checkpoint import load_checkpoint
-    from apnet_fast.networks.ranges import LEAST_HEADROOM, layer_ranges
     from apnet_fast.networks.shipped import weights_path
 
     checkpoint = load_checkpoint(weights_path(weights))

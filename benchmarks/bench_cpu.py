@@ -23,12 +23,13 @@ from apnet_fast.engines.cpu.vectors import lanes_of
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.networks.random import random_checkpoint
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES, percentile_rank
+from apnet_fast.recipes.noise import noise_keys, normals
+from apnet_fast.support.grid import PIXELS
 from benchmarks.contenders import NAMES, contenders
 from benchmarks.cpu import made_up_spectra
 
-_PIXELS, _DRAWS = 8575, 20
+_DRAWS = 20
 _FLOOR = np.float32(1e-6)
 
 
@@ -47,7 +48,7 @@ def checkpoint() -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def network(checkpoint: Checkpoint) -> CpuNetwork:
-    return prepare(fold_v3(checkpoint, _PIXELS), _PIXELS)
+    return prepare(fold_v3(checkpoint, PIXELS), PIXELS)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def spectrum() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def drawn(spectrum: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    values = np.empty((1 + _DRAWS, _PIXELS), np.float32)
+    values = np.empty((1 + _DRAWS, PIXELS), np.float32)
     stem.realise(*spectrum, noise_keys(0, "a")[0], _FLOOR, values)
     return values
 
@@ -69,7 +70,7 @@ def test_clean_up(benchmark: BenchmarkFixture, spectrum: tuple[np.ndarray, np.nd
 
 
 def test_normals_alone(benchmark: BenchmarkFixture) -> None:
-    benchmark(normals, noise_keys(0, "a"), _DRAWS, _PIXELS)
+    benchmark(normals, noise_keys(0, "a"), _DRAWS, PIXELS)
 
 
 def test_noise_and_floor(
@@ -80,14 +81,14 @@ def test_noise_and_floor(
 
 @pytest.mark.parametrize("joint", [False, True], ids=["own percentiles", "joint percentile"])
 def test_percentiles(benchmark: BenchmarkFixture, drawn: np.ndarray, joint: bool) -> None:
-    ranks = [percentile_rank(n) for n in (_PIXELS, _DRAWS * _PIXELS)]
+    ranks = [percentile_rank(n) for n in (PIXELS, _DRAWS * PIXELS)]
     own, together = ((rank.lower, rank.upper, rank.fraction) for rank in ranks)
     limits, counts = np.empty(1 + _DRAWS, np.float32), np.empty(stem.DIGITS, np.int64)
     benchmark(stem.log_limits, drawn, joint, own, together, np.float32(0), limits, counts)
 
 
 def test_log_and_clip(benchmark: BenchmarkFixture, drawn: np.ndarray) -> None:
-    out = np.zeros(_PIXELS + 3 * stem.FLUX_MARGIN, np.float32)
+    out = np.zeros(PIXELS + 3 * stem.FLUX_MARGIN, np.float32)
 
     def every_row() -> None:
         for row in drawn:
@@ -98,7 +99,7 @@ def test_log_and_clip(benchmark: BenchmarkFixture, drawn: np.ndarray) -> None:
 
 def test_trunk(benchmark: BenchmarkFixture, network: CpuNetwork, drawn: np.ndarray) -> None:
     trunk, features = Trunk(network), np.empty(network.features, np.float32)
-    flux = np.zeros(_PIXELS + 3 * stem.FLUX_MARGIN, np.float32)
+    flux = np.zeros(PIXELS + 3 * stem.FLUX_MARGIN, np.float32)
     stem.clipped_log(drawn[0], np.float32(7), flux)
 
     @torch.inference_mode()

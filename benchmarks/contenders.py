@@ -19,15 +19,15 @@ from torch.nn import functional
 
 from apnet_fast.engines.cpu import CpuEngine
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.grid import PIXELS
 from benchmarks.rivals import Batched, preprocessed, upstream_loop
 
 Contender = Callable[[NDArray[np.float32], NDArray[np.float32], int], NDArray[np.float32]]
 
 OURS, UPSTREAM, OPENVINO = "apnet_fast cpu", "upstream loop", "OpenVINO"
 NAMES = (OURS, UPSTREAM, "torch eager, batched", "torch.compile, batched", OPENVINO, "ONNX Runtime")
-_PIXELS = 8575
 _TOLERANCE = 1e-3
 
 
@@ -75,19 +75,19 @@ def _upstream(checkpoint: Checkpoint, draws: int) -> Contender:
 
 
 def _eager(checkpoint: Checkpoint, draws: int) -> Contender:
-    network = Batched(checkpoint, _PIXELS, torch.float32)
+    network = Batched(checkpoint, PIXELS, torch.float32)
     return lambda flux, error, draws: _spectra_by_spectrum(network.network, flux, error, draws)
 
 
 def _compiled(checkpoint: Checkpoint, draws: int) -> Contender:
-    network = torch.compile(Batched(checkpoint, _PIXELS, torch.float32).network)
+    network = torch.compile(Batched(checkpoint, PIXELS, torch.float32).network)
     return lambda flux, error, draws: _spectra_by_spectrum(network, flux, error, draws)
 
 
 def _openvino(checkpoint: Checkpoint, draws: int) -> Contender:
     import openvino
 
-    module, example = checkpoint.module(), torch.zeros(1 + draws, 1, _PIXELS)
+    module, example = checkpoint.module(), torch.zeros(1 + draws, 1, PIXELS)
     model = openvino.convert_model(module, example_input=example, input=[example.shape])
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
@@ -105,7 +105,7 @@ def _onnxruntime(checkpoint: Checkpoint, draws: int) -> Contender:
 
     module, file = checkpoint.module(), io.BytesIO()
     module.pool = _GroupedPool(checkpoint)
-    torch.onnx.export(module, (torch.zeros(1 + draws, 1, _PIXELS),), file, input_names=["x"], dynamo=False)
+    torch.onnx.export(module, (torch.zeros(1 + draws, 1, PIXELS),), file, input_names=["x"], dynamo=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
@@ -119,7 +119,7 @@ class _GroupedPool(nn.Module):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        length, pooled = (_PIXELS + 1) // 2, checkpoint.architecture.adapt_pool_output_dim
+        length, pooled = (PIXELS + 1) // 2, checkpoint.architecture.adapt_pool_output_dim
         groups = math.gcd(length, pooled)
         self.inputs, self.outputs = length // groups, pooled // groups
         self.matrix = functional.adaptive_avg_pool1d(torch.eye(self.inputs), self.outputs)

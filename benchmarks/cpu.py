@@ -21,13 +21,13 @@ import torch
 from apnet_fast.engines import CpuEngine, Engine, ReferenceEngine
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
-from apnet_fast.philox import noise_keys
 from apnet_fast.pipeline.provenance import machine
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.grid import CHIP_GAPS, PIXELS
 from benchmarks.contenders import OURS, Contender, check, contenders
 from benchmarks.results import peak_mb
 
-_PIXELS = 8575
 # Spectra of a large batch; their noise differs from row to row.
 _DIFFERENT = 20
 
@@ -35,9 +35,9 @@ _DIFFERENT = 20
 def made_up_spectra(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Flux and error float32 (n, 8575) at S/N 25 with chip gaps, cleaned by the recipe."""
     rng = np.random.default_rng(0)
-    flux = rng.normal(500, 50, (n, _PIXELS)).astype(np.float32)
+    flux = rng.normal(500, 50, (n, PIXELS)).astype(np.float32)
     error = np.full_like(flux, 20)
-    for start, stop in ((0, 220), (3317, 3558), (6125, 6315), (8378, _PIXELS)):
+    for start, stop in CHIP_GAPS:
         flux[:, start:stop] = error[:, start:stop] = 0
     return RECIPES["dr19"].clean_up(flux, error)
 

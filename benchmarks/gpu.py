@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from apnet_fast.support.grid import CHIP_GAPS, PIXELS
+
 RESULTS = Path(__file__).parent / "results"
 _LABELS = ("logg", "log_teff", "fe_h")
 _KERNEL_TOLERANCE = 1e-3
@@ -86,17 +88,17 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace, report: Report) -> None:
         import torch
-        from apnet_fast.kernels.timing import seconds
-        from apnet_fast.kernels.tuning import load_tuning, table_for
 
         from apnet_fast.engines.triton import TritonEngine, architecture_of
+        from apnet_fast.kernels.timing import seconds
+        from apnet_fast.kernels.tuning import load_tuning, table_for
         from apnet_fast.networks.random import random_checkpoint
         from apnet_fast.networks.v3 import ArchitectureV3
         from apnet_fast.recipes import RECIPES
 
         self.options, self.report, self.torch = options, report, torch
         self.device, self.recipe = torch.device(options.device), RECIPES["dr19"]
-        self.pixels = 1027 if options.rehearse else 8575
+        self.pixels = 1027 if options.rehearse else PIXELS
         self.architecture = "rehearsal" if options.rehearse else architecture_of(options.device)
         tuning = load_tuning(options.tuning) if options.tuning else table_for(self.architecture)
         small = ArchitectureV3(dim_mults=(1, 2), adapt_pool_output_dim=16, num_linear=2, linear_dim=8)
@@ -142,13 +144,12 @@ class Bench:
 
     def _kernel_errors(self) -> dict[str, float]:
         """Relative error of each kernel's output against its twin on the same input, taken layer by layer."""
+        from apnet_fast.engines.reference import process, realisations
         from apnet_fast.kernels.conv import naive_conv, segments_of
         from apnet_fast.kernels.pool import naive_pool
         from apnet_fast.kernels.stem import naive_stem
-
-        from apnet_fast.engines.reference import process, realisations
         from apnet_fast.networks.folding import fold_v3
-        from apnet_fast.philox import noise_keys, normals
+        from apnet_fast.recipes.noise import noise_keys, normals
 
         torch = self.torch
         pipeline = self.engine._pipeline(self.pixels, self.options.draws)
@@ -194,7 +195,7 @@ class Bench:
     def _label_shift(self) -> tuple[float, float]:
         """Share of spectra whose labels fp16 moves by less than `_SHIFT` of their raw error, and the largest move."""
         from apnet_fast.engines import ReferenceEngine
-        from apnet_fast.philox import noise_keys
+        from apnet_fast.recipes.noise import noise_keys
 
         n = self.options.spectra
         flux, error = spectra(n, self.pixels)
@@ -341,8 +342,8 @@ def spectra(n: int, pixels: int) -> tuple[np.ndarray, np.ndarray]:
     truth = level * (1 - 0.4 * generator.random((n, pixels)) ** 6)
     error = truth / 10 ** generator.uniform(1.3, 2.3, (n, 1))
     flux = generator.normal(truth, error)
-    for start, stop in ((0, 220), (3317, 3558), (6125, 6315), (8378, 8575)):
-        gap = slice(start * pixels // 8575, stop * pixels // 8575)
+    for start, stop in CHIP_GAPS:
+        gap = slice(start * pixels // PIXELS, stop * pixels // PIXELS)
         flux[:, gap], error[:, gap] = np.nan, 0
     return flux.astype(np.float32), error.astype(np.float32)
 

@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
-from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.simulate import simulate_tree
 
 _DIFFERENT, _VISITS = 40, 4

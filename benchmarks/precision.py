@@ -10,18 +10,18 @@ import argparse
 
 import numpy as np
 import torch
-from apnet_fast.kernels.conv import naive_conv
-from apnet_fast.kernels.halves import diffused
-from apnet_fast.kernels.pool import naive_pool
-from apnet_fast.kernels.stem import naive_stem
 from torch import Tensor
 from torch.nn import functional
 
 from apnet_fast.engines.reference import process, realisations
+from apnet_fast.kernels.conv import naive_conv
+from apnet_fast.kernels.halves import diffused
+from apnet_fast.kernels.pool import naive_pool
+from apnet_fast.kernels.stem import naive_stem
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys, normals
 
 SHIFT, SHARE = 0.05, 0.999
 _RECIPE = RECIPES["dr19"]
@@ -73,9 +73,9 @@ def label_shift(checkpoint: Checkpoint, flux: np.ndarray, error: np.ndarray, ids
 
 def main() -> None:
     """Read spectra, compare, print."""
+    from apnet_fast.inputs.words import resolve_inputs
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.shipped import weights_path
-    from apnet_fast.pipeline.inputs import resolve_inputs
     from apnet_fast.spectra import concatenate, read_apstar
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

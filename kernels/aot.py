@@ -19,11 +19,13 @@ from unittest.mock import patch
 
 import torch
 import triton
-from apnet_fast.kernels import cleanup, conv, pool, stem
-from apnet_fast.kernels.tuning import Tuning
 from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+
+from apnet_fast.kernels import cleanup, conv, pool, stem
+from apnet_fast.kernels.tuning import Tuning
+from apnet_fast.support.grid import PIXELS
 
 # Shared memory a program may have, bytes, and the matrix instruction that tensor cores of the chip take.
 _CHIPS: dict[str, tuple[GPUTarget, int, str]] = {
@@ -47,7 +49,7 @@ _TYPES = {
     torch.uint64: "*u64",
 }
 # The survey's network: spectrum, channels of its blocks, pooled length, draws.
-_PIXELS, _CHANNELS, _POOLED, _DRAWS = 8575, (4, 8, 16, 32, 64), 1024, 20
+_CHANNELS, _POOLED, _DRAWS = (4, 8, 16, 32, 64), 1024, 20
 _LENGTH, _SEGMENT, _PITCH = 4288, 4320, 8576
 
 
@@ -123,11 +125,11 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
 
     flux, error = empty(spectra, _PITCH), empty(spectra, _PITCH)
     keys, limits = empty(spectra, dtype=torch.uint64), empty(spectra)
-    cleanup.cap_errors(flux, error, _PIXELS)
+    cleanup.cap_errors(flux, error, PIXELS)
     yield "clean-up"
-    values = stem.joint_scratch(spectra, _DRAWS, _PIXELS, "meta")
+    values = stem.joint_scratch(spectra, _DRAWS, PIXELS, "meta")
     for joint in (False, True):
-        how = stem.Preprocessing(_PIXELS, 1e-6, float(joint), joint, 8145, 8146, 0.3, 162924, 162925, 0.05)
+        how = stem.Preprocessing(PIXELS, 1e-6, float(joint), joint, 8145, 8146, 0.3, 162924, 162925, 0.05)
         if joint:
             stem.joint_limit(flux, error, keys, limits, values, how, tuning.joint)
             yield "joint limit"
@@ -137,8 +139,8 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
             keys,
             limits,
             empty(4, 30),
-            empty(4, _PIXELS + 1),
-            stem.scratch(rows, _PIXELS, "meta"),
+            empty(4, PIXELS + 1),
+            stem.scratch(rows, PIXELS, "meta"),
             conv.activations(rows, _SEGMENT, stem.STORED_CHANNELS, "meta"),
             first_row=rows,
             rows=rows,

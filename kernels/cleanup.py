@@ -11,7 +11,7 @@ _INFINITY_BITS = tl.constexpr(0x7F800000)
 
 
 @triton.jit
-def select(bits, rank):
+def select(bits, rank):  # type: ignore[no-untyped-def]
     """The value of a rank (0-based scalar) among non-negative int32 values, bit by bit from the top."""
     value = 0
     for i in range(31):
@@ -21,7 +21,7 @@ def select(bits, rank):
 
 
 @triton.jit
-def cap_errors_kernel(
+def cap_errors_kernel(  # type: ignore[no-untyped-def]
     flux_ptr,  # fp32 [spectra, PITCH], as read; NaN becomes 0
     error_ptr,  # fp32 [spectra, PITCH], as read; capped at five medians
     PIXELS: tl.constexpr,

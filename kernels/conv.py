@@ -25,9 +25,10 @@ from math import gcd
 import torch
 import triton
 import triton.language as tl
-from apnet_fast.kernels.halves import diffused
 from torch import Tensor
 from torch.nn import functional
+
+from apnet_fast.kernels.halves import diffused
 
 # Zero positions before the first segment and behind the last: more than any window reaches.
 LEAD = 16
@@ -118,13 +119,13 @@ def toeplitz_filter(weight: Tensor, bias: Tensor, pad: int, config: ConvConfig) 
 
 
 @triton.jit
-def elu(x):
+def elu(x):  # type: ignore[no-untyped-def]
     """ELU with alpha = 1."""
     return tl.where(x > 0, x, tl.exp(x) - 1.0)
 
 
 @triton.jit
-def conv_kernel(
+def conv_kernel(  # type: ignore[no-untyped-def]
     x_ptr,  # fp16, input activations
     t_ptr,  # fp16 [STEPS * BLOCK_K, S * C_OUT], in the order of the steps
     bias_ptr,  # fp32 [S * C_OUT]

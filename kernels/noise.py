@@ -1,4 +1,4 @@
-"""The noise of a spectrum inside a Triton kernel: the twin of `apnet_fast.philox.normals`."""
+"""The noise of a spectrum inside a Triton kernel: the twin of `apnet_fast.recipes.noise.normals`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import triton.language as tl
 
 
 @triton.jit
-def _counter(quad, draw):
+def _counter(quad, draw):  # type: ignore[no-untyped-def]
     """The 64-bit offset whose low and high words are the counter's first two."""
     high = (tl.zeros_like(quad) + draw).to(tl.int64)
     return quad.to(tl.int64) + (high << 32)
 
 
 @triton.jit
-def noise_bits(key, quad, draw):
+def noise_bits(key, quad, draw):  # type: ignore[no-untyped-def]
     """Four blocks of uint32 for pixels 4*quad .. 4*quad+3 of one draw.
 
     key: uint64 scalar; quad: int32 block of pixel // 4; draw: int32 scalar.
@@ -24,7 +24,7 @@ def noise_bits(key, quad, draw):
 
 
 @triton.jit
-def sin_cos(angle):
+def sin_cos(angle):  # type: ignore[no-untyped-def]
     """Sine and cosine of fp32 angles from 0 to 2 pi, to a unit or two in the last place.
 
     tl.sin and tl.cos may bring code for any angle, with an array in local memory, which costs registers here. Quarter
@@ -42,7 +42,7 @@ def sin_cos(angle):
 
 
 @triton.jit
-def _two_normals(bits1, bits2):
+def _two_normals(bits1, bits2):  # type: ignore[no-untyped-def]
     """Box-Muller as `tl.randn4x` has it."""
     uniform = tl.maximum(1.0e-7, tl.uint_to_uniform_float(bits1))
     radius = tl.sqrt(-2.0 * tl.log(uniform))
@@ -51,7 +51,7 @@ def _two_normals(bits1, bits2):
 
 
 @triton.jit
-def noise_normals(key, quad, draw):
+def noise_normals(key, quad, draw):  # type: ignore[no-untyped-def]
     """Four blocks of float32 standard normals from the same bits."""
     b0, b1, b2, b3 = noise_bits(key, quad, draw)
     z0, z1 = _two_normals(b0, b1)

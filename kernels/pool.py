@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 import triton
 import triton.language as tl
-from apnet_fast.kernels.conv import LEAD
 from torch import Tensor
 from torch.nn import functional
+
+from apnet_fast.kernels.conv import LEAD
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class PoolConfig:
 
 
 @triton.jit
-def pool_kernel(
+def pool_kernel(  # type: ignore[no-untyped-def]
     x_ptr,  # fp16, activations
     out_ptr,  # fp16 [rows, POOLED, CHANNELS]
     CHANNELS: tl.constexpr,

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import torch
 import triton
 import triton.language as tl
-from apnet_fast.kernels.conv import LEAD
-from apnet_fast.kernels.noise import noise_normals
 from torch import Tensor
 from torch.nn import functional
+
+from apnet_fast.kernels.conv import LEAD
+from apnet_fast.kernels.noise import noise_normals
 
 CHANNELS = 4
 # Each first activation is stored as a sum of two halves: its rounding would cost more than all others together.
@@ -67,7 +68,7 @@ class Preprocessing:
 
 
 @triton.jit
-def lerp(low, high, fraction):
+def lerp(low, high, fraction):  # type: ignore[no-untyped-def]
     """Linear interpolation as torch.lerp rounds it."""
     below = low + fraction * (high - low)
     above = high - (high - low) * (1.0 - fraction)
@@ -75,7 +76,7 @@ def lerp(low, high, fraction):
 
 
 @triton.jit
-def realisation(flux_ptr, error_ptr, key, draw, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):
+def realisation(flux_ptr, error_ptr, key, draw, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
     """Bits of max(flux + error * z, floor) at pixels 4 * quad + lane; draw 0 is the clean spectrum."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
@@ -86,14 +87,14 @@ def realisation(flux_ptr, error_ptr, key, draw, quad, lane: tl.constexpr, z, flo
 
 
 @triton.jit
-def count_below(b0, b1, b2, b3, bound):
+def count_below(b0, b1, b2, b3, bound):  # type: ignore[no-untyped-def]
     """How many values of the four blocks are below a bound."""
     below = (b0 < bound).to(tl.int32) + (b1 < bound).to(tl.int32)
     return tl.sum(below + (b2 < bound).to(tl.int32) + (b3 < bound).to(tl.int32))
 
 
 @triton.jit
-def least_above(b0, b1, b2, b3, bound):
+def least_above(b0, b1, b2, b3, bound):  # type: ignore[no-untyped-def]
     """The smallest value of the four blocks above a bound."""
     least = tl.minimum(tl.where(b0 > bound, b0, _ABSENT), tl.where(b1 > bound, b1, _ABSENT))
     least = tl.minimum(least, tl.minimum(tl.where(b2 > bound, b2, _ABSENT), tl.where(b3 > bound, b3, _ABSENT)))
@@ -101,7 +102,7 @@ def least_above(b0, b1, b2, b3, bound):
 
 
 @triton.jit
-def log_percentile(b0, b1, b2, b3, fraction, LOWER: tl.constexpr, UPPER: tl.constexpr):
+def log_percentile(b0, b1, b2, b3, fraction, LOWER: tl.constexpr, UPPER: tl.constexpr):  # type: ignore[no-untyped-def]
     """ln of the interpolated order statistic of four blocks of float bits.
 
     All values are positive, so their bits are ordered as they are, and log keeps the order: select on bits, bit by
@@ -115,11 +116,11 @@ def log_percentile(b0, b1, b2, b3, fraction, LOWER: tl.constexpr, UPPER: tl.cons
     if UPPER > LOWER:
         ties_reach = count_below(b0, b1, b2, b3, low + 1) > UPPER
         high = tl.where(ties_reach, low, least_above(b0, b1, b2, b3, low))
-    return lerp(tl.log(low.to(tl.float32, bitcast=True)), tl.log(high.to(tl.float32, bitcast=True)), fraction)
+    return lerp(tl.log(low.to(tl.float32, bitcast=True)), tl.log(high.to(tl.float32, bitcast=True)), fraction)  # type: ignore[attr-defined]
 
 
 @triton.jit
-def store_processed(row_ptr, quad, lane: tl.constexpr, bits, limit, PIXELS: tl.constexpr):
+def store_processed(row_ptr, quad, lane: tl.constexpr, bits, limit, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
     """ln, clipped, of one block of values into the scratch row."""
     pixel = 4 * quad + lane
     value = tl.minimum(tl.log(bits.to(tl.float32, bitcast=True)), limit)
@@ -127,7 +128,7 @@ def store_processed(row_ptr, quad, lane: tl.constexpr, bits, limit, PIXELS: tl.c
 
 
 @triton.jit
-def stem_kernel(
+def stem_kernel(  # type: ignore[no-untyped-def]
     flux_ptr,  # fp32 [spectra, PITCH], cleaned
     error_ptr,  # fp32 [spectra, PITCH], cleaned
     key_ptr,  # uint64 [spectra]
@@ -224,7 +225,7 @@ def stem_kernel(
 
 
 @triton.jit
-def joint_limit_kernel(
+def joint_limit_kernel(  # type: ignore[no-untyped-def]
     flux_ptr,  # fp32 [spectra, PITCH], cleaned
     error_ptr,  # fp32 [spectra, PITCH], cleaned
     key_ptr,  # uint64 [spectra]
@@ -275,7 +276,7 @@ def joint_limit_kernel(
         reach += (bits <= low).to(tl.int32)
         least = tl.minimum(least, tl.where(bits > low, bits, _ABSENT))
     high = tl.where(tl.sum(reach) > upper, low, tl.min(least))
-    percentile = lerp(tl.log(low.to(tl.float32, bitcast=True)), tl.log(high.to(tl.float32, bitcast=True)), fraction)
+    percentile = lerp(tl.log(low.to(tl.float32, bitcast=True)), tl.log(high.to(tl.float32, bitcast=True)), fraction)  # type: ignore[attr-defined]
     tl.store(limit_ptr + spectrum, percentile + clip)
 
 

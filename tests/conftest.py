@@ -15,6 +15,7 @@ import pytest
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
+from apnet_fast.simulate import simulate_tree
 
 SMALL = ArchitectureV3(dim_mults=(1, 2, 4), adapt_pool_output_dim=64, num_linear=2, linear_dim=32)
 
@@ -52,3 +53,19 @@ def small_weights(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPat
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
     return np.random.default_rng(12345)
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven ordinary stars of two visits each."""
+    return simulate_tree(tmp_path_factory.mktemp("tree") / "dr17", stars=7, layout="dr17", visits=2, seed=3)
+
+
+@pytest.fixture(scope="session")
+def broken_trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One ordinary star and every edge case, in each layout."""
+    root = tmp_path_factory.mktemp("broken")
+    return {
+        layout: simulate_tree(root / layout, stars=1, layout=layout, visits=1, seed=5, edge_cases=True)
+        for layout in ("legacy", "dr17", "sdss5")
+    }

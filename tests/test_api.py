@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import apnet_fast
-from apnet_fast.errors import UsageError, WeightsError
 from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.support.errors import UsageError, WeightsError
 from tests.backends.spectra import network, small_v2
 from tests.engines.battery import ordinary_spectra
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from apnet_fast import flags
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.documents import columns_page, flags_page
+from apnet_fast.recipes import flag_tables
 from apnet_fast.spectra import Reason
 from apnet_fast.spectra.batch import Product
 
@@ -29,7 +29,7 @@ def test_page_has_every_column(product: Product) -> None:
 
 def test_page_has_every_bit_with_its_condition() -> None:
     page = flags_page()
-    for table in flags.TABLES:
+    for table in flag_tables.TABLES:
         assert f"## Table `{table.name}`" in page
         for bit in table.bits:
             assert f"| {bit.number} | {1 << bit.number} | `{bit.name}` |" in page

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.networks.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v2 import ArchitectureV2
+from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.simulate import simulate_tree
-from tests.pipeline.survey_tables import records_of, write
+from tests.inputs.survey_tables import records_of, write
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,11 @@ import torch
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
+from apnet_fast import tune as tuning
 from apnet_fast.kernels import conv as conv_module
 from apnet_fast.kernels.conv import ConvConfig
 from apnet_fast.kernels.tuning import load_tuning, table_for
-
-from apnet_fast import tune as tuning
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 
 CPU = torch.device("cpu")
 SLOW = ConvConfig(4, 32, 128, 64, 8, 3)

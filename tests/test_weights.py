@@ -8,8 +8,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from apnet_fast.errors import UsageError, WeightsError
 from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.support.errors import UsageError, WeightsError
 from apnet_fast.weights import app
 
 

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.api import ApogeeNet, check_ids
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
-from apnet_fast.errors import UsageError
-from apnet_fast.networks.photometry import as_photometry
+from apnet_fast.recipes.photometry import as_photometry
 from apnet_fast.spectra.masked import without_mask
+from apnet_fast.support.errors import UsageError
 
 StreamItem = tuple[ArrayLike, ArrayLike, object] | tuple[ArrayLike, ArrayLike, object, ArrayLike | None]
 StreamChunk = tuple[NDArray, NDArray, Sequence[object]] | tuple[NDArray, NDArray, Sequence[object], NDArray]

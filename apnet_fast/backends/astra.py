@@ -17,16 +17,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast import flags
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Result, Spectrum, label_stream
-from apnet_fast.errors import UsageError
-from apnet_fast.labels import MEDIANS
 from apnet_fast.networks.checkpoint import network_of
-from apnet_fast.networks.kinds import network_kind
-from apnet_fast.networks.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
-from apnet_fast.recipes import RECIPES_OF
+from apnet_fast.recipes import RECIPES_OF, network_version
+from apnet_fast.recipes.flag_tables import ASTRA_06, FlagTable
+from apnet_fast.recipes.labels import MEDIANS
+from apnet_fast.recipes.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.masked import without_mask
+from apnet_fast.support.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class ApogeeNetRow:
 
     def __post_init__(self) -> None:
         if self.flag_runtime_exception:
-            self.result_flags |= flags.ASTRA_06.mask("RUNTIME_EXCEPTION")
+            self.result_flags |= ASTRA_06.mask("RUNTIME_EXCEPTION")
 
 
 def apogeenet(
@@ -139,8 +138,8 @@ def apogeenet(
     if mark_overhead:
         yield ...
     items = spectra.iterator() if hasattr(spectra, "iterator") else iter(spectra)
-    read = _read_with_photometry if network_kind(net.recipe.network).photometry else _read
-    medians = MEDIANS if network_kind(net.recipe.network).medians else ()
+    read = _read_with_photometry if network_version(net.recipe.network).photometry else _read
+    medians = MEDIANS if network_version(net.recipe.network).medians else ()
     results = label_stream(
         net, islice(items, limit), read, draws=num_uncertainty_draws, seed=seed, batch_size=batch_size
     )
@@ -212,12 +211,12 @@ def _photometry_of(spectrum: Any) -> Sequence[float]:
         return NO_SOURCE
 
 
-def _fields(result: Result[Any], table: flags.FlagTable, names: Sequence[str]) -> dict[str, Any]:
+def _fields(result: Result[Any], table: FlagTable, names: Sequence[str]) -> dict[str, Any]:
     """Fields of a row but for its keys, as plain Python values, which databases take."""
     flag_bits = int(result.labels["result_flags"])
     if not result.failure:
         values = {name: float(result.labels[name]) for name in names}
         return {"t_elapsed": result.seconds, **values, "result_flags": flag_bits}
-    if table is flags.ASTRA_06:
+    if table is ASTRA_06:
         return {"t_elapsed": result.seconds, "flag_runtime_exception": True}
     return {"t_elapsed": result.seconds, "result_flags": flag_bits}

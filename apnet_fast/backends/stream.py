@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.api import ApogeeNet
-from apnet_fast.errors import UsageError
-from apnet_fast.networks.photometry import PHOTOMETRY
-from apnet_fast.spectra.batch import PIXELS
+from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.grid import PIXELS
 
 log = logging.getLogger(__name__)
 

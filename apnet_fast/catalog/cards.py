@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from apnet_fast.spectra.extension import BLOCK
+
 # One card: keyword, value, comment.
 Card = tuple[str, str | int | float | bool, str]
 
-BLOCK = 2880
 _WIDTH = 80
 # Characters of a text value on one card, with its quotes; a text that goes on ends in "&".
 _TEXT = 70

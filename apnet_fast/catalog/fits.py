@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast._version import __version__
-from apnet_fast.catalog.cards import BLOCK, Card, comment_card, header_blocks, title_cards, value_card
+from apnet_fast.catalog.cards import Card, comment_card, header_blocks, title_cards, value_card
 from apnet_fast.catalog.checksum import OnesComplementSum, checksum_of
 from apnet_fast.catalog.columns import Column
 from apnet_fast.catalog.text import fixed_width
+from apnet_fast.spectra.extension import BLOCK
 
 __all__ = ["Card", "fits_time", "text_widths", "write_fits"]
 
@@ -49,7 +50,7 @@ def write_fits(
     widths: Mapping[str, int],
     cards: Sequence[Card],
     created: datetime,
-    network: str = "v3",
+    network: str,
 ) -> None:
     """Write a product, one table of rows at a time, so that memory does not grow with their number.
 

@@ -14,8 +14,8 @@ from apnet_fast.catalog.cards import Card
 from apnet_fast.catalog.columns import arrow_schema, boss_columns, product_columns
 from apnet_fast.catalog.fits import fits_time, write_fits
 from apnet_fast.catalog.rows import with_nulls
-from apnet_fast.files import written_whole
 from apnet_fast.spectra.batch import Product
+from apnet_fast.support.files import written_whole
 
 # FITS files of this recipe take the place of the released ones: no column more.
 _DROP_IN_RECIPE = "astra-0.6"

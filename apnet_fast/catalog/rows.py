@@ -79,7 +79,8 @@ def catalog_rows(
     labels: Labels,
     times: RowTimes,
     sources: SourceTable | None = None,
-    network: str = "v3",
+    *,
+    network: str,
 ) -> pa.Table:
     """Rows of one product for those of the records that belong to it, in their order.
 

@@ -16,10 +16,10 @@ from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.foreign import Family, Foreign, family_of
 from apnet_fast.catalog.matching import Match, Matcher
 from apnet_fast.catalog.values import as_column, as_text
-from apnet_fast.errors import UsageError
-from apnet_fast.networks.photometry import PHOTOMETRY_COLUMNS
+from apnet_fast.inputs.summary_tables import read_table, table_columns
+from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
-from apnet_fast.tables import read_table, table_columns
+from apnet_fast.support.errors import UsageError
 
 # Keys of the star, which a table of spectra has among the columns of the spectrum or of the results.
 _SOURCE_KEYS = ("source", "star_pk", "source_pk")
@@ -48,7 +48,7 @@ class SourceTable:
     """
 
     def __init__(self, table: pa.Table, where: str = "") -> None:
-        """table: as `apnet_fast.tables.read_table` gives it; `where`: its path, for errors.
+        """table: as `apnet_fast.inputs.summary_tables.read_table` gives it; `where`: its path, for errors.
 
         Raises UsageError where no column says which object a row is, or a column cannot be what its name says.
         """

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.catalog.columns import Column
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 
 # -9999, -9999.99 and -999999 stand for missing numbers, 99.99 and the like for missing magnitudes.
 _MISSING_BELOW = -9998.0

@@ -10,9 +10,9 @@ from apnet_fast.engines.null import NullEngine
 from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.engines.several import SeveralDevices
 from apnet_fast.engines.vgg import VggCpuEngine, VggTorchEngine
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Recipe
+from apnet_fast.support.errors import UsageError
 
 __all__ = [
     "ENGINES",
@@ -51,7 +51,7 @@ def create_engine(
     return engine(checkpoint, recipe, device=device, precision=precision)
 
 
-def find_engine(name: str, precision: str, device: str, network: str = "v3") -> type[Engine]:
+def find_engine(name: str, precision: str, device: str, network: str) -> type[Engine]:
     """The class of an engine; UsageError for an unknown name, or what that engine cannot do.
 
     "auto" is the fastest for the network on the device: "cpu", or on a GPU "triton" (v3), "torch" (v2, v1).
@@ -77,7 +77,7 @@ def find_engine(name: str, precision: str, device: str, network: str = "v3") -> 
     return engine
 
 
-def choose_devices(gpus: str | None, device: str | None, engine: str, network: str = "v3") -> str:
+def choose_devices(gpus: str | None, device: str | None, engine: str, network: str) -> str:
     """Devices of a run, with commas between them: as asked for, else every visible GPU, else the CPU.
 
     gpus: numbers such as "0,1". Raises UsageError for what is no such list, or for both at once.
@@ -102,7 +102,7 @@ def choose_devices(gpus: str | None, device: str | None, engine: str, network: s
     return "cuda" if engine in ("triton", "torch") else "cpu"
 
 
-def default_precision(engine: str, device: str, network: str = "v3") -> str:
+def default_precision(engine: str, device: str, network: str) -> str:
     """fp16 where the Triton engine will run, else fp32."""
     triton = engine == "triton" or (engine == "auto" and not device.startswith("cpu"))
     return "fp16" if triton and network in _TRITON_NETWORKS else "fp32"

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.networks.photometry import as_photometry, normalised_photometry
 from apnet_fast.recipes import Predictions, Recipe
+from apnet_fast.recipes.photometry import as_photometry, normalised_photometry
+from apnet_fast.support.errors import UsageError
 
 # Below this the pooled length would exceed the convs' output and the network would see repeated values only.
 _FEWEST_PIXELS = 64

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from apnet_fast.engines.base import Engine, check_gpu
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.philox import normals
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
+from apnet_fast.recipes.noise import normals
 
 
 def percentile(values: Tensor, quantile: float) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from apnet_fast.engines.base import Engine, check_gpu
+from apnet_fast.engines.ranges import LEAST_HEADROOM, fp16_headroom
 from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.kernels import cleanup
 from apnet_fast.kernels.conv import ToeplitzFilter, activations, conv, toeplitz_filter
@@ -39,7 +40,6 @@ from apnet_fast.kernels.tuning import Tuning, table_for
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import FoldedV3, fold_v3
 from apnet_fast.networks.kinds import Architecture
-from apnet_fast.networks.ranges import LEAST_HEADROOM, fp16_headroom
 from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
 

@@ -18,8 +18,8 @@ from apnet_fast.engines.base import Engine, check_gpu
 from apnet_fast.engines.reference import realisations
 from apnet_fast.engines.threads import in_order, single_threaded_workers
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.philox import normals
 from apnet_fast.recipes import Predictions, Recipe
+from apnet_fast.recipes.noise import normals
 
 # Rows of one call on the CPU: enough to amortise reading the 18 MB of the first linear layer's weights, few enough
 # for the activations of the first convs (0.3 MB a row) to stay near the caches. A GPU takes all rows at once.

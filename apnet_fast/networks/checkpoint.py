@@ -20,10 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from apnet_fast.errors import WeightsError
-from apnet_fast.files import sha256_of, written_whole
 from apnet_fast.networks.kinds import NETWORKS, Architecture, NetworkKind, kind_of
 from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.support.errors import WeightsError
+from apnet_fast.support.files import sha256_of, written_whole
 
 FORMAT = "apnet_fast/1"
 _METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "left_out")

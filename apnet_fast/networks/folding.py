@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from apnet_fast.errors import WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
+from apnet_fast.support.errors import WeightsError
 
 _BATCH_NORM_EPS = 1e-5
 _LINEAR = "linear_sequential"

@@ -10,19 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from apnet_fast.errors import UsageError, WeightsError
 from apnet_fast.networks.scaling import V1_SCALING, V2_SCALING, V3_SCALING, LabelScaling
 from apnet_fast.networks.v1 import ApogeeNetV1, ArchitectureV1
 from apnet_fast.networks.v2 import ApogeeNetV2, ArchitectureV2
 from apnet_fast.networks.v3 import ApogeeNetV3, ArchitectureV3
+from apnet_fast.recipes.versions import VERSIONS, NetworkVersion, network_version
+from apnet_fast.support.errors import WeightsError
 
 Architecture = ArchitectureV3 | ArchitectureV2 | ArchitectureV1
 
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """One version of ApogeeNet.
+    """One version of ApogeeNet, with its torch classes.
 
+    version: what is known of it without torch.
     mark: how keys begin that it has and no network after it in NETWORKS.
     module, architecture: its classes; `module(architecture)` makes a network. scaling: of its labels.
     fixed: arguments of upstream's model_args.yaml that can have one value only.
@@ -30,11 +32,9 @@ class NetworkKind:
     left_out: keys, besides those, that an upstream checkpoint may hold and this network does not have.
     chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
     files: names of the file of a whole checkpoint, that of upstream first.
-    photometry: whether it has a second input, see `networks.photometry`.
-    medians: whether its products have the medians of the draws beside the labels.
     """
 
-    name: str
+    version: NetworkVersion
     mark: str
     architecture: type[Architecture]
     module: type[nn.Module]
@@ -44,13 +44,16 @@ class NetworkKind:
     left_out: re.Pattern[str] | None = None
     chunked: bool = False
     files: tuple[str, ...] = ("model.pt",)
-    photometry: bool = False
-    medians: bool = False
+
+    @property
+    def name(self) -> str:
+        """The version's name: "v3", "v2" or "v1"."""
+        return self.version.name
 
     @property
     def title(self) -> str:
-        """As in messages: "ApogeeNet v3"."""
-        return f"ApogeeNet {self.name}"
+        """The name in messages, such as "ApogeeNet v3"."""
+        return self.version.title
 
     def expected_tensors(self, architecture: Architecture) -> dict[str, Tensor]:
         """Keys, shapes and dtypes (meta tensors) of the state_dict."""
@@ -94,7 +97,7 @@ NETWORKS: dict[str, NetworkKind] = {
     kind.name: kind
     for kind in (
         NetworkKind(
-            name="v3",
+            version=VERSIONS["v3"],
             mark="res_blocks.",
             architecture=ArchitectureV3,
             module=ApogeeNetV3,
@@ -107,16 +110,14 @@ NETWORKS: dict[str, NetworkKind] = {
             chunked=True,
         ),
         NetworkKind(
-            name="v2",
+            version=VERSIONS["v2"],
             mark="metadata.",
             architecture=ArchitectureV2,
             module=ApogeeNetV2,
             scaling=V2_SCALING,
-            photometry=True,
-            medians=True,
         ),
         NetworkKind(
-            name="v1",
+            version=VERSIONS["v1"],
             mark="conv1.",
             architecture=ArchitectureV1,
             module=ApogeeNetV1,
@@ -129,10 +130,7 @@ NETWORKS: dict[str, NetworkKind] = {
 
 def network_kind(name: str) -> NetworkKind:
     """The network of that name; UsageError for an unknown one."""
-    if name not in NETWORKS:
-        names = " | ".join(NETWORKS)
-        raise UsageError("unknown network", got=repr(name), expected=names, remedy="--network v3")
-    return NETWORKS[name]
+    return NETWORKS[network_version(name).name]
 
 
 def resembled(keys: Collection[str]) -> NetworkKind | None:

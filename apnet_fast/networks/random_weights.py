@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from apnet_fast.support.grid import CHIP_GAPS, PIXELS
+
 CALIBRATION_SPECTRA = 32
 _SIGNIFICANT_DIGITS = 3
 
-# apStar pixels that no chip covers, for a star at rest (0-based, half-open).
-PIXELS = 8575
-_CHIP_GAPS = ((0, 220), (3317, 3558), (6125, 6315), (8378, PIXELS))
 _GAP_MARGIN = 150
 
 
@@ -32,7 +31,7 @@ def covered_positions(positions: int) -> Tensor:
     """Which of so many equal stretches of a spectrum lie well inside a chip: bool (positions,)."""
     centre = (torch.arange(positions) + 0.5) * PIXELS / positions
     covered = torch.ones(positions, dtype=torch.bool)
-    for start, stop in _CHIP_GAPS:
+    for start, stop in CHIP_GAPS:
         covered &= (centre < start - _GAP_MARGIN) | (centre > stop + _GAP_MARGIN)
     return covered
 
@@ -43,7 +42,7 @@ def typical_log_flux(generator: np.random.Generator, n: int) -> NDArray[np.float
     depth = 0.3 * generator.random((n, pixels)) ** 8 * generator.random((n, 1))
     noise = generator.standard_normal((n, pixels)) * 10 ** generator.uniform(-2.5, -0.7, (n, 1))
     log_flux = np.log(10 ** generator.uniform(1.0, 4.3, (n, 1)) * np.maximum(1 - depth + noise, 1e-3))
-    for start, stop in _CHIP_GAPS:
+    for start, stop in CHIP_GAPS:
         # Half of a gap's pixels are at the floor in a noise draw, the other half far above it.
         at_floor = generator.random((n, stop - start)) < 0.5
         log_flux[:, start:stop][at_floor] = np.log(1e-6)

@@ -16,16 +16,16 @@ import torch
 import yaml
 from torch import Tensor
 
-from apnet_fast.errors import WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint, check_state
 from apnet_fast.networks.kinds import NETWORKS, NetworkKind, kind_of, network_kind, resembled
 from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.support.errors import WeightsError
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
 
 
-def import_upstream(path: Path, network: str = "v3") -> Checkpoint:
+def import_upstream(path: Path, network: str) -> Checkpoint:
     """A checked `Checkpoint` from a single file, or a folder of it (model.pt; v1: APOGEE_NET.pt; v3: chunks).
 
     Every key of the network must be there: upstream's own loaders of v3 and v1 would leave a missing layer random.

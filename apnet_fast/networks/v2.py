@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from apnet_fast.networks.photometry import PHOTOMETRY
 from apnet_fast.networks.vgg import ArchitectureVgg, VggTrunk
+from apnet_fast.recipes.photometry import PHOTOMETRY
 
 
 @dataclass(frozen=True)

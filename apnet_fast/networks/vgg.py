@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from apnet_fast.support.grid import PIXELS
+
 
 @dataclass(frozen=True)
 class ArchitectureVgg:
@@ -19,7 +21,7 @@ class ArchitectureVgg:
 
     channels: tuple[int, ...] = (8, 16, 16, 32, 32, 64)
     linear_dim: int = 512
-    pixels: int = 8575
+    pixels: int = PIXELS
 
     @property
     def features(self) -> int:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from apnet_fast.errors import UsageError
 from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.pack import is_pack
+from apnet_fast.support.errors import UsageError
 
 Spectra = Literal["star", "visit", "both"]
 

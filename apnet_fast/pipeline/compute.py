@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.rows import RowTimes, catalog_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.inputs.changed_files import state_of
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.channel import BrokenOff, Channel
-from apnet_fast.pipeline.file_states import state_of
-from apnet_fast.pipeline.readers import Readers
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes import Labels
-from apnet_fast.spectra import PIXELS, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
+from apnet_fast.support.grid import PIXELS
 
 # Batches that wait for the engine, and shards that wait to be written.
 _BATCHES_AHEAD, _SHARDS_BEHIND = 2, 2
@@ -229,9 +230,10 @@ class Computer:
             with self.times.measure("writing"):
                 times = RowTimes(datetime.now(UTC), done.elapsed)
                 tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(done.records)}
+                network = self.net.recipe.network
                 for product in self.arguments.products:
                     tables[product] = catalog_rows(
-                        product, done.records, done.labels, times, self.sources, self.net.engine.checkpoint.network
+                        product, done.records, done.labels, times, self.sources, network=network
                     )
                 states = self._states.pop(done.shard)
                 marker = self.store.write(done.shard, tables, done.incomplete_photometry, states)

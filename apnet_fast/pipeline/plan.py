@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from apnet_fast._version import __version__
-from apnet_fast.errors import UsageError
-from apnet_fast.files import sha256_of
+from apnet_fast.inputs.words import Inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.inputs import Inputs
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import sha256_of
 
 
 @dataclass(frozen=True)

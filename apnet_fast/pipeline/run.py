@@ -13,35 +13,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from apnet_fast._version import __version__
 from apnet_fast.api import ApogeeNet
+from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
 from apnet_fast.catalog.products import write_product
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine, find_engine
-from apnet_fast.errors import Stopped
-from apnet_fast.files import locked, sha256_of, write_json, written_whole
+from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, network_of
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.compute import Computer, Done, Work, WorkList
-from apnet_fast.pipeline.inputs import resolve_inputs
 from apnet_fast.pipeline.plan import Plan, make_plan
-from apnet_fast.pipeline.progress import RunProgress, say
 from apnet_fast.pipeline.provenance import provenance_cards, run_record
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
-from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.workers import DeviceWorkers
 from apnet_fast.recipes import Recipe, get_recipe
 from apnet_fast.spectra import Product
 from apnet_fast.spectra.identity import printable
-
-PRODUCT_NAMES: dict[Product, str] = {
-    "star": f"astraAllStarAPOGEENet-{__version__}",
-    "visit": f"astraAllVisitAPOGEENet-{__version__}",
-}
-RUN_FILE = "run.json"
-QUARANTINE_FILE = "quarantine.parquet"
+from apnet_fast.support.errors import Stopped
+from apnet_fast.support.files import locked, sha256_of, write_json, written_whole
+from apnet_fast.support.progress import RunProgress, say
+from apnet_fast.support.stopping import StopRequest
 
 
 @dataclass(frozen=True)

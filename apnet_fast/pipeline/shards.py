@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.fits import text_widths
-from apnet_fast.errors import UsageError
-from apnet_fast.files import PARTIAL, sha256_of, write_json, written_whole
-from apnet_fast.pipeline.file_states import none_came_back
+from apnet_fast.inputs.changed_files import none_came_back
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.spectra.batch import Product
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import PARTIAL, sha256_of, write_json, written_whole
 
 QUARANTINE = "quarantine"
 # Enough for a Parquet row group: every group costs memory in the file's footer.

@@ -14,16 +14,16 @@ from multiprocessing.connection import Connection
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine
-from apnet_fast.errors import ApnetError, Stopped, WeightsError
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.children import SPAWN, follow_parent
 from apnet_fast.pipeline.compute import Computer, Done, Work
 from apnet_fast.pipeline.plan import Fingerprint, Plan
-from apnet_fast.pipeline.progress import say
 from apnet_fast.pipeline.shards import Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.readers.children import SPAWN, follow_parent
 from apnet_fast.recipes import get_recipe
+from apnet_fast.support.errors import ApnetError, Stopped, WeightsError
+from apnet_fast.support.progress import say
 
 # Shards a worker has before it: the one it computes, and one that its readers begin meanwhile.
 _SHARDS_AHEAD = 2

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(no_args_is_help=True, help="Draw figures of a catalogue (needs matplotlib, the extra `plots`).")
 
@@ -35,10 +35,10 @@ def kiel(
     title: Annotated[str, typer.Option(help="Title of the figure.", show_default="none")] = "",
 ) -> None:
     """Teff against log g, coloured by [Fe/H], both axes inverted; flagged stars faint grey."""
-    from apnet_fast.errors import UsageError
     from apnet_fast.plots.figures import check_figure_path, save_figure
     from apnet_fast.plots.isochrones import read_isochrones
     from apnet_fast.plots.kiel import STYLES, draw_kiel, read_stars
+    from apnet_fast.support.errors import UsageError
 
     check_figure_path(output)
     if style not in STYLES:

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apnet_fast.errors import UsageError
 from apnet_fast.plots.figures import new_figure
+from apnet_fast.support.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

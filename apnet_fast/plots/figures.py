@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apnet_fast.errors import UsageError
-from apnet_fast.files import check_folder_of, written_whole
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import check_folder_of, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 
 _NEEDED = ("logTe", "logg")
 # PARSEC's stage 9 is the leap from the AGB to the cooling track of white dwarfs, which is no part of the line.

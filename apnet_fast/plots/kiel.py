@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
+from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
 from apnet_fast.plots.figures import new_figure
 from apnet_fast.plots.isochrones import Isochrone
-from apnet_fast.tables import missing_columns, read_table, table_columns
+from apnet_fast.support.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

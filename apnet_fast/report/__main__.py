@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(add_completion=False)
 
@@ -21,10 +21,10 @@ def report(
 
     The file stands alone: figures are inside it, and it links to nothing. Needs matplotlib, the extra `plots`.
     """
-    from apnet_fast.errors import UsageError
-    from apnet_fast.files import written_whole
     from apnet_fast.plots.figures import check_matplotlib
     from apnet_fast.report.report import report_of
+    from apnet_fast.support.errors import UsageError
+    from apnet_fast.support.files import written_whole
 
     check_matplotlib()
     if not output.absolute().parent.is_dir():

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from apnet_fast.errors import UsageError
 from apnet_fast.plots.figures import figure_bytes
 from apnet_fast.plots.kiel import draw_kiel, read_stars
-from apnet_fast.plots.zscores import draw_z_scores
 from apnet_fast.report import html
 from apnet_fast.report.run_folder import Catalogue, Quarantine, RunFolder, read_run
+from apnet_fast.support.errors import UsageError
 from apnet_fast.validate.pairs import Selection
 from apnet_fast.validate.repeats import validate_repeats
+from apnet_fast.validate.zscores import draw_z_scores
 
 _NAMES = {"star": "Stars (coadds)", "visit": "Visits"}
 _WIDE, _NARROW = 900, 620

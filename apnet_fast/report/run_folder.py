@@ -13,18 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from apnet_fast.catalog.names import PRODUCT_STEMS, QUARANTINE_FILE, RUN_FILE
 from apnet_fast.catalog.reading import catalogue_cards
-from apnet_fast.errors import UsageError
-from apnet_fast.flags import FlagTable, known_table
+from apnet_fast.recipes.flag_tables import FlagTable, known_table
 from apnet_fast.spectra.batch import Product
-
-# As in apnet_fast.pipeline.run, which would load the engines only to say so.
-RUN_FILE = "run.json"
-QUARANTINE_FILE = "quarantine.parquet"
-_CATALOGUES: dict[Product, str] = {
-    "star": "astraAllStarAPOGEENet-*.parquet",
-    "visit": "astraAllVisitAPOGEENet-*.parquet",
-}
+from apnet_fast.support.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -76,9 +69,9 @@ def read_run(folder: Path, examples: int = 20) -> RunFolder:
     if not isinstance(record, dict):
         raise UsageError("not the record of a run", got=type(record).__name__, expected="an object", where=str(path))
     catalogues = []
-    for product, pattern in _CATALOGUES.items():
+    for product, stem in PRODUCT_STEMS.items():
         # Of several versions the newest is the one that run.json is about.
-        files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)
+        files = sorted(folder.glob(f"{stem}-*.parquet"), key=lambda file: file.stat().st_mtime)
         if files:
             catalogues.append(_read_catalogue(product, files[-1]))
     quarantine = folder / QUARANTINE_FILE

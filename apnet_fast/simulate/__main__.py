@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.console import run_app
 from apnet_fast.simulate.tree import TRUTH_FILE, simulate_tree
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
-from apnet_fast.simulate.grid import N_PIXELS
 from apnet_fast.simulate.layouts import find_layout
 from apnet_fast.simulate.observe import observe_visit
 from apnet_fast.simulate.population import Star, draw_fields, draw_star
 from apnet_fast.simulate.rows import lay_out
 from apnet_fast.simulate.streams import ARRAYS, FIELDS, HOW_OFTEN, SEEN, WHEN, WHO, Streams
 from apnet_fast.simulate.visits import draw_snr, flux_level, plan_visits
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.grid import PIXELS
 
 SYNTHESIS_BATCH = 64
 
@@ -39,7 +39,7 @@ def observed_arrays(n: int, seed: int, *, snr: float | None = None, layout: str 
 
     Raises UsageError for n < 1, a negative seed, an S/N that is not positive, or an unknown layout.
     """
-    from apnet_fast.simulate.synthesis import synthesise
+    from apnet_fast.simulate.stars.synthesis import synthesise
 
     chosen = find_layout(layout)
     if n < 1:
@@ -57,8 +57,8 @@ def observed_arrays(n: int, seed: int, *, snr: float | None = None, layout: str 
     labels = np.array([(star.teff, star.logg, star.fe_h) for star in stars])
     vsini = np.array([star.vsini for star in stars])
 
-    flux = np.empty((n, N_PIXELS), dtype=np.float32)
-    error = np.empty((n, N_PIXELS), dtype=np.float32)
+    flux = np.empty((n, PIXELS), dtype=np.float32)
+    error = np.empty((n, PIXELS), dtype=np.float32)
     for first in range(0, n, SYNTHESIS_BATCH):
         batch = slice(first, min(first + SYNTHESIS_BATCH, n))
         spectra = synthesise(*labels[batch].T, vsini=vsini[batch])

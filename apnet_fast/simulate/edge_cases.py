@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from apnet_fast.simulate.grid import PixelBit
 from apnet_fast.simulate.headers import Card
 from apnet_fast.simulate.layouts import DR17_BAD_ERROR, LEGACY_BAD_ERROR, Layout
+from apnet_fast.simulate.pixels import PixelBit
 from apnet_fast.simulate.population import Field, Star, make_field
 from apnet_fast.simulate.rows import Planes
 from apnet_fast.simulate.visits import Visit

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apnet_fast.simulate.grid import LOG_WAVELENGTH_START, LOG_WAVELENGTH_STEP, N_PIXELS
 from apnet_fast.simulate.layouts import Layout, star_version
 from apnet_fast.simulate.population import Star, galactic
 from apnet_fast.simulate.visits import Visit
+from apnet_fast.support.grid import LOG_WAVELENGTH_START, LOG_WAVELENGTH_STEP, PIXELS
 
 MISSING_MAGNITUDE = -9999.99
 STARFLAG_PERSIST_HIGH = 1 << 9
@@ -90,7 +90,7 @@ def _legacy_cards(star: Star, visits: list[Visit]) -> list[Card]:
         Card("TELESCOP", star.telescope, "Telescope"),
         Card("LOCID", 4000 + star.healpix % 1000, "LocationID"),
         Card("FIELD", star.field, "Field name"),
-        Card("NWAVE", N_PIXELS, "Number of wavelengths in subsequent HDUs"),
+        Card("NWAVE", PIXELS, "Number of wavelengths in subsequent HDUs"),
         Card("VHELIO", _mean_velocity(visits), "mean heliocentric velocity (km/s)"),
         Card("RVTEFF", _to_grid(star.teff, 250.0), "effective temperature from RV mini-grid"),
         Card("RVLOGG", _to_grid(star.logg, 0.5), "surface gravity from RV mini-grid"),
@@ -101,7 +101,7 @@ def _legacy_cards(star: Star, visits: list[Visit]) -> list[Card]:
 def _dr17_cards(star: Star, visits: list[Visit]) -> list[Card]:
     unknown = ("WASH_M", "WASH_T2", "DDO51", "IRAC_3_6", "IRAC_4_5", "IRAC_5_8", "WISE_4_5", "TARG_4_5")
     return [
-        Card("NWAVE", N_PIXELS, "Number of wavelengths in subsequent HDUs"),
+        Card("NWAVE", PIXELS, "Number of wavelengths in subsequent HDUs"),
         Card("FIELD", star.field, "APOGEE field name"),
         Card("J", star.j_mag, "2MASS J magnitude"),
         Card("J_ERR", 0.02, "2MASS J magnitude uncertainty"),

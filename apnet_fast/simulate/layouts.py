@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from apnet_fast.errors import UsageError
 from apnet_fast.simulate.population import Star
 from apnet_fast.simulate.visits import Visit
+from apnet_fast.support.errors import UsageError
 
 LEGACY_BAD_ERROR = 1e10
 """What the IDL pipeline writes as the error of a pixel without data."""

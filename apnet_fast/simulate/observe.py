@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.simulate.grid import N_PIXELS, PIXEL_KMS, PixelBit
+from apnet_fast.simulate.pixels import PixelBit
 from apnet_fast.simulate.sky import SKY_CONTINUUM, observed_frame_sky
 from apnet_fast.simulate.visits import Visit
+from apnet_fast.support.grid import PIXEL_KMS, PIXELS
 
 # Covered pixels of a visit at rest, blue to red, and how noisy each chip is; from real visits.
 CHIPS = ((217.0, 3312.0, 1.0), (3550.0, 6115.0, 1.0), (6308.0, 8367.0, 1.4))
@@ -89,7 +90,7 @@ def observe_visit(spectrum: NDArray[np.float64], level: float, visit: Visit, rng
     if visit.dead:
         return _dead_visit()
     shift = visit.v_rel / PIXEL_KMS
-    observed_pixel = np.arange(N_PIXELS) + shift
+    observed_pixel = np.arange(PIXELS) + shift
     chip_noise, edge = _chips(observed_pixel, rng)
     covered = chip_noise > 0
     truth = np.where(covered, spectrum * (level / np.median(spectrum[covered])), 0.0)
@@ -99,7 +100,7 @@ def observe_visit(spectrum: NDArray[np.float64], level: float, visit: Visit, rng
     is_skyline = covered & (lines > SKYLINE_FLUX_FRACTION * level)
     is_telluric = covered & (transmission < TELLURIC_LIMIT)
 
-    mask = np.zeros(N_PIXELS, dtype=np.int64)
+    mask = np.zeros(PIXELS, dtype=np.int64)
     mask[is_skyline] |= PixelBit.SIG_SKYLINE
     mask[is_telluric] |= PixelBit.SIG_TELLURIC
     ghost = (observed_pixel >= LITTROW_GHOST[0]) & (observed_pixel < LITTROW_GHOST[1])
@@ -117,7 +118,7 @@ def observe_visit(spectrum: NDArray[np.float64], level: float, visit: Visit, rng
     residual = np.where(is_skyline, lines * residual_gain, 0.0)
     wrong_absorption = TELLURIC_RESIDUAL * rng.normal() * (1.0 - transmission)
     residual += np.where(is_telluric, truth * wrong_absorption, 0.0)
-    flux = truth + np.maximum(residual, LOWEST_FLUX * level - truth) + noise * rng.normal(size=N_PIXELS)
+    flux = truth + np.maximum(residual, LOWEST_FLUX * level - truth) + noise * rng.normal(size=PIXELS)
     _drop_below_zero(flux, covered & (is_skyline | (edge > LARGEST_EDGE_NOISE)), level, rng)
 
     sky = np.where(covered, lines + SKY_CONTINUUM * np.exp(0.3 * rng.normal()), 0.0)
@@ -136,14 +137,14 @@ def observe_visit(spectrum: NDArray[np.float64], level: float, visit: Visit, rng
 
 
 def _dead_visit() -> ObservedVisit:
-    zeros = np.zeros(N_PIXELS)
+    zeros = np.zeros(PIXELS)
     return ObservedVisit(
         flux=zeros,
         error=zeros,
-        inflation=np.ones(N_PIXELS),
-        mask=np.zeros(N_PIXELS, dtype=np.int64),
+        inflation=np.ones(PIXELS),
+        mask=np.zeros(PIXELS, dtype=np.int64),
         truth=zeros,
-        covered=np.zeros(N_PIXELS, dtype=np.bool_),
+        covered=np.zeros(PIXELS, dtype=np.bool_),
         sky=zeros,
         sky_error=zeros,
         telluric=zeros,
@@ -155,8 +156,8 @@ def _chips(
     observed_pixel: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Relative noise (0 off the chips) and the factor by which errors grow towards chip edges."""
-    noise = np.zeros(N_PIXELS)
-    edge = np.ones(N_PIXELS)
+    noise = np.zeros(PIXELS)
+    edge = np.ones(PIXELS)
     for first, last, chip_noise in CHIPS:
         first, last = np.array([first, last]) + CHIP_JITTER_PIXELS * rng.normal(size=2)
         inside = (observed_pixel >= first) & (observed_pixel < last)
@@ -171,16 +172,16 @@ def _sky_lines(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """OH lines of this night, and the share of each that sky subtraction leaves behind."""
     sky = observed_frame_sky()
-    lines = np.interp(observed_pixel, np.arange(N_PIXELS), sky.lines) * np.exp(0.3 * rng.normal())
+    lines = np.interp(observed_pixel, np.arange(PIXELS), sky.lines) * np.exp(0.3 * rng.normal())
     gains = SKY_RESIDUAL_MEDIAN * np.exp(SKY_RESIDUAL_SPREAD * rng.normal(size=sky.n_lines))
     gains[rng.random(sky.n_lines) < OVERSUBTRACTED_SHARE] *= -1.0
-    nearest = np.clip(np.rint(observed_pixel), 0, N_PIXELS - 1).astype(np.int64)
+    nearest = np.clip(np.rint(observed_pixel), 0, PIXELS - 1).astype(np.int64)
     return lines, gains[sky.line_of_pixel[nearest]]
 
 
 def _transmission(observed_pixel: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Transmission of the atmosphere at this night's airmass and humidity."""
-    typical = np.interp(observed_pixel, np.arange(N_PIXELS), observed_frame_sky().transmission)
+    typical = np.interp(observed_pixel, np.arange(PIXELS), observed_frame_sky().transmission)
     return typical ** rng.uniform(0.6, 1.15)
 
 
@@ -192,7 +193,7 @@ def _persistence(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Set persistence bits on the first `share` of the blue chip, in patches; return variance factors."""
-    factor = np.ones(N_PIXELS)
+    factor = np.ones(PIXELS)
     if share <= 0:
         return factor
     first, last, _ = CHIPS[0]

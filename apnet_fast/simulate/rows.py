@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.simulate.grid import BAD_BITS, N_PIXELS, PixelBit
 from apnet_fast.simulate.layouts import DR17_BAD_ERROR, LEGACY_BAD_ERROR, Layout
 from apnet_fast.simulate.observe import ObservedVisit
+from apnet_fast.simulate.pixels import BAD_BITS, PixelBit
+from apnet_fast.support.grid import PIXELS
 
 CONTINUUM_BLOCK = 175
 ERROR_BLOCK = 100
@@ -72,13 +73,13 @@ def lay_out(visits: list[ObservedVisit], layout: Layout) -> Planes:
     flux, error, mask = _coadds(coded, layout)
     n_rows = layout.rows(len(visits))
     planes = Planes(
-        flux=np.zeros((n_rows, N_PIXELS), layout.float_dtype),
-        error=np.zeros((n_rows, N_PIXELS), layout.float_dtype),
-        mask=np.zeros((n_rows, N_PIXELS), layout.mask_dtype),
-        sky=np.zeros((n_rows, N_PIXELS), layout.float_dtype),
-        sky_error=np.zeros((n_rows, N_PIXELS), layout.float_dtype),
-        telluric=np.zeros((n_rows, N_PIXELS), layout.float_dtype),
-        telluric_error=np.zeros((n_rows, N_PIXELS), layout.float_dtype),
+        flux=np.zeros((n_rows, PIXELS), layout.float_dtype),
+        error=np.zeros((n_rows, PIXELS), layout.float_dtype),
+        mask=np.zeros((n_rows, PIXELS), layout.mask_dtype),
+        sky=np.zeros((n_rows, PIXELS), layout.float_dtype),
+        sky_error=np.zeros((n_rows, PIXELS), layout.float_dtype),
+        telluric=np.zeros((n_rows, PIXELS), layout.float_dtype),
+        telluric_error=np.zeros((n_rows, PIXELS), layout.float_dtype),
     )
     n_coadds = 2 if len(visits) > 1 else 1
     planes.flux[:n_coadds], planes.error[:n_coadds] = flux[:n_coadds], error[:n_coadds]
@@ -98,7 +99,7 @@ def running_continuum(flux: NDArray[np.float64], usable: NDArray[np.bool_]) -> N
     medians = _block_medians(flux, usable, CONTINUUM_BLOCK)
     centers = CONTINUUM_BLOCK * (np.arange(medians.size) + 0.5) - 0.5
     found = np.isfinite(medians)
-    return np.interp(np.arange(N_PIXELS), centers[found], medians[found])
+    return np.interp(np.arange(PIXELS), centers[found], medians[found])
 
 
 def _block_medians(values: NDArray[np.float64], usable: NDArray[np.bool_], width: int) -> NDArray[np.float64]:
@@ -116,12 +117,12 @@ def _code(visit: ObservedVisit, layout: Layout) -> _CodedVisit:
     """Write "no data" and bad pixels of one visit the way the layout's pipeline does."""
     covered = visit.covered
     if not covered.any():
-        gap = np.full(N_PIXELS, layout.visit_gap_flux)
+        gap = np.full(PIXELS, layout.visit_gap_flux)
         return _CodedVisit(
             flux=gap,
-            error=np.full(N_PIXELS, layout.visit_gap_error),
-            mask=np.full(N_PIXELS, layout.gap_mask, dtype=np.int64),
-            continuum=np.ones(N_PIXELS),
+            error=np.full(PIXELS, layout.visit_gap_error),
+            mask=np.full(PIXELS, layout.gap_mask, dtype=np.int64),
+            continuum=np.ones(PIXELS),
             has_data=covered,
         )
     is_bad = (visit.mask & BAD_BITS) != 0
@@ -155,8 +156,8 @@ def _coadds(
     smooth_error = np.array([_smooth_error(e, found) for e, found in zip(error, has_data, strict=True)])
     covered = has_data.all(axis=0) if layout.gap_if_any else has_data.any(axis=0)
 
-    coadd_flux = np.full((2, N_PIXELS), layout.coadd_gap_flux)
-    coadd_error = np.full((2, N_PIXELS), layout.coadd_gap_error)
+    coadd_flux = np.full((2, PIXELS), layout.coadd_gap_flux)
+    coadd_error = np.full((2, PIXELS), layout.coadd_gap_error)
     alive = has_data.any(axis=1)
     if covered.any():
         weights = np.where(has_data, error**-2.0, 0.0)[:, covered]
@@ -178,7 +179,7 @@ def _coadds(
 
 def _smooth_error(error: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Errors of one visit replaced by the median of their block of 100 pixels."""
-    medians = np.repeat(_block_medians(error, usable, ERROR_BLOCK), ERROR_BLOCK)[:N_PIXELS]
+    medians = np.repeat(_block_medians(error, usable, ERROR_BLOCK), ERROR_BLOCK)[:PIXELS]
     return np.where(usable, medians, 1.0)
 
 

@@ -14,7 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.simulate.grid import N_PIXELS, add_gaussians
+from apnet_fast.simulate.pixels import add_gaussians
+from apnet_fast.support.grid import PIXELS
 
 # (pixel, peak) of the strongest OH lines; peaks in 1e-17 erg/s/cm^2/Angstrom.
 OH_LINES = (
@@ -81,10 +82,10 @@ def observed_frame_sky() -> Sky:
     peaks = np.concatenate([strong[:, 1], weak_peaks])
     order = np.argsort(pixels)
 
-    lines = np.zeros(N_PIXELS)
+    lines = np.zeros(PIXELS)
     add_gaussians(lines, pixels[order], peaks[order], OH_SIGMA_PIXELS)
     borders = 0.5 * (pixels[order][1:] + pixels[order][:-1])
-    line_of_pixel = np.searchsorted(borders, np.arange(N_PIXELS)).astype(np.int64)
+    line_of_pixel = np.searchsorted(borders, np.arange(PIXELS)).astype(np.int64)
     transmission = _transmission()
     for array in (lines, line_of_pixel, transmission):
         array.flags.writeable = False
@@ -93,7 +94,7 @@ def observed_frame_sky() -> Sky:
 
 def _transmission() -> NDArray[np.float64]:
     water = np.array(WATER_LINES)
-    depth = np.full(N_PIXELS, 0.008)
+    depth = np.full(PIXELS, 0.008)
     add_gaussians(depth, water[:, 0], water[:, 1], TELLURIC_SIGMA_PIXELS)
     for first, last, first_step, last_step, deepest in CO2_BRANCHES:
         count = round(2 * (last - first) / (first_step + last_step)) + 1

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from apnet_fast.errors import UsageError
 from apnet_fast.simulate.edge_cases import ORDINARY, EdgeCase, cases_of
 from apnet_fast.simulate.headers import primary_cards
 from apnet_fast.simulate.layouts import Layout, find_layout
@@ -19,6 +18,7 @@ from apnet_fast.simulate.rows import lay_out
 from apnet_fast.simulate.streams import EDGE_CASES, FIELDS, HOW_OFTEN, SEEN, STARS, WHEN, WHO, Streams
 from apnet_fast.simulate.visits import Visit, draw_n_visits, draw_snr, flux_level, plan_visits
 from apnet_fast.simulate.writer import write_apstar
+from apnet_fast.support.errors import UsageError
 
 TRUTH_FILE = "truth.parquet"
 TRUTH_SCHEMA = pa.schema(
@@ -140,7 +140,7 @@ def _write_star(
 ) -> dict[str, object]:
     """Observe a star, write its file or files, and return its row of the truth table."""
     # Here, so that numba is not imported by those who only ask for help.
-    from apnet_fast.simulate.synthesis import synthesise
+    from apnet_fast.simulate.stars.synthesis import synthesise
 
     visits = plan_visits(
         streams.stream(WHEN),

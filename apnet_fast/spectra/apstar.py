@@ -16,13 +16,14 @@ import fitsio
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord
 from apnet_fast.spectra.direct import DirectRead, read_direct, rows_of
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
 from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
+from apnet_fast.support.grid import PIXELS
 
 _FLUX_HDU, _ERROR_HDU = 1, 2
 # HDU 9, the RV table, is in every generation; DR17 has one more.

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.failures import Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName
 
-PIXELS = 8575
-
 Product = Literal["star", "visit"]
 
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.compiled import compiled
-from apnet_fast.spectra.batch import PIXELS, Product
+from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.extension import BLOCK, CARD, PRINTABLE, Extension, find_end, parse_extension
 from apnet_fast.spectra.header import PrimaryHeader, cards_of
+from apnet_fast.support.compiled import compiled
+from apnet_fast.support.grid import PIXELS
 
 # Read at first: primary headers of up to about 30 visits, with the header behind it. Read where that is too little.
 _HEAD, _LONG_HEAD = 16 * BLOCK, 200 * BLOCK

@@ -17,12 +17,13 @@ import fitsio
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord, concatenate
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
 from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
+from apnet_fast.support.grid import PIXELS
 
 _NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d+)\.fits")
 _HDUS = (3, 4)

@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
-from apnet_fast.files import sha256_of, write_json, written_whole
-from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName, printable
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import sha256_of, write_json, written_whole
+from apnet_fast.support.grid import PIXELS
 
 MANIFEST = "pack.json"
 # What has been packed so far, of a pack that has no manifest yet.

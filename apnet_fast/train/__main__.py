@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(add_completion=False)
 
@@ -85,9 +85,9 @@ def train_command(
     """
     import torch
 
+    from apnet_fast.inputs.label_tables import named_columns
     from apnet_fast.train.augment import Augmentation
     from apnet_fast.train.convolution import default_precision
-    from apnet_fast.train.labels import named_columns
     from apnet_fast.train.run import train
     from apnet_fast.train.settings import TrainSettings, checked_device
 
@@ -129,7 +129,7 @@ def train_command(
 def _model_args(path: Path | None) -> dict[str, Any]:
     import yaml
 
-    from apnet_fast.errors import UsageError
+    from apnet_fast.support.errors import UsageError
 
     if path is None:
         return {}

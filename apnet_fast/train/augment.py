@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from apnet_fast.engines.reference import process
-from apnet_fast.philox import normals_of_draw
 from apnet_fast.recipes import Recipe
+from apnet_fast.recipes.noise import normals_of_draw
 
 
 @dataclass(frozen=True)

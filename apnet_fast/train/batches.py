@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from apnet_fast.networks.photometry import normalised_photometry
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import Recipe
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.recipes.photometry import normalised_photometry
 from apnet_fast.train.augment import Augmentation, inference_input, training_input
 from apnet_fast.train.cache import SpectrumCache
 

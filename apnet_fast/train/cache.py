@@ -17,15 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
-from apnet_fast.files import PARTIAL, written_whole
-from apnet_fast.networks.photometry import PHOTOMETRY
-from apnet_fast.pipeline.file_states import state_of
-from apnet_fast.pipeline.inputs import Inputs
-from apnet_fast.pipeline.progress import say
-from apnet_fast.pipeline.readers import Readers
-from apnet_fast.spectra import PIXELS, Product
-from apnet_fast.train.labels import LABELS, LabelTable
+from apnet_fast.inputs.changed_files import state_of
+from apnet_fast.inputs.label_tables import LabelTable
+from apnet_fast.inputs.words import Inputs
+from apnet_fast.readers.pool import Readers
+from apnet_fast.recipes.labels import LABELS
+from apnet_fast.recipes.photometry import PHOTOMETRY
+from apnet_fast.spectra import Product
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import PARTIAL, written_whole
+from apnet_fast.support.grid import PIXELS
+from apnet_fast.support.progress import say
 
 _SPECTRA_FILE = "spectra.f32"
 _INDEX_FILE = "spectra.parquet"

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.kinds import Architecture, NetworkKind
 from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.support.errors import UsageError
 from apnet_fast.train.start import start_v3, start_vgg
 
 # What is done to freshly drawn weights, from a batch of inputs (B, 1, pixels) and where it holds data (B, pixels).

@@ -13,23 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from apnet_fast._version import __version__
-from apnet_fast.errors import Stopped, UsageError
-from apnet_fast.files import locked, sha256_of, write_json, written_whole
+from apnet_fast.inputs.label_tables import load_labels
+from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.scaling import LabelScaling
-from apnet_fast.pipeline.inputs import resolve_inputs
-from apnet_fast.pipeline.progress import say
-from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.recipes import get_recipe
-from apnet_fast.recovery import Recovery, recovery, recovery_lines
+from apnet_fast.recipes.labels import LABELS
+from apnet_fast.support.errors import Stopped, UsageError
+from apnet_fast.support.files import locked, sha256_of, write_json, written_whole
+from apnet_fast.support.progress import say
+from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train.batches import Batches, Split, split_by_star
 from apnet_fast.train.cache import SpectrumCache, content_of, open_or_fill
-from apnet_fast.train.labels import load_labels
 from apnet_fast.train.learner import Learner
 from apnet_fast.train.memory import keep_freed_memory
 from apnet_fast.train.networks import fresh_network, label_targets, scaling_of
 from apnet_fast.train.settings import PRODUCTS, TrainSettings
+from apnet_fast.validate.recovery import Recovery, recovery, recovery_lines
 
 STATE_FILE, CURVES_FILE, REPORT_FILE = "state.pt", "curves.json", "report.json"
 
@@ -259,8 +260,8 @@ class _Run:
             seed=self.settings.seed,
             photometry=self.cache.photometry[rows],
         )
-        recovered = np.stack([found[name] for name in ("teff", "logg", "fe_h")], axis=1).astype(np.float64)
-        errors = np.stack([found[f"raw_e_{name}"] for name in ("teff", "logg", "fe_h")], axis=1).astype(np.float64)
+        recovered = np.stack([found[name] for name in LABELS], axis=1).astype(np.float64)
+        errors = np.stack([found[f"raw_e_{name}"] for name in LABELS], axis=1).astype(np.float64)
         table = recovery(recovered, errors, self.cache.labels[rows], self.cache.snr[rows])
         write_json(
             self.settings.folder / REPORT_FILE,

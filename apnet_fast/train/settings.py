@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from apnet_fast.engines.base import check_gpu
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.kinds import network_kind
 from apnet_fast.recipes import get_recipe
 from apnet_fast.spectra import Product
+from apnet_fast.support.errors import UsageError
 from apnet_fast.train.augment import Augmentation
 
 PRODUCTS: dict[str, tuple[Product, ...]] = {"star": ("star",), "visit": ("visit",), "both": ("star", "visit")}

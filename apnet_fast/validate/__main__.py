@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from apnet_fast.console import run_app
+from apnet_fast.support.console import run_app
 
 app = typer.Typer(no_args_is_help=True, help="Check the errors of a catalogue, or compare two catalogues.")
 
@@ -47,7 +47,7 @@ def repeats(
     --tolerance (or its inverse) by more than three standard errors. Labels of fewer than 30 stars are not judged. Exit
     codes: 0 within the tolerance or not judged, 1 off, 2 usage, 70 a fault of this program.
     """
-    from apnet_fast.errors import UsageError
+    from apnet_fast.support.errors import UsageError
     from apnet_fast.validate.pairs import Selection
     from apnet_fast.validate.repeats import validate_repeats
 
@@ -69,7 +69,7 @@ def repeats(
     _write_json(json_file, {**report.as_dict(), "tolerance": tolerance, "off": off, "not_judged": report.not_judged})
     if figure is not None:
         from apnet_fast.plots.figures import save_figure
-        from apnet_fast.plots.zscores import draw_z_scores
+        from apnet_fast.validate.zscores import draw_z_scores
 
         save_figure(draw_z_scores(report), figure)
     if off:
@@ -108,7 +108,7 @@ def compare(
     Sigma is the root mean square of the two e_ columns. A label that only one catalogue has lies beyond any tolerance.
     Exit codes: 0 alike, or no tolerance given; 1 not alike; 2 usage; 70 a fault of this program.
     """
-    from apnet_fast.errors import UsageError
+    from apnet_fast.support.errors import UsageError
     from apnet_fast.validate.compare import compare_catalogues
 
     if tolerance is not None and not tolerance >= 0:
@@ -132,14 +132,14 @@ def compare(
 
 def _check_json(path: Path | None) -> None:
     if path is not None:
-        from apnet_fast.files import check_folder_of
+        from apnet_fast.support.files import check_folder_of
 
         check_folder_of(path)
 
 
 def _write_json(path: Path | None, value: dict[str, Any]) -> None:
     if path is not None:
-        from apnet_fast.files import write_json
+        from apnet_fast.support.files import write_json
 
         write_json(path, value)
 

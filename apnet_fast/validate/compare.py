@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.catalog.reading import catalogue_cards
-from apnet_fast.errors import UsageError
-from apnet_fast.files import without_nan
-from apnet_fast.flags import known_table
-from apnet_fast.tables import missing_columns, read_table, table_columns
-from apnet_fast.validate.pairs import LABELS
+from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
+from apnet_fast.recipes.flag_tables import known_table
+from apnet_fast.recipes.labels import LABELS
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import without_nan
 from apnet_fast.validate.text import aligned
 
 # Differences are counted beyond these, in units of the error: reduced precision, and one, three and five sigma.

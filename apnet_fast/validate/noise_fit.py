@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.compiled import compiled
+from apnet_fast.support.compiled import compiled
 
 CUT = 2.0
 REFITTED = 300

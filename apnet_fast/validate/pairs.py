@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
-from apnet_fast.tables import missing_columns, read_table, table_columns
+from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
+from apnet_fast.recipes.labels import LABELS
+from apnet_fast.support.errors import UsageError
 
-LABELS = ("teff", "logg", "fe_h")
 STAR_COLUMNS = ("source_pk", "sdss_id", "obj")
 _IDENTITY = "identity"
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.errors import UsageError
-from apnet_fast.files import without_nan
+from apnet_fast.recipes.labels import LABELS
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import without_nan
 from apnet_fast.validate.noise_fit import Differences, Fit, fit_noise_model, fit_scale, standard_error, z_histogram
-from apnet_fast.validate.pairs import LABELS, Repeats, Selection, read_repeats
+from apnet_fast.validate.pairs import Repeats, Selection, read_repeats
 from apnet_fast.validate.text import aligned
 
 UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex"}

@@ -7,8 +7,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from apnet_fast.catalog.names import RUN_FILE
 from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
-from apnet_fast.pipeline.run import RUN_FILE, run
+from apnet_fast.pipeline.run import run
 from benchmarks.inputs import linked_tree, weights
 from benchmarks.results import Result
 

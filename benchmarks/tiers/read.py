@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from apnet_fast.pipeline.inputs import resolve_inputs
-from apnet_fast.pipeline.readers import Readers
-from apnet_fast.spectra import PIXELS
+from apnet_fast.inputs.words import resolve_inputs
+from apnet_fast.readers.pool import Readers
 from apnet_fast.spectra.apstar import BOTH, read_apstar
+from apnet_fast.support.grid import PIXELS
 from benchmarks.inputs import linked_tree
 from benchmarks.results import Result, rates
 

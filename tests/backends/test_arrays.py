@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from apnet_fast.api import ApogeeNet, label_dtype
 from apnet_fast.backends import arrays
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.support.errors import UsageError
 from tests.backends.spectra import Counted, network, small_v2
 from tests.engines.battery import ordinary_spectra
 

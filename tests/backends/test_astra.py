@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apnet_fast import flags
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.astra import apogeenet, error_of
-from apnet_fast.errors import UsageError
-from apnet_fast.labels import MEDIANS
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.kinds import NETWORKS
-from apnet_fast.networks.photometry import MEANS, NO_SOURCE, PHOTOMETRY_COLUMNS
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v1 import ArchitectureV1
 from apnet_fast.networks.v2 import ArchitectureV2
+from apnet_fast.recipes import flag_tables
+from apnet_fast.recipes.labels import MEDIANS
+from apnet_fast.recipes.photometry import MEANS, NO_SOURCE, PHOTOMETRY_COLUMNS
+from apnet_fast.support.errors import UsageError
 from tests.backends.spectra import AstraLike, Counted, Poisoned, network, small_v2
 from tests.conftest import SMALL
 from tests.engines.battery import ordinary_spectra
@@ -249,13 +249,13 @@ def test_v2_without_a_source_is_computed_with_the_mean_of_its_photometry(
     spectra = [AstraLike(1, flux, error), Orphan(1, flux, error), partial, average, empty]
     lonely, orphan, part, mean, unknown = apogeenet(spectra, 4, net=net)
     assert "LookupError: no such source" in caplog.text
-    missing = flags.ASTRA_06_V2.mask("MISSING_PHOTOMETRY")
+    missing = flag_tables.ASTRA_06_V2.mask("MISSING_PHOTOMETRY")
     for row in (lonely, orphan, part):
         np.testing.assert_allclose(
             [row.teff, row.logg, row.raw_e_teff], [mean.teff, mean.logg, mean.raw_e_teff], rtol=1e-5
         )
         assert row.result_flags & missing
-        assert not row.result_flags & flags.ASTRA_06_V2.mask("NO_RESULT")
+        assert not row.result_flags & flag_tables.ASTRA_06_V2.mask("NO_RESULT")
     assert not mean.result_flags & missing
     assert unknown.result_flags & missing
     assert abs(unknown.teff / lonely.teff - 1) > 1e-3

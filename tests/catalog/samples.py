@@ -69,4 +69,4 @@ def times(n: int, created: datetime = CREATED) -> RowTimes:
 
 def table(product: Product, records: Sequence[SpectrumRecord]) -> pa.Table:
     """Rows of a product."""
-    return catalog_rows(product, records, labels(len(records)), times(len(records)))
+    return catalog_rows(product, records, labels(len(records)), times(len(records)), network="v3")

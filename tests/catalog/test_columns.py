@@ -34,7 +34,7 @@ def names(columns: tuple[Column, ...]) -> list[str]:
 
 def listing(product: Product) -> str:
     lines = []
-    for number, column in enumerate(product_columns(product, own=False), start=1):
+    for number, column in enumerate(product_columns(product, "v3", own=False), start=1):
         null = {"A": '""', "B": "0-bytes", "E": "NaN"}.get(column.form, str(column.null))
         form = column.tform() if column.form == "B" else column.form
         lines.append(f"{number}|{column.name}|{form}|{null}|{column.unit}")
@@ -72,9 +72,9 @@ def test_columns_are_those_of_the_reference_tables(product: Product, reference: 
 
 
 def test_header_is_that_of_the_reference_file(product: Product, reference: Path, tmp_path: Path) -> None:
-    columns = [c for c in product_columns(product, own=False) if c.name != "sdss5_target_flags"]
+    columns = [c for c in product_columns(product, "v3", own=False) if c.name != "sdss5_target_flags"]
     path = tmp_path / "p.fits"
-    write_fits(path, columns, boss_columns(), [], {}, [], CREATED)
+    write_fits(path, columns, boss_columns("v3"), [], {}, [], CREATED, "v3")
     with fits.open(path) as hdus:
         text = hdus[2].header.tostring(padding=False, endcard=False)
     ours = [text[i : i + 80] for i in range(0, len(text), 80)]
@@ -84,7 +84,7 @@ def test_header_is_that_of_the_reference_file(product: Product, reference: Path,
 
 
 def test_number_and_listing_of_columns_are_the_ones_reviewed(product: Product) -> None:
-    assert len(product_columns(product, own=False)) == COUNTS[product]
+    assert len(product_columns(product, "v3", own=False)) == COUNTS[product]
     assert hashlib.sha256(listing(product).encode()).hexdigest() == FINGERPRINTS[product]
 
 
@@ -112,12 +112,12 @@ def test_some_columns_stand_where_the_released_file_has_them(
 def test_sources_and_results_are_the_same_in_both_products() -> None:
     assert COLUMNS["star"][:133] == COLUMNS["visit"][:133]
     assert COLUMNS["star"][172:] == COLUMNS["visit"][183:]
-    assert boss_columns() == (*COLUMNS["star"][:133], *COLUMNS["star"][172:191])
+    assert boss_columns("v3") == (*COLUMNS["star"][:133], *COLUMNS["star"][172:191])
 
 
 def test_own_columns_come_last_and_only_if_wanted(product: Product) -> None:
     assert names(COLUMNS[product])[-len(OWN) :] == OWN
-    assert product_columns(product, own=False) == COLUMNS[product][: -len(OWN)]
+    assert product_columns(product, "v3", own=False) == COLUMNS[product][: -len(OWN)]
 
 
 def test_no_name_comes_twice(product: Product) -> None:

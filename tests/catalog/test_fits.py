@@ -39,7 +39,9 @@ def write(path: Path, product: Product, tables: Iterable[pa.Table], cards: list[
     for rows in tables:
         for name, width in text_widths(rows).items():
             widths[name] = max(width, widths.get(name, 0))
-    write_fits(path, columns, boss_columns(), iter(tables), widths, CARDS if cards is None else cards, CREATED)
+    write_fits(
+        path, columns, boss_columns("v3"), iter(tables), widths, CARDS if cards is None else cards, CREATED, "v3"
+    )
     return path
 
 
@@ -110,8 +112,8 @@ def test_comparison_of_rows_notices_rows_shifted_by_one(star_hdus: fits.HDUList)
 def test_boss_table_has_no_rows_and_the_columns_of_sources_and_results(star_hdus: fits.HDUList) -> None:
     boss = star_hdus[1].columns
     assert len(star_hdus[1].data) == 0
-    assert boss.names == [column.name for column in boss_columns()]
-    assert [form.lstrip("0123456789") for form in boss.formats] == [c.form for c in boss_columns()]
+    assert boss.names == [column.name for column in boss_columns("v3")]
+    assert [form.lstrip("0123456789") for form in boss.formats] == [c.form for c in boss_columns("v3")]
 
 
 def test_columns_have_their_names_and_forms(product: Product, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_columns_have_their_names_and_forms(product: Product, tmp_path: Path) ->
 def test_ttype_cards_carry_comment_and_unit(star_hdus: fits.HDUList, hdu: int) -> None:
     header = star_hdus[hdu].header
     comments = {header[f"TTYPE{i}"]: header.comments[f"TTYPE{i}"] for i in range(1, header["TFIELDS"] + 1)}
-    columns = boss_columns() if hdu == 1 else COLUMNS["star"]
+    columns = boss_columns("v3") if hdu == 1 else COLUMNS["star"]
     assert comments == {column.name: column.fits_comment for column in columns}
     assert comments["e_logg"] == "Error on surface gravity [log10(cm/s^2)]"
 
@@ -212,7 +214,7 @@ def test_characters_beyond_ascii_become_question_marks(tmp_path: Path, text: str
 def test_nulls_come_back(tmp_path: Path) -> None:
     nothing = replace(star_record(1), snr=np.nan, n_visits=-1, star=replace(star_record(1).star, field=""))
     no_flags = replace(labels(1), flag_warn=np.array([False]), flag_bad=np.array([False]))
-    rows = catalog_rows("star", [nothing], no_flags, times(1))
+    rows = catalog_rows("star", [nothing], no_flags, times(1), network="v3")
     row = checked(write(tmp_path / "p.fits", "star", [rows]))[2].data[0]
     assert np.isnan(row["snr"])
     assert np.isnan(row["t_overhead"])
@@ -271,7 +273,7 @@ def test_text_longer_than_its_column_is_refused(tmp_path: Path) -> None:
     rows = table("star", [star_record(1)])
     widths = text_widths(rows) | {"path": 3}
     with pytest.raises(ValueError, match="longer than the 3 bytes"):
-        write_fits(tmp_path / "p.fits", COLUMNS["star"], boss_columns(), [rows], widths, [], CREATED)
+        write_fits(tmp_path / "p.fits", COLUMNS["star"], boss_columns("v3"), [rows], widths, [], CREATED, "v3")
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
@@ -280,7 +282,14 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     def peak(repeats: int) -> int:
         tracemalloc.start()
         write_fits(
-            tmp_path / "p.fits", COLUMNS["star"], boss_columns(), iter([rows] * repeats), text_widths(rows), [], CREATED
+            tmp_path / "p.fits",
+            COLUMNS["star"],
+            boss_columns("v3"),
+            iter([rows] * repeats),
+            text_widths(rows),
+            [],
+            CREATED,
+            "v3",
         )
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -305,6 +314,6 @@ def test_tables_of_a_stream_do_not_pile_up(tmp_path: Path) -> None:
 
     columns = COLUMNS["star"]
     widths = text_widths(table("star", [star_record(3)]))
-    write_fits(tmp_path / "p.fits", columns, boss_columns(), stream(), widths, [], CREATED)
+    write_fits(tmp_path / "p.fits", columns, boss_columns("v3"), stream(), widths, [], CREATED, "v3")
     assert len(alive) == 4
     assert max(alive) <= 1

@@ -15,8 +15,8 @@ import pytest
 
 from apnet_fast.catalog.rows import catalog_rows
 from apnet_fast.catalog.sources import SourceTable
-from apnet_fast.errors import UsageError
 from apnet_fast.spectra.batch import Product, SpectrumRecord
+from apnet_fast.support.errors import UsageError
 from tests.catalog.samples import labels, star_record, times, visit_record
 
 STARS = 6
@@ -83,7 +83,7 @@ def dr17_visit() -> pa.Table:
 
 def rows(table: pa.Table, product: Product, records: Sequence[SpectrumRecord]) -> list[dict[str, object]]:
     n = len(records)
-    return catalog_rows(product, records, labels(n), times(n), SourceTable(table)).to_pylist()
+    return catalog_rows(product, records, labels(n), times(n), SourceTable(table), network="v3").to_pylist()
 
 
 def test_dr17_stars_fill_source_and_spectrum_of_the_coadd() -> None:

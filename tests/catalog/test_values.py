@@ -10,7 +10,7 @@ import pytest
 
 from apnet_fast.catalog.columns import COLUMNS, Column
 from apnet_fast.catalog.values import as_column, as_text
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 
 OURS = {column.name: column for columns in COLUMNS.values() for column in columns}
 

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from apnet_fast.engines import Engine, ReferenceEngine
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES_OF, Predictions
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.grid import CHIP_GAPS, PIXELS
 
-PIXELS = 8575
-GAPS = ((0, 220), (3317, 3558), (6125, 6315), (8378, PIXELS))
 # Of a label plus its scatter in the training set. "halves" is for fp16 on random weights, which no training has made
 # insensitive to rounding; what fp16 does to labels in units of their errors is measured apart.
 # "lost" is for spectra that are nothing but noise to a network, whose labels lie thousands of K below zero.
@@ -34,7 +33,7 @@ def ordinary_spectra(
     truth = level * (1 - 0.4 * rng.random((n, pixels)) ** 6)
     error = np.broadcast_to(level / snr, truth.shape) * rng.uniform(0.8, 1.3, truth.shape)
     flux = rng.normal(truth, error)
-    for start, stop in GAPS:
+    for start, stop in CHIP_GAPS:
         gap = slice(start * pixels // PIXELS, stop * pixels // PIXELS)
         flux[:, gap], error[:, gap] = np.nan, 0
     bad = rng.integers(pixels // 30, pixels // 3, pixels // 200)

@@ -9,10 +9,10 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.engines import CpuEngine, ReferenceEngine
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.networks.shipped import weights_path
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
-from apnet_fast.recovery import recovery
+from apnet_fast.recipes.noise import noise_keys
 from apnet_fast.simulate import observed_arrays
+from apnet_fast.validate.recovery import recovery
 from benchmarks.precision import SHIFT, label_shift
 
 # What is asked of the demo weights at S/N 100: robust scatter of teff (relative), logg and fe_h.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from apnet_fast.engines import NullEngine, create_engine
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import RECIPES
+from apnet_fast.support.errors import UsageError
 
 
 def test_labels_are_constant(small_checkpoint: Checkpoint) -> None:

@@ -9,8 +9,8 @@ import torch
 from apnet_fast.engines import ReferenceEngine
 from apnet_fast.engines.reference import percentile, process
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys, normals
 from tests.engines.battery import EngineBattery, ordinary_spectra
 from tests.literal import evaluate
 

@@ -12,19 +12,18 @@ import torch
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
+from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, create_engine, find_engine
+from apnet_fast.engines.ranges import fp16_headroom, layer_ranges
+from apnet_fast.engines.triton import TritonEngine, interpreted
 from apnet_fast.kernels.conv import ConvConfig
 from apnet_fast.kernels.stem import JointConfig, StemConfig
 from apnet_fast.kernels.tuning import Tuning, shipped, table_for
-
-from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, create_engine, find_engine
-from apnet_fast.engines.triton import TritonEngine, interpreted
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
-from apnet_fast.networks.ranges import fp16_headroom, layer_ranges
 from apnet_fast.networks.v3 import ArchitectureV3
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.errors import UsageError
 from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
 
 PIXELS = 1027
@@ -161,7 +160,7 @@ def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in sys.modules if name.startswith("apnet_fast.kernels")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(UsageError, match="the package triton"):
-        find_engine("triton", "fp16", "cuda")
+        find_engine("triton", "fp16", "cuda", "v3")
 
 
 @pytest.mark.parametrize(
@@ -169,22 +168,22 @@ def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> 
     [("0", None, "auto", "cuda:0"), ("1, 0", None, "triton", "cuda:1,cuda:0"), (None, "cpu", "auto", "cpu")],
 )
 def test_devices_as_asked_for(gpus: str | None, device: str | None, engine: str, expected: str) -> None:
-    assert choose_devices(gpus, device, engine) == expected
+    assert choose_devices(gpus, device, engine, "v3") == expected
 
 
 @pytest.mark.parametrize(("gpus", "device"), [("0,0", None), ("a", None), ("", None), ("0", "cpu")])
 def test_devices_that_make_no_sense(gpus: str, device: str | None) -> None:
     with pytest.raises(UsageError, match="--gpus"):
-        choose_devices(gpus, device, "auto")
+        choose_devices(gpus, device, "auto", "v3")
 
 
 def test_devices_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert choose_devices(None, None, "auto") == "cuda:0,cuda:1"
-    assert choose_devices(None, None, "reference") == "cuda:0"
-    assert choose_devices(None, None, "cpu") == "cpu"
+    assert choose_devices(None, None, "auto", "v3") == "cuda:0,cuda:1"
+    assert choose_devices(None, None, "reference", "v3") == "cuda:0"
+    assert choose_devices(None, None, "cpu", "v3") == "cpu"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert choose_devices(None, None, "auto") == "cpu"
+    assert choose_devices(None, None, "auto", "v3") == "cpu"
 
 
 def test_tables_are_whole_and_differ_in_their_hash() -> None:

@@ -14,15 +14,15 @@ from apnet_fast.engines import ReferenceEngine, SeveralDevices, create_engine, d
 from apnet_fast.engines import vgg as vgg_module
 from apnet_fast.engines.base import Engine
 from apnet_fast.engines.vgg import VggCpuEngine, VggTorchEngine
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.kinds import Architecture
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v1 import ArchitectureV1
 from apnet_fast.networks.v2 import ArchitectureV2
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES, RECIPES_OF, Predictions, get_recipe
+from apnet_fast.recipes.noise import noise_keys, normals
 from apnet_fast.spectra import read_apstar
+from apnet_fast.support.errors import UsageError
 from tests.engines.battery import PIXELS, EngineBattery, assert_close, ordinary_spectra
 from tests.literal_vgg import evaluate
 

@@ -9,7 +9,6 @@ import torch
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.kernels.cleanup import cap_errors, zero_missing
-
 from apnet_fast.recipes import RECIPES
 
 

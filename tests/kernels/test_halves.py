@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from apnet_fast.kernels.halves import accurate_product, accurate_weight, diffused, product, split
 
 

@@ -1,4 +1,4 @@
-"""The kernels' noise is that of `apnet_fast.philox`: same bits, same normals."""
+"""The kernels' noise is that of `apnet_fast.recipes.noise`: same bits, same normals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from apnet_fast.philox import noise_keys, normals, philox4x32
+from apnet_fast.recipes.noise import noise_keys, normals, philox4x32
 
 triton = pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 tl = pytest.importorskip("triton.language")

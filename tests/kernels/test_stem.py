@@ -11,6 +11,8 @@ from torch import Tensor
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
+from apnet_fast.engines.reference import process, realisations
+from apnet_fast.engines.triton import _preprocessing
 from apnet_fast.kernels.conv import activations, segments_of
 from apnet_fast.kernels.stem import (
     STORED_CHANNELS,
@@ -23,11 +25,8 @@ from apnet_fast.kernels.stem import (
     scratch,
     stem,
 )
-
-from apnet_fast.engines.reference import process, realisations
-from apnet_fast.engines.triton import _preprocessing
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys, normals
 
 DRAWS = 3
 LEAD = 15  # zeros before a processed spectrum

@@ -11,9 +11,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from apnet_fast.errors import WeightsError
-from apnet_fast.files import sha256_of
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.support.errors import WeightsError
+from apnet_fast.support.files import sha256_of
 
 
 def changed(checkpoint: Checkpoint, key: str, value: torch.Tensor | None) -> Checkpoint:

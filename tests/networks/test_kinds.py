@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from apnet_fast.catalog.columns import boss_columns, product_columns
-from apnet_fast.errors import UsageError, WeightsError
-from apnet_fast.labels import MEDIANS, label_names
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.kinds import NETWORKS, kind_of, network_kind
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v1 import ApogeeNetV1, ArchitectureV1
 from apnet_fast.networks.v2 import ApogeeNetV2, ArchitectureV2
+from apnet_fast.recipes.labels import MEDIANS, label_names
+from apnet_fast.recipes.versions import VERSIONS
+from apnet_fast.support.errors import UsageError, WeightsError
 
 PUBLISHED = {"v3": (69, 72_606_495), "v2": (40, 4_691_963), "v1": (30, 4_655_275)}
 
@@ -32,10 +33,10 @@ def test_tensors_and_parameters_are_the_published_ones(network: str) -> None:
     assert kind_of(kind.architecture()) is kind
 
 
-def test_what_a_network_has_is_asked_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [name for name, kind in NETWORKS.items() if kind.photometry or kind.medians] == ["v2"]
+def test_what_a_network_has_is_asked_of_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [name for name, kind in NETWORKS.items() if kind.version.photometry or kind.version.medians] == ["v2"]
     assert not set(MEDIANS) & {*label_names("v1"), *(column.name for column in boss_columns("v1"))}
-    monkeypatch.setitem(NETWORKS, "v1", replace(NETWORKS["v1"], medians=True))
+    monkeypatch.setitem(VERSIONS, "v1", replace(VERSIONS["v1"], medians=True))
     assert set(MEDIANS) <= set(label_names("v1"))
     for columns in (product_columns("star", "v1"), product_columns("visit", "v1"), boss_columns("v1")):
         assert set(MEDIANS) <= {column.name for column in columns}

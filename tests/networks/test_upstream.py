@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from apnet_fast.engines import ReferenceEngine
-from apnet_fast.errors import UsageError, WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.upstream import export_upstream, import_upstream
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import get_recipe
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.errors import UsageError, WeightsError
 from tests.engines.battery import ordinary_spectra
 
 
@@ -42,7 +42,7 @@ def save_single(folder: Path, state: dict[str, torch.Tensor]) -> Path:
 
 
 def test_export_then_import_gives_the_same_weights(small_checkpoint: Checkpoint, folder: Path) -> None:
-    imported = import_upstream(folder)
+    imported = import_upstream(folder, "v3")
     assert imported.architecture == small_checkpoint.architecture
     assert imported.left_out == ("pos_enc.inv_freq",)
     assert imported.state.keys() == small_checkpoint.state.keys()
@@ -86,18 +86,18 @@ def test_exported_state_loads_strictly_upstream(folder: Path) -> None:
 def test_a_single_file_is_the_same_as_its_chunks(folder: Path) -> None:
     whole = folder / "model.pt"
     whole.write_bytes(b"".join((folder / f"model_chunk_{i}").read_bytes() for i in range(10)))
-    assert import_upstream(whole).source_sha256 == import_upstream(folder).source_sha256
+    assert import_upstream(whole, "v3").source_sha256 == import_upstream(folder, "v3").source_sha256
 
 
 def test_without_model_args_it_is_the_survey_network(folder: Path) -> None:
     (folder / "model_args.yaml").unlink()
     with pytest.raises(WeightsError, match=r"res_blocks\.2"):
-        import_upstream(folder)
+        import_upstream(folder, "v3")
 
 
 def test_keys_of_old_prototypes_are_left_out_and_named(folder: Path) -> None:
     extra = {"metadatanet.0.weight": torch.zeros(4), "res_blocks.0.mlp.1.bias": torch.zeros(2)}
-    imported = import_upstream(save_single(folder, state_of(folder) | extra))
+    imported = import_upstream(save_single(folder, state_of(folder) | extra), "v3")
     assert set(imported.left_out) == {*extra, "pos_enc.inv_freq"}
     assert not set(extra) & set(imported.state)
 
@@ -105,38 +105,38 @@ def test_keys_of_old_prototypes_are_left_out_and_named(folder: Path) -> None:
 def test_any_other_extra_key_is_an_error(folder: Path) -> None:
     path = save_single(folder, state_of(folder) | {"res_blocks.0.conv3.weight": torch.zeros(2)})
     with pytest.raises(WeightsError, match=r"unknown key res_blocks\.0\.conv3\.weight"):
-        import_upstream(path)
+        import_upstream(path, "v3")
 
 
 def test_a_missing_key_is_an_error(folder: Path) -> None:
     state = state_of(folder)
     del state["linear_sequential.2.bias"]
     with pytest.raises(WeightsError, match=r"linear_sequential\.2\.bias"):
-        import_upstream(save_single(folder, state))
+        import_upstream(save_single(folder, state), "v3")
 
 
 def test_another_positional_encoding_is_refused(folder: Path) -> None:
     path = save_single(folder, state_of(folder) | {"pos_enc.inv_freq": torch.tensor([1.0, 0.01])})
     with pytest.raises(WeightsError, match="positional encoding"):
-        import_upstream(path)
+        import_upstream(path, "v3")
 
 
 def test_a_missing_chunk_is_named(folder: Path) -> None:
     (folder / "model_chunk_7").unlink()
     with pytest.raises(WeightsError, match="model_chunk_7"):
-        import_upstream(folder)
+        import_upstream(folder, "v3")
 
 
 def test_a_damaged_checkpoint_is_refused(folder: Path) -> None:
     chunk = folder / "model_chunk_4"
     chunk.write_bytes(chunk.read_bytes()[:100])
     with pytest.raises(WeightsError, match="cannot read the checkpoint"):
-        import_upstream(folder)
+        import_upstream(folder, "v3")
 
 
 def test_a_weights_file_need_not_be_imported(small_weights: Path) -> None:
     with pytest.raises(WeightsError, match="safetensors file already"):
-        import_upstream(small_weights)
+        import_upstream(small_weights, "v3")
 
 
 class Payload:
@@ -147,7 +147,7 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save({"x": Payload()}, path)
     with pytest.raises(WeightsError, match="cannot read the checkpoint"):
-        import_upstream(path)
+        import_upstream(path, "v3")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_checkpoint_that_is_no_state_dict_is_refused(tmp_path: Path, saved: ob
     path = tmp_path / "model.pt"
     torch.save(saved, path)
     with pytest.raises(WeightsError, match=words):
-        import_upstream(path)
+        import_upstream(path, "v3")
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n", b"PK\x03\x04" + bytes(100), bytes(1000)])
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes)
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="cannot read the checkpoint") as caught:
-        import_upstream(path)
+        import_upstream(path, "v3")
     assert "weights_only" not in str(caught.value)
 
 
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes)
 def test_damaged_architectures_are_refused(folder: Path, text: str) -> None:
     (folder / "model_args.yaml").write_text(text)
     with pytest.raises(WeightsError, match="architecture"):
-        import_upstream(folder)
+        import_upstream(folder, "v3")
 
 
 @pytest.mark.parametrize(
@@ -198,11 +198,11 @@ def test_architectures_that_v3_cannot_be(folder: Path, change: dict[str, object]
     args = folder / "model_args.yaml"
     args.write_text(yaml.safe_dump(yaml.safe_load(args.read_text()) | change))
     with pytest.raises(WeightsError, match=words):
-        import_upstream(folder)
+        import_upstream(folder, "v3")
 
 
 def test_unknown_network_and_missing_path(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown network"):
         import_upstream(folder, network="v9")
     with pytest.raises(WeightsError, match="no such checkpoint"):
-        import_upstream(tmp_path / "nowhere")
+        import_upstream(tmp_path / "nowhere", "v3")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from apnet_fast.errors import WeightsError
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint, network_of
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.upstream import export_upstream, import_upstream
 from apnet_fast.networks.v1 import ArchitectureV1
 from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.networks.v3 import ArchitectureV3
+from apnet_fast.support.errors import WeightsError
 
 SIZES = {"channels": (2, 2, 2, 4, 4, 4), "linear_dim": 8}
 

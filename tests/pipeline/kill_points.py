@@ -44,7 +44,7 @@ def _load(tree: str) -> None:
     flux = read_apstar(str(next(Path(tree).rglob("*.fits"))), ("star",)).flux
     labels = np.ones((len(flux), 3), np.float32)
     predictions = Predictions(labels, np.stack([labels] * 3, axis=1), ("logg", "log_teff", "fe_h"))
-    get_recipe("dr19").summarise(predictions, np.ones(len(flux), bool))
+    get_recipe("dr19", "v3").summarise(predictions, np.ones(len(flux), bool))
 
 
 def _forked(tree: str, weights: str, output: Path, point: int) -> int:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.columns import COLUMNS
+from apnet_fast.catalog.names import PRODUCT_NAMES, RUN_FILE
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.run import PRODUCT_NAMES, RUN_FILE
 from apnet_fast.spectra import Product
 
 # What may differ between two runs of the same command.

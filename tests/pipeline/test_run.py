@@ -22,16 +22,17 @@ from astropy.io import fits
 from astropy.table import Table
 
 from apnet_fast.api import ApogeeNet
-from apnet_fast.errors import Stopped, UsageError
+from apnet_fast.catalog.names import PRODUCT_NAMES
+from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
-from apnet_fast.philox import noise_keys, normals
-from apnet_fast.pipeline import readers
-from apnet_fast.pipeline.inputs import resolve_inputs
-from apnet_fast.pipeline.run import PRODUCT_NAMES, run
+from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import ShardStore
+from apnet_fast.readers import pool as readers
+from apnet_fast.recipes.noise import noise_keys, normals
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra import Product
+from apnet_fast.support.errors import Stopped, UsageError
 from tests.conftest import SMALL
 from tests.literal import evaluate
 from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine, table_bytes

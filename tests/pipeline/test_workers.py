@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from apnet_fast.errors import Stopped, WeightsError
+from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.pipeline import workers
-from apnet_fast.pipeline.children import SPAWN
 from apnet_fast.pipeline.compute import Done, Work
-from apnet_fast.pipeline.inputs import Inputs, resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.workers import DeviceWorkers, Orders
+from apnet_fast.readers.children import SPAWN
+from apnet_fast.support.errors import Stopped, WeightsError
 from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
 from tests.pipeline.test_run import command, wait_for_a_shard
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from apnet_fast.errors import UsageError
 from apnet_fast.plots.__main__ import app
 from apnet_fast.plots.curves import draw_curves, read_curves
+from apnet_fast.support.errors import UsageError
 
 EPOCHS = [
     {"epoch": epoch, "training_loss": 1 / epoch, "validation_loss": 0.5 / epoch, "scatter_logg": 0.4 / epoch}

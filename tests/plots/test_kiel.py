@@ -9,11 +9,11 @@ import pytest
 from matplotlib.collections import PathCollection, PolyCollection
 from typer.testing import CliRunner
 
-from apnet_fast.errors import UsageError
 from apnet_fast.plots.__main__ import app
 from apnet_fast.plots.figures import check_matplotlib, figure_bytes
 from apnet_fast.plots.isochrones import read_isochrones
 from apnet_fast.plots.kiel import Stars, draw_kiel, read_stars
+from apnet_fast.support.errors import UsageError
 from tests.validate.catalogues import changed, visit_table, written
 
 ISOCHRONES = """\

@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
-from apnet_fast.errors import UsageError
 from apnet_fast.report.__main__ import app
 from apnet_fast.report.report import report_of
+from apnet_fast.support.errors import UsageError
 from tests.validate.catalogues import changed, visit_table, written
 
 RECORD = {

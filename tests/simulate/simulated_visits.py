@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.simulate.grid import BAD_BITS, PIXEL_KMS, PixelBit
 from apnet_fast.simulate.observe import ObservedVisit, observe_visit
-from apnet_fast.simulate.synthesis import synthesise
+from apnet_fast.simulate.pixels import BAD_BITS, PixelBit
+from apnet_fast.simulate.stars.synthesis import synthesise
 from apnet_fast.simulate.visits import Visit
+from apnet_fast.support.grid import PIXEL_KMS
 
 SPECTRUM = synthesise(4700.0, 2.4, -0.1)[0].astype(np.float64)
 LEVEL = 450.0

@@ -11,7 +11,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.spectra.batch import PIXELS, Product
+from apnet_fast.spectra.batch import Product
+from apnet_fast.support.grid import PIXELS
 
 PRODUCTS: list[tuple[Product, ...]] = [("star", "visit"), ("star",), ("visit",)]
 NAME = "apStar-r5-2M19245882+4714573.fits"

@@ -9,7 +9,8 @@ import fitsio
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch
+from apnet_fast.spectra.batch import Product, SpectrumBatch
+from apnet_fast.support.grid import PIXELS
 
 _WHO = [("spectrum_pk", "i8"), ("release", "S5"), ("filetype", "S8"), ("v_astra", "S5"), ("healpix", "i4")]
 _WHO += [("sdss_id", "i8"), ("apred", "S4"), ("obj", "S19"), ("telescope", "S6"), ("snr", "f4")]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from apnet_fast.spectra.apstar import read_apstar
-from apnet_fast.spectra.batch import PIXELS, Product, SpectrumBatch
+from apnet_fast.spectra.batch import Product, SpectrumBatch
 from apnet_fast.spectra.failures import Reason
+from apnet_fast.support.grid import PIXELS
 from tests.spectra.files import (
     FORMS,
     NAME,

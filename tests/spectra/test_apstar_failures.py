@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apnet_fast.spectra.apstar import BOTH, read_apstar
-from apnet_fast.spectra.batch import PIXELS, Product
+from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.failures import Reason
+from apnet_fast.support.grid import PIXELS
 from tests.spectra.files import NAME, PRODUCTS, distinct_rows, star_cards, write_apstar
 
 

@@ -7,9 +7,10 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
-from apnet_fast.spectra.batch import PIXELS, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.spectra.batch import SpectrumBatch, SpectrumRecord, concatenate
 from apnet_fast.spectra.failures import Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName
+from apnet_fast.support.grid import PIXELS
 
 STAR = StarIdentity("dr17", "dr17", "apo25m", "K05", -1, "ap", "2M19085185+5058401", "")
 COADD = SpectrumRecord("star", "a.fits", 0, STAR, VisitName(), 100.0, 10.0, 20.0, 2)

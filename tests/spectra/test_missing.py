@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apnet_fast.spectra.batch import PIXELS
 from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.support.grid import PIXELS
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, np.nan, np.inf, -np.inf])

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apnet_fast.recipes import get_recipe
+from apnet_fast.recipes import RECIPES
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra.apstar import read_apstar
-from apnet_fast.spectra.batch import PIXELS, SpectrumBatch
+from apnet_fast.spectra.batch import SpectrumBatch
 from apnet_fast.spectra.failures import Reason
 from apnet_fast.spectra.mwm import has_mwm_tables, read_mwm
+from apnet_fast.support.grid import PIXELS
 from tests.spectra.mwm_files import DTYPES, SDSS_ID, name_of, rows_like, write_mwm
 
 KINDS = ("star", "visit")
@@ -44,7 +45,7 @@ def test_a_spectrum_is_that_of_its_apstar_file(
     assert len(batch) == len(chosen) == (1 if kind == "star" else 3)
     np.testing.assert_array_equal(batch.flux, apstar.flux[chosen])
     # Recipes make the same of both, to the rounding of the inverse variance; of other errors they do not.
-    for recipe in map(get_recipe, ("dr19", "astra-0.6", "bossnet-2")):
+    for recipe in RECIPES.values():
         expected = recipe.clean_up(apstar.flux[chosen], apstar.error[chosen])[1]
         np.testing.assert_allclose(recipe.clean_up(batch.flux, batch.error)[1], expected, rtol=1e-6)
         with pytest.raises(AssertionError):

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from apnet_fast.errors import UsageError
-from apnet_fast.spectra.batch import PIXELS, SpectrumBatch, SpectrumRecord
+from apnet_fast.spectra.batch import SpectrumBatch, SpectrumRecord
 from apnet_fast.spectra.failures import Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName
 from apnet_fast.spectra.pack import MANIFEST, Manifest, is_pack, load_manifest, read_pack, write_pack_file
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.grid import PIXELS
 
 NAME = "000000.arrow"
 

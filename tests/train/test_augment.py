@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from apnet_fast.engines.reference import process, realisations
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import get_recipe
+from apnet_fast.recipes.noise import noise_keys, normals
 from apnet_fast.train.augment import Augmentation, inference_input, training_input
 
 KEY = int(noise_keys(0, ["a star"])[0])
@@ -26,7 +26,7 @@ def spectrum(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_without_augmentation_the_input_is_the_recipes(spectrum: np.ndarray) -> None:
-    recipe = get_recipe("dr19")
+    recipe = get_recipe("dr19", "v3")
     got = training_input(spectrum, KEY, 5, NOTHING, recipe)
     flux, _ = recipe.clean_up(spectrum[:1], spectrum[1:])
     assert torch.equal(got, process(torch.from_numpy(flux), recipe)[0])
@@ -34,7 +34,7 @@ def test_without_augmentation_the_input_is_the_recipes(spectrum: np.ndarray) -> 
 
 
 def test_inference_input_is_a_draw_of_the_engines(spectrum: np.ndarray) -> None:
-    recipe = get_recipe("dr19")
+    recipe = get_recipe("dr19", "v3")
     flux, error = recipe.clean_up(spectrum[:1], spectrum[1:])
     noise = torch.from_numpy(normals(np.array([KEY], dtype=np.uint64), 3, 8575)[0])
     expected = process(realisations(torch.from_numpy(flux[0]), torch.from_numpy(error[0]), noise), recipe)
@@ -47,7 +47,7 @@ def test_inference_input_is_a_draw_of_the_engines(spectrum: np.ndarray) -> None:
 
 
 def test_noise_is_scaled_by_the_error(spectrum: np.ndarray) -> None:
-    recipe = get_recipe("bossnet-2")  # clips little, so that the noise is seen as it was added
+    recipe = get_recipe("bossnet-2", "v3")  # clips little, so that the noise is seen as it was added
     noisy = Augmentation(noise=2.0, clean=0.0, segments=0, pixels=0.0)
     clean = training_input(spectrum, KEY, 0, NOTHING, recipe)
     factors = []
@@ -89,7 +89,7 @@ def test_what_is_dropped_is_missing(spectrum: np.ndarray, rng: np.random.Generat
 
 
 def test_inputs_depend_on_spectrum_and_epoch_alone(spectrum: np.ndarray) -> None:
-    recipe, augmentation = get_recipe("dr19"), Augmentation()
+    recipe, augmentation = get_recipe("dr19", "v3"), Augmentation()
     first = training_input(spectrum, KEY, 1, augmentation, recipe)
     training_input(spectrum, KEY + 1, 4, augmentation, recipe)
     assert torch.equal(training_input(spectrum, KEY, 1, augmentation, recipe), first)

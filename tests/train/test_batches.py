@@ -43,7 +43,7 @@ def batches(workers: int, seed: int = 0) -> Batches:
         cache,
         split_by_star(cache.stars, 0.2, 0),
         targets,
-        recipe=get_recipe("dr19"),
+        recipe=get_recipe("dr19", "v3"),
         augmentation=Augmentation(),
         batch_size=4,
         seed=seed,

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from apnet_fast.pipeline.inputs import resolve_inputs
+from apnet_fast.inputs.label_tables import load_labels
+from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra import read_spectra
 from apnet_fast.train import cache
-from apnet_fast.train.labels import load_labels
 from tests.train.conftest import STARS
 
 

@@ -16,12 +16,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from apnet_fast.errors import Stopped, UsageError
-from apnet_fast.files import locked
+from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
-from apnet_fast.pipeline.inputs import resolve_inputs
-from apnet_fast.pipeline.stopping import StopRequest
 from apnet_fast.plots.curves import draw_curves, read_curves
+from apnet_fast.support.errors import Stopped, UsageError
+from apnet_fast.support.files import locked
+from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train import cache
 from apnet_fast.train.__main__ import app
 from apnet_fast.train.batches import split_by_star

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 from apnet_fast.train.augment import Augmentation
 from apnet_fast.train.settings import TrainSettings
 

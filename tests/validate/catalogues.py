@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from apnet_fast.recipes import PAGE_NOISE_MODEL
+from apnet_fast.recipes.named import PAGE_NOISE_MODEL
 from apnet_fast.validate.noise_fit import Differences
 
 LABELS = ("teff", "logg", "fe_h")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 from apnet_fast.validate.__main__ import app
 from apnet_fast.validate.compare import compare_catalogues
 from tests.validate.catalogues import changed, visit_table, with_target_flags, written

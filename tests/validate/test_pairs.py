@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from apnet_fast.errors import UsageError
+from apnet_fast.support.errors import UsageError
 from apnet_fast.validate.pairs import Selection, read_repeats
 from tests.validate.catalogues import changed, visit_table, with_target_flags, written
 

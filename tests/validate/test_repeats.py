@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from apnet_fast.errors import UsageError
-from apnet_fast.recipes import PAGE_NOISE_MODEL
+from apnet_fast.recipes.named import PAGE_NOISE_MODEL
+from apnet_fast.support.errors import UsageError
 from apnet_fast.validate.__main__ import app
 from apnet_fast.validate.repeats import RepeatsReport, published_model, validate_repeats
 from tests.validate.catalogues import changed, visit_table, written

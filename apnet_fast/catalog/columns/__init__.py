@@ -15,6 +15,7 @@ from apnet_fast.catalog.columns.results import OWN_COLUMNS, RESULT_COLUMNS, RESU
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.columns.star import STAR_SPECTRUM_COLUMNS
 from apnet_fast.catalog.columns.visit import VISIT_SPECTRUM_COLUMNS
+from apnet_fast.recipes.versions import network_version
 from apnet_fast.spectra.batch import Product
 
 __all__ = ["COLUMNS", "SPECTRUM_COLUMNS", "Column", "Form", "arrow_schema", "boss_columns", "product_columns"]
@@ -23,7 +24,7 @@ SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COL
 """What a product says of a spectrum itself: behind the columns of the source, before those of the results."""
 
 
-def product_columns(product: Product, network: str = "v3", own: bool = True) -> tuple[Column, ...]:
+def product_columns(product: Product, network: str, own: bool = True) -> tuple[Column, ...]:
     """All columns of a product of a network (some have medians of the draws), with or without this package's own."""
     return _columns(product, result_columns(network), OWN_COLUMNS if own else ())
 
@@ -34,13 +35,10 @@ def _columns(product: Product, results: Sequence[Column], own: Sequence[Column])
 
 def result_columns(network: str) -> tuple[Column, ...]:
     """What a product of a network says of its labels."""
-    # Imported here: it needs torch, which those who only handle tables do without.
-    from apnet_fast.networks.kinds import network_kind
-
-    return RESULT_COLUMNS_WITH_MEDIANS if network_kind(network).medians else RESULT_COLUMNS
+    return RESULT_COLUMNS_WITH_MEDIANS if network_version(network).medians else RESULT_COLUMNS
 
 
-def boss_columns(network: str = "v3") -> tuple[Column, ...]:
+def boss_columns(network: str) -> tuple[Column, ...]:
     """Columns of the empty table of BOSS spectra: those it shares with the table of APOGEE spectra.
 
     Astra's file has further ones there, of BOSS spectra themselves (179 in all for stars, 213 for visits), which no

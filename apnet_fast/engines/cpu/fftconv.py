@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from apnet_fast.compiled import compiled
 from apnet_fast.engines.cpu.dft import FIRST, FORWARD, INVERSE, POINTS, SECOND, Complex, dft, twiddles
 from apnet_fast.engines.cpu.vectors import Kernel, Memory, Vector, kernel
+from apnet_fast.support.compiled import compiled
 
 FREQUENCIES = POINTS // 2 + 1
 # Zeros before position 0 of an activation buffer: more than half a filter.

@@ -18,8 +18,8 @@ from torch import Tensor
 from apnet_fast.engines.cpu import fftconv
 from apnet_fast.engines.cpu.fftconv import FREQUENCIES, POINTS
 from apnet_fast.engines.cpu.stem import CHANNEL_GROUP, LANES
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.folding import FoldedConv, FoldedV3
+from apnet_fast.support.errors import UsageError
 
 # Half of it fits into the margins of buffers, and half of a block of positions is left for outputs.
 LONGEST_FILTER = POINTS // 2

@@ -11,9 +11,9 @@ import math
 import numpy as np
 from llvmlite import ir
 
-from apnet_fast.compiled import compiled
 from apnet_fast.engines.cpu.vectors import Kernel, Memory, Vector, kernel
-from apnet_fast.philox import normals_of_draw
+from apnet_fast.recipes.noise import normals_of_draw
+from apnet_fast.support.compiled import compiled
 
 # Zeros before and behind the processed flux of a row: more than half a filter, and a vector beyond the end.
 FLUX_MARGIN = 64

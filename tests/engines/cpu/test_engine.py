@@ -11,12 +11,12 @@ import torch
 from apnet_fast.engines import CpuEngine, ReferenceEngine
 from apnet_fast.engines.cpu.linear import ROWS
 from apnet_fast.engines.cpu.trunk import Trunk
-from apnet_fast.errors import UsageError
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.errors import UsageError
 from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
 
 

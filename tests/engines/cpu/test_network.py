@@ -10,8 +10,8 @@ from apnet_fast.engines.cpu.network import prepare
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
-from apnet_fast.philox import noise_keys
 from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys
 from tests.engines.battery import assert_close, ordinary_spectra
 
 

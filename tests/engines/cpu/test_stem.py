@@ -13,11 +13,11 @@ from torch.nn import functional
 from apnet_fast.engines.cpu import stem
 from apnet_fast.engines.cpu.vectors import lanes_of
 from apnet_fast.engines.reference import process, realisations
-from apnet_fast.philox import noise_keys, normals
 from apnet_fast.recipes import RECIPES, percentile_rank
+from apnet_fast.recipes.noise import noise_keys, normals
+from apnet_fast.support.grid import PIXELS
 from tests.engines.battery import ordinary_spectra, strange_spectra
 
-PIXELS = 8575
 FLOOR = np.float32(1e-6)
 
 

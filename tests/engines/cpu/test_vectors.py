@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from apnet_fast.compiled import compiled
 from apnet_fast.engines.cpu.vectors import Kernel, Memory, Vector, kernel, lanes_of
+from apnet_fast.support.compiled import compiled
 
 
 @kernel

@@ -1,0 +1,123 @@
+"""The named recipes of every network, and the noise models they use.
+
+Tables of what each name means: docs/recipes.md.
+"""
+
+from __future__ import annotations
+
+from apnet_fast.recipes import flag_tables
+from apnet_fast.recipes.labels import NoiseModel
+from apnet_fast.recipes.recipe import Recipe
+from apnet_fast.support.errors import UsageError
+
+PAGE_NOISE_MODEL = NoiseModel(scale=(1.25, 1.25, 1.0), offset=(10.0, 0.01, 0.01))
+# Astra 0.5.0 and 0.6.0, `ApogeeNetV2`.
+V2_NOISE_MODEL = NoiseModel(scale=(1.25, 1.5, 1.25), offset=(5.0, 0.01, 0.01))
+
+# Of each network, the default recipe first.
+RECIPES_OF: dict[str, dict[str, Recipe]] = {
+    network: {recipe.name: recipe for recipe in recipes}
+    for network, recipes in {
+        "v3": (
+            Recipe(
+                name="dr19",
+                network="v3",
+                clip=0.0,
+                missing_errors="median",
+                label="median",
+                teff_error="kelvin",
+                noise_model=PAGE_NOISE_MODEL,
+                flag_table=flag_tables.PAGE,
+            ),
+            Recipe(
+                name="astra-0.6",
+                network="v3",
+                clip=1.0,
+                percentile_over="spectrum",
+                missing_errors="median",
+                label="clean",
+                teff_error="dex",
+                noise_model=PAGE_NOISE_MODEL,
+                flag_table=flag_tables.ASTRA_06,
+            ),
+            Recipe(
+                name="bossnet-2",
+                network="v3",
+                clip=1.0,
+                missing_errors="zero",
+                label="clean",
+                teff_error="dex",
+                noise_model=None,
+                flag_table=flag_tables.NO_RESULT_ONLY,
+            ),
+        ),
+        "v2": (
+            Recipe(
+                name="astra-0.6",
+                network="v2",
+                log_flux=False,
+                missing_errors="median-of-all",
+                label="clean",
+                teff_error="kelvin",
+                noise_model=V2_NOISE_MODEL,
+                flag_table=flag_tables.ASTRA_06_V2,
+                ddof=0,
+                skip_nonfinite=True,
+                photometry="astra",
+            ),
+            Recipe(
+                name="dr19",
+                network="v2",
+                log_flux=False,
+                missing_errors="median-of-all",
+                label="median",
+                teff_error="kelvin",
+                noise_model=V2_NOISE_MODEL,
+                flag_table=flag_tables.PAGE,
+                photometry="astra",
+            ),
+            Recipe(
+                name="apogeenet-2",
+                network="v2",
+                log_flux=False,
+                missing_errors="flux",
+                label="clean",
+                teff_error="dex",
+                noise_model=None,
+                flag_table=flag_tables.NO_RESULT_ONLY,
+                lower_median=True,
+                photometry="apogeenet-2",
+            ),
+        ),
+        "v1": (
+            Recipe(
+                name="astra-2020",
+                network="v1",
+                log_flux=False,
+                missing_errors="flux-and-median",
+                label="mean",
+                teff_error="kelvin",
+                noise_model=None,
+                flag_table=flag_tables.NO_RESULT_ONLY,
+                clean_first=True,
+            ),
+        ),
+    }.items()
+}
+RECIPES = RECIPES_OF["v3"]
+
+
+def get_recipe(name: str | None, network: str) -> Recipe:
+    """The recipe of that name for a network; None is the network's default. UsageError for an unknown one."""
+    recipes = RECIPES_OF[network]
+    if name is None:
+        return next(iter(recipes.values()))
+    if name not in recipes:
+        known = any(name in others for others in RECIPES_OF.values())
+        raise UsageError(
+            f"recipe not defined for ApogeeNet {network}" if known else "unknown recipe",
+            got=repr(name),
+            expected=" | ".join(recipes),
+            remedy=f"--recipe {next(iter(recipes))}, or weights of the network that the recipe is for",
+        )
+    return recipes[name]

@@ -1,0 +1,183 @@
+"""Summary tables as inputs: each kind gives the files of a tree, and what is wrong with a table is said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pytest
+
+from apnet_fast.inputs.table_rows import files_of_table, is_table
+from apnet_fast.inputs.words import resolve_inputs
+from apnet_fast.pipeline.run import run
+from apnet_fast.simulate import simulate_tree
+from apnet_fast.support.errors import UsageError
+from tests.inputs.survey_tables import of_astra, of_reduction, records_of, write
+from tests.pipeline.runs import arguments, catalogue, table_bytes
+
+HOMES = {"dr17": "dr17/apogee/spectro/redux", "sdss5": "sdsswork/mwm/apogee/spectro/redux"}
+
+
+@pytest.fixture(scope="module")
+def sas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SAS: trees of DR17, one of whose stars is of the 1-m telescope and one of LCO, and of SDSS-V."""
+    root = tmp_path_factory.mktemp("sas")
+    made = tmp_path_factory.mktemp("made")
+    for layout, home in HOMES.items():
+        tree = simulate_tree(made / layout, stars=3, layout=layout, visits=2, seed=6, edge_cases=layout == "dr17")
+        (root / home).parent.mkdir(parents=True)
+        os.rename(tree, root / home)
+        for path in (root / home).rglob("*.fits"):
+            if path.stem.endswith(("-TRUNCATED", "-TEXT")) or not path.exists():
+                path.unlink()
+    return root
+
+
+def whole_files(root: Path, layout: str) -> set[str]:
+    """Files of a layout whose visits are named: those that both kinds of tables can lead to."""
+    return {
+        record.path
+        for record in records_of(root / HOMES[layout])
+        if record.product == "visit" and record.reason is None and record.visit.file
+    }
+
+
+def rows_of(root: Path, layout: str) -> list:
+    wanted = whole_files(root, layout)
+    return [record for record in records_of(root / HOMES[layout]) if record.path in wanted]
+
+
+def plain(paths: tuple[str, ...] | set[str]) -> set[str]:
+    """The files themselves: SDSS-V's names without STARVER are links."""
+    return {os.path.realpath(path) for path in paths}
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".parquet"])
+@pytest.mark.parametrize("kind", ["star", "visit"])
+@pytest.mark.parametrize("layout", ["dr17", "sdss5"])
+def test_tables_of_the_reductions(layout: str, kind: str, suffix: str, sas: Path, tmp_path: Path) -> None:
+    records = rows_of(sas, layout)
+    table = write(tmp_path / f"table{suffix}", of_reduction(records, kind))
+    found = files_of_table(str(table), str(sas))
+    assert set(found.files) == whole_files(sas, layout)
+    assert list(found.files) == sorted(found.files)
+    assert found.nameless_rows == 0
+    telescopes = {record.star.telescope for record in records}
+    assert telescopes >= ({"apo25m", "lco25m", "apo1m"} if layout == "dr17" else {"apo25m"})
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".parquet"])
+@pytest.mark.parametrize("kind", ["star", "visit"])
+def test_astra_tables_hold_both_surveys(kind: str, suffix: str, sas: Path, tmp_path: Path) -> None:
+    records = [*rows_of(sas, "dr17"), *rows_of(sas, "sdss5")]
+    table = write(tmp_path / f"table{suffix}", of_astra(records, kind), instrument="APOGEE")
+    found = files_of_table(str(table), str(sas))
+    assert plain(found.files) == whole_files(sas, "dr17") | whole_files(sas, "sdss5")
+    # Stars of the same tables moved to where the rows do not say are not found: it is the rows that lead there.
+    wrong = {**of_astra(records, kind), "healpix": [1] * len(of_astra(records, kind)["healpix"])}
+    moved = files_of_table(str(write(tmp_path / f"wrong{suffix}", wrong)), str(sas))
+    assert plain(moved.files) & whole_files(sas, "sdss5") == set()
+    assert plain(moved.files) >= whole_files(sas, "dr17")
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("apStar-s3-2M1.fits", "dr10/apogee/spectro/redux/r3/s3/4424/apStar-s3-2M1.fits"),
+        ("apStar-r8-2M1.fits", "dr14/apogee/spectro/redux/r8/stars/apo25m/4424/apStar-r8-2M1.fits"),
+        ("apVisit-r8-5215-55823-164.fits", "dr14/apogee/spectro/redux/r8/stars/apo25m/4424/apStar-r8-2M1.fits"),
+        ("apStar-r12-2M1.fits", "dr16/apogee/spectro/redux/r12/stars/apo25m/M67/apStar-r12-2M1.fits"),
+    ],
+)
+def test_older_releases_sort_by_location(file: str, path: str, tmp_path: Path) -> None:
+    columns = {"FILE": [file], "APOGEE_ID": ["2M1"], "TELESCOPE": ["apo25m"], "FIELD": ["M67"], "LOCATION_ID": [4424]}
+    release, reduction = path.split("/")[0], path.split("/")[4]
+    (tmp_path / release / "apogee/spectro/redux" / reduction).mkdir(parents=True)
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(tmp_path))
+    assert found.files == (str(tmp_path / path),)
+
+
+def test_rows_without_a_file_are_counted(sas: Path, tmp_path: Path) -> None:
+    columns = of_reduction(rows_of(sas, "dr17"), "star")
+    columns["FILE"][0] = ""
+    columns["FIELD"][1] = ""
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(sas))
+    assert found.nameless_rows == 2
+    assert len(found.files) == len(whole_files(sas, "dr17")) - 2
+    inputs = resolve_inputs([str(tmp_path / "allStar.fits")], str(sas))
+    assert (inputs.files, inputs.nameless_rows) == (found.files, 2)
+    columns["FILE"] = [""] * len(columns["FILE"])
+    with pytest.raises(UsageError, match="no row of the table names a spectrum"):
+        files_of_table(str(write(tmp_path / "empty.fits", columns)), str(sas))
+
+
+def test_no_file_is_looked_at(sas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = write(tmp_path / "allStar.parquet", of_reduction(rows_of(sas, "dr17"), "star"))
+    gone = tmp_path / "gone"
+    (gone / HOMES["dr17"] / "dr17").mkdir(parents=True)
+    stats: list[object] = []
+    monkeypatch.setattr(os.path, "isdir", lambda path, real=os.path.isdir: stats.append(path) or real(path))
+    found = files_of_table(str(table), str(gone))
+    assert len(found.files) == len(whole_files(sas, "dr17"))
+    assert len(stats) < 5
+
+
+def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> None:
+    records = rows_of(sas, "dr17")
+    cases = [
+        ({"RA": [1.0]}, r"are: apred, field.*; got columns ra"),
+        ({"FILE": ["apStar-dr17-2M1.fits"], "APOGEE_ID": ["2M1"], "FIELD": ["M67"]}, "are: telescope; got"),
+        ({**of_astra(records, "star"), "release": ["dr99"] * len(of_astra(records, "star")["obj"])}, "got dr99"),
+    ]
+    for number, (columns, message) in enumerate(cases):
+        table = write(tmp_path / f"{number}.parquet", columns)
+        with pytest.raises(UsageError, match=message):
+            files_of_table(str(table), str(sas))
+    table = write(tmp_path / "allStar.fits", of_reduction(records, "star"))
+    with pytest.raises(UsageError, match=r"give --root, or set SAS_BASE_DIR"):
+        files_of_table(str(table), None)
+    with pytest.raises(UsageError, match="the root is no folder"):
+        files_of_table(str(table), str(tmp_path / "nowhere"))
+
+
+def test_tables_and_spectra_are_told_apart_by_what_is_in_them(sas: Path, tmp_path: Path) -> None:
+    table = write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star"))
+    disguised = tmp_path / "apStar-dr17-2M1.fits"
+    shutil.copy(table, disguised)
+    star = min(whole_files(sas, "dr17"))
+    named_like_a_table = tmp_path / "allStar-mine.fits"
+    shutil.copy(star, named_like_a_table)
+    with fitsio.FITS(str(tmp_path / "one.fits"), "rw") as file:
+        file.write(np.zeros(3))
+    (tmp_path / "text.fits").write_text("text")
+    assert [is_table(str(path)) for path in (table, disguised)] == [True, True]
+    for path in (star, named_like_a_table, tmp_path / "one.fits", tmp_path / "text.fits", tmp_path / "gone", tmp_path):
+        assert not is_table(str(path))
+    assert resolve_inputs([str(disguised)], str(sas)).files == resolve_inputs([str(table)], str(sas)).files
+    assert resolve_inputs([str(named_like_a_table)]).files == (str(named_like_a_table),)
+    both = resolve_inputs([str(table), star, str(named_like_a_table)], str(sas))
+    assert set(both.files) == whole_files(sas, "dr17") | {str(named_like_a_table)}
+
+
+def test_a_run_over_a_table_is_the_run_over_its_files(sas: Path, small_weights: Path, tmp_path: Path) -> None:
+    table = write(tmp_path / "allVisit.fits", of_reduction(rows_of(sas, "dr17"), "visit"))
+    files = sorted(whole_files(sas, "dr17"))
+    ways: dict[str, tuple[list[Path | str], dict[str, object]]] = {
+        "files": ([*files], {}),
+        "table": ([table], {"root": sas}),
+        "catalog": ([], {"catalog": table, "root": sas}),
+        # With inputs a catalog only fills columns.
+        "both": ([*files[:2]], {"catalog": table, "root": sas}),
+    }
+    for name, (inputs, changes) in ways.items():
+        run(arguments(inputs, small_weights, tmp_path / name, engine="null", shard_size=100, **changes))
+    rows = {name: catalogue(tmp_path / name, "visit") for name in ways}
+    assert table_bytes(rows["table"]) == table_bytes(rows["files"])
+    same = ["path", "file_row", "identity", "reason"]
+    assert rows["catalog"].select(same) == rows["files"].select(same)
+    assert len(catalogue(tmp_path / "both", "star")) == 2
+    with pytest.raises(UsageError, match="no input"):
+        arguments([], small_weights, tmp_path)

@@ -1,0 +1,181 @@
+"""The tree as a whole: paths, truth table, repeatability, arguments, command line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from apnet_fast.simulate import simulate_tree
+from apnet_fast.simulate.__main__ import app
+from apnet_fast.simulate.healpix import ang2pix_ring
+from apnet_fast.simulate.population import (
+    H_MAG_MEAN,
+    H_MAG_SPREAD,
+    galactic,
+    two_mass_name,
+)
+from apnet_fast.simulate.tree import TRUTH_FILE
+from apnet_fast.simulate.visits import draw_n_visits, draw_snr
+from apnet_fast.support.errors import UsageError
+
+STAR_PATHS = {
+    "legacy": r"r8/stars/apo25m/\d{3}[+-]\d\d/apStar-r8-2M\d{8}[+-]\d{7}\.fits",
+    "dr17": r"dr17/stars/(apo25m/\d{3}[+-]\d\d/ap|lco25m/\d{3}[+-]\d\d/as)Star-dr17-2M\d{8}[+-]\d{7}\.fits",
+    "sdss5": r"1\.3/stars/(?P<t>(apo|lco)25m)/\d+/\d+/apStar-1\.3-(?P=t)-2M\d{8}[+-]\d{7}\.fits",
+}
+
+
+def truth(tree: Path) -> list[dict[str, object]]:
+    return pq.read_table(tree / TRUTH_FILE).to_pylist()
+
+
+def contents(tree: Path) -> dict[str, bytes]:
+    """Bytes of every file of a tree, and the target of every symlink."""
+    return {
+        path.relative_to(tree).as_posix(): (
+            path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
+        )
+        for path in sorted(tree.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def test_paths_and_truth_agree_with_the_files(tmp_path: Path, layout_name: str) -> None:
+    tree = simulate_tree(tmp_path, stars=12, layout=layout_name, visits=1, seed=1)
+    rows = truth(tree)
+    assert len({row["path"] for row in rows}) == 12
+    for row in rows:
+        assert re.fullmatch(STAR_PATHS[layout_name], str(row["path"]))
+        assert (row["layout"], row["case"], row["readable"]) == (layout_name, "", True)
+        with fitsio.FITS(str(tree / str(row["path"]))) as file:
+            header = file[0].read_header()
+            flux, error = np.atleast_2d(file[1].read())[0], np.atleast_2d(file[2].read())[0]
+        assert header["OBJID"] == row["obj"]
+        assert header["NVISITS"] == row["n_visits"] == 1
+        assert header["SNR"] == pytest.approx(row["snr"])
+        assert two_mass_name(header["RA"], header["DEC"]) == row["obj"]
+        assert ang2pix_ring(128, header["RA"], header["DEC"]) == row["healpix"]
+        covered = np.isfinite(flux) & np.isfinite(error) & (error > 0) & (error != 1e10)
+        assert np.median(flux[covered]) == pytest.approx(1.15e7 * 10 ** (-0.4 * float(row["h_mag"])), rel=0.1)
+
+
+def test_sdss5_names_are_symlinks_to_a_version(tmp_path: Path) -> None:
+    tree = simulate_tree(tmp_path, stars=3, layout="sdss5", seed=2)
+    for row in truth(tree):
+        link = tree / str(row["path"])
+        assert link.is_symlink()
+        header = fitsio.read_header(str(link))
+        last_mjd = int(header[f"JD{row['n_visits']}"] - 2_400_000.5)
+        assert header["STARVER"] == str(last_mjd)
+        assert link.readlink() == Path(f"{link.stem}-{last_mjd}.fits")
+        folders = link.relative_to(tree).parts
+        assert folders[3:5] == (str(header["HEALPIX"] // 1000), str(header["HEALPIX"]))
+
+
+def test_dr17_observes_from_both_hemispheres(tmp_path: Path) -> None:
+    rows = truth(simulate_tree(tmp_path, stars=40, layout="dr17", visits=1))
+    southern = sum(row["telescope"] == "lco25m" for row in rows)
+    assert 3 <= southern <= 20
+
+
+def test_equal_arguments_give_equal_bytes(tmp_path: Path, layout_name: str) -> None:
+    def make(name: str, seed: int) -> dict[str, bytes]:
+        tree = simulate_tree(tmp_path / name, stars=2, layout=layout_name, visits=2, seed=seed)
+        return contents(tree)
+
+    assert make("a", 7) == make("b", 7)
+    assert make("c", 8).keys() != make("d", 7).keys()
+
+
+def test_a_star_does_not_depend_on_how_many_follow(tmp_path: Path) -> None:
+    few = contents(simulate_tree(tmp_path / "few", stars=2, layout="dr17", seed=4))
+    many = contents(simulate_tree(tmp_path / "many", stars=4, layout="dr17", seed=4, edge_cases=False))
+    assert few.pop(TRUTH_FILE) != many.pop(TRUTH_FILE)
+    assert few.items() <= many.items()
+
+
+def test_visits_and_snr_as_asked_for(tmp_path: Path, layout_name: str) -> None:
+    tree = simulate_tree(tmp_path, stars=3, layout=layout_name, visits=4, snr=120.0)
+    for row in truth(tree):
+        assert row["n_visits"] == 4
+        assert row["snr"] == pytest.approx(120.0, rel=0.15)
+        header = fitsio.read_header(str(tree / str(row["path"])))
+        assert header["SNRVIS2"] == pytest.approx(60.0)
+
+
+def test_distributions_of_visits_and_snr() -> None:
+    rng = np.random.default_rng(0)
+    for layout, single, mean, snr in [("dr17", 0.30, 3.6, 90.0), ("sdss5", 0.50, 2.2, 60.0)]:
+        n_visits = np.array([draw_n_visits(rng, layout) for _ in range(4000)])
+        assert np.mean(n_visits == 1) == pytest.approx(single, abs=0.03)
+        assert n_visits.mean() == pytest.approx(mean, rel=0.06)
+        h_mag = rng.normal(H_MAG_MEAN, H_MAG_SPREAD, 2000)
+        snrs = [draw_snr(rng, layout, magnitude) for magnitude in h_mag]
+        assert np.corrcoef(np.log(snrs), h_mag)[0, 1] < -0.5
+        assert np.median(snrs) == pytest.approx(snr, rel=0.06)
+        assert min(snrs) >= 4.0
+        assert max(snrs) <= 1500.0
+
+
+def test_names_and_galactic_coordinates() -> None:
+    assert two_mass_name(287.27160, 50.967250) == "2M19090518+5058021"
+    assert two_mass_name(0.0, -0.5) == "2M00000000-0030000"
+    # The Galactic centre and north pole (J2000), and a real file's GLON and GLAT.
+    assert galactic(266.40499, -28.93617)[0] % 360 == pytest.approx(0.0, abs=1e-3)
+    assert galactic(192.85948, 27.12825)[1] == pytest.approx(90.0, abs=1e-3)
+    assert galactic(294.772188, 40.459633) == pytest.approx((74.0184, 8.9815), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layout": "dr18"}, "legacy, dr17, sdss5"),
+        ({"stars": 0}, "nothing to simulate"),
+        ({"visits": 0}, "1 to 500"),
+        ({"snr": float("nan")}, "positive number"),
+        ({"seed": -1}, "0 or more"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    arguments = {"stars": 1, "layout": "dr17", **changes}
+    with pytest.raises(UsageError, match=message):
+        simulate_tree(tmp_path / "tree", **arguments)  # type: ignore[arg-type]
+    assert not (tmp_path / "tree").exists()
+
+
+def test_a_folder_that_holds_a_tree_is_refused(tmp_path: Path) -> None:
+    simulate_tree(tmp_path, stars=1, layout="legacy", visits=1)
+    with pytest.raises(UsageError, match="already holds"):
+        simulate_tree(tmp_path, stars=1, layout="legacy", visits=1)
+
+
+def test_command_line(tmp_path: Path) -> None:
+    arguments = ["--stars", "2", "--visits", "1", "--snr", "50", "--seed", "9", "--layout", "legacy"]
+    result = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "cli")])
+    assert result.exit_code == 0, result.output
+    expected = simulate_tree(tmp_path / "call", stars=2, visits=1, snr=50.0, seed=9, layout="legacy")
+    assert contents(tmp_path / "cli") == contents(expected)
+
+
+def test_wrong_command_line_ends_with_one_message(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "apnet_fast.simulate", "--stars", "1", "--layout", "dr5"]
+    result = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert "dr5" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_importing_the_room_is_light() -> None:
+    heavy = "{'torch', 'scipy', 'numba', 'astropy', 'typer'}"
+    code = f"import sys, apnet_fast.simulate; print({heavy} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
