@@ -1,4 +1,4 @@
-"""Pages of docs/ that are generated from the code: `python -m apnet_fast.documents columns > docs/columns.md`."""
+"""Generate pages of docs/ from the code: `python -m apnet_fast.documents columns > docs/columns.md`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def flags() -> None:
 
 
 def columns_page() -> str:
-    """The text of docs/columns.md."""
+    """Return the text of docs/columns.md."""
     from apnet_fast.catalog.columns import COLUMNS, Column, product_columns
     from apnet_fast.catalog.columns.results import OWN_COLUMNS
     from apnet_fast.catalog.foreign import DR17, DRP
@@ -73,16 +73,16 @@ def columns_page() -> str:
 
 
 def flags_page() -> str:
-    """The text of docs/flags.md."""
+    """Return the text of docs/flags.md."""
     from apnet_fast.recipes.flag_tables import TABLES
 
     lines = [
         "# Bits of result_flags",
         "",
         "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
-        "its table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one",
-        "marked bad is. Conditions are evaluated on the values as the catalogue stores them, so that each bit can be",
-        "recomputed from the file.",
+        "its table (card `FLAGTAB`). `flag_warn` is set if a bit marked warn is, `flag_bad` if one marked bad is.",
+        "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from",
+        "the file.",
         "",
     ]
     for table in TABLES:
@@ -92,7 +92,7 @@ def flags_page() -> str:
             value = str(1 << bit.number)
             rows.append([str(bit.number), value, f"`{bit.name}`", ", ".join(roles), bit.condition, bit.description])
         lines += [f"## Table `{table.name}`", "", f"{table.source}.", ""]
-        lines += [*_table(["bit", "value", "name", "in", "set where", "meaning"], rows), ""]
+        lines += [*_table(["bit", "value", "name", "in", "set if", "meaning"], rows), ""]
     return "\n".join(lines).rstrip()
 
 

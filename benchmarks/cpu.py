@@ -118,7 +118,7 @@ def main() -> None:
     print(
         f"{line['processor']}, {line['threads']} threads, torch {line['torch']}; 1 + {options.draws} passes a spectrum"
     )
-    checkpoint = random_checkpoint()
+    checkpoint = random_checkpoint(network="v3")
     names = [OURS, *options.only] if options.only else None
     report: dict[str, Any] = {"machine": line, "draws": options.draws}
     # First, while nobody else's memory counts.

@@ -81,3 +81,8 @@ def test_no_source_is_the_mean_for_astra_and_missing_for_the_package() -> None:
         np.testing.assert_array_equal(row, placeholders)
     np.testing.assert_array_equal(astra[0], package[0])
     assert missing_photometry(values, "astra")[1:].all()
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"unknown rule for missing photometry; got 'gaia'"):
+        missing_photometry(np.zeros((1, 7), np.float32), "gaia")  # type: ignore[arg-type]
