@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from apnet_fast.support.compiled import compiled
-from apnet_fast.support.grid import PIXEL_KMS
+from apnet_fast.support.grid import PIXEL_KMS, SPEED_OF_LIGHT_KMS
 
 OVERSAMPLING = 3
 STEP_KMS = PIXEL_KMS / OVERSAMPLING
 RESOLVING_POWER = 22_500.0
 """Of instrument and pixels together: the FWHM of the line spread function is 13.3 km/s or 3.2 pixels."""
-LINE_SPREAD_SIGMA_KMS = 299_792.458 / RESOLVING_POWER / math.sqrt(8.0 * math.log(2.0))
+LINE_SPREAD_SIGMA_KMS = SPEED_OF_LIGHT_KMS / RESOLVING_POWER / math.sqrt(8.0 * math.log(2.0))
 LIMB_DARKENING = 0.3
 """Linear coefficient in the H band (Claret & Bloemen 2011 give 0.2 to 0.4)."""
 SLOWEST_SAMPLED_KMS = 4.0

@@ -21,6 +21,7 @@ from apnet_fast.simulate.stars.atmosphere import (
 )
 from apnet_fast.simulate.stars.ionisation import BOLTZMANN
 from apnet_fast.support.compiled import compiled
+from apnet_fast.support.grid import SPEED_OF_LIGHT_KMS
 
 RYDBERG = 1.0967758e-3  # per Angstrom
 LOWER = 4
@@ -75,8 +76,8 @@ def add_brackett(opacity, wavelength, nodes, neutral, turbulence):  # type: igno
             area = (
                 ABSORPTION * OSCILLATOR[line] * boltzmann * emission * survival * center * center * 1e-8 / 2.99792458e10
             )
-            doppler = max(doppler_kms, NARROWEST_KMS) / 299_792.458 * center
-            width = max(HOLTSMARK_WIDTH * field * STARK_CONSTANT[line], NARROWEST_KMS / 299_792.458 * center)
+            doppler = max(doppler_kms, NARROWEST_KMS) / SPEED_OF_LIGHT_KMS * center
+            width = max(HOLTSMARK_WIDTH * field * STARK_CONSTANT[line], NARROWEST_KMS / SPEED_OF_LIGHT_KMS * center)
             stark_share = width / (width + 0.5 * doppler)
             stark = area * stark_share / (PROFILE_INTEGRAL * width)
             core = area * (1.0 - stark_share) / (math.sqrt(math.pi) * doppler)

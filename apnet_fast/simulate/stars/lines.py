@@ -15,8 +15,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from apnet_fast.simulate.stars.atmosphere import ATOMIC_MASS
 from apnet_fast.simulate.stars.elements import ELEMENTS, MASSES, N_ELEMENTS, NAMES
-from apnet_fast.simulate.stars.ionisation import KELVIN_PER_WAVENUMBER
+from apnet_fast.simulate.stars.ionisation import BOLTZMANN, KELVIN_PER_WAVENUMBER
 from apnet_fast.simulate.stars.molecules import MOLECULE_MASSES, bands
 
 AIR_TO_VACUUM = 1.0002733
@@ -178,7 +179,7 @@ def _atomic(name: str, values: tuple[float, ...]) -> tuple[NDArray[np.float64], 
     upper = excitation + 12398.42 / (air * AIR_TO_VACUUM)
     bound = np.maximum(limit - upper, 0.3)
     c6 = 0.3e-30 * charge**2 * (1.0 / bound**2 - 1.0 / np.maximum(limit - excitation, 0.3) ** 2)
-    relative_speed = np.sqrt(8.0 * 1.380649e-16 * 1e4 / np.pi / 1.66054e-24 * (1.0 + 1.0 / ELEMENTS[element].mass))
+    relative_speed = np.sqrt(8.0 * BOLTZMANN * 1e4 / np.pi / ATOMIC_MASS * (1.0 + 1.0 / ELEMENTS[element].mass))
     van_der_waals = 17.0 * (c6 * 10.0**UNSOELD_ENHANCEMENT) ** 0.4 * relative_speed**0.6
     stark = 1e-8 * np.minimum(charge * np.sqrt(13.598 / bound), 7.0) ** 5
     species = np.full(air.size, 2 * element + charge - 1)

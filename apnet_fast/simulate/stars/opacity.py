@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from apnet_fast.simulate.stars.ionisation import BOLTZMANN
 from apnet_fast.support.compiled import compiled
 
 H_MINUS_EDGE = 1.6419  # micron
@@ -105,7 +106,7 @@ def continuous(wavelength, temperature, n_hydrogen, n_electrons):  # type: ignor
 
     Scattering counts as absorption, as in a grey atmosphere.
     """
-    electron_pressure = n_electrons * 1.380649e-16 * temperature
+    electron_pressure = n_electrons * BOLTZMANN * temperature
     per_atom = h_minus(wavelength, temperature) * electron_pressure + hydrogen(wavelength, temperature)
     rayleigh = RAYLEIGH / (1e4 * max(wavelength, SHORTEST_WAVELENGTH)) ** 4
     return n_hydrogen * (per_atom + rayleigh) + THOMSON * n_electrons
