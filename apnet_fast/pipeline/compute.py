@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from apnet_fast.api import ApogeeNet
-from apnet_fast.catalog.rows import RowTimes, catalog_rows, quarantine_rows
+from apnet_fast.catalog.rows import RowTimes, catalogue_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.inputs.changed_files import state_of
 from apnet_fast.pipeline.arguments import RunArguments
@@ -238,7 +238,7 @@ class Computer:
                 tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(done.records)}
                 network = self.net.recipe.network
                 for product in self.arguments.products:
-                    tables[product] = catalog_rows(
+                    tables[product] = catalogue_rows(
                         product, done.records, done.labels, times, done.matches, network=network
                     )
                 states = self._states.pop(done.shard)
