@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo demo-weights test lint clean
+.PHONY: demo demo-weights test test-fast lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
@@ -31,10 +31,15 @@ demo-weights: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# For those who work on the code: without the tests that are marked slow.
+test-fast: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
