@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo demo-weights test lint clean
+.PHONY: demo demo-weights test test-fast lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
@@ -20,10 +20,10 @@ demo-weights: $(VENV)/installed
 	test -e $(TRAINING)/survey/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 \
 		--layout sdss5 --seed 24 --output $(TRAINING)/survey
 	$(BIN)/python -m apnet_fast.train \
-		--spectra $(TRAINING)/snr60 --labels $(TRAINING)/snr60/truth.parquet \
-		--spectra $(TRAINING)/snr100 --labels $(TRAINING)/snr100/truth.parquet \
-		--spectra $(TRAINING)/snr200 --labels $(TRAINING)/snr200/truth.parquet \
-		--spectra $(TRAINING)/survey --labels $(TRAINING)/survey/truth.parquet \
+		--tree $(TRAINING)/snr60 --labels $(TRAINING)/snr60/truth.parquet \
+		--tree $(TRAINING)/snr100 --labels $(TRAINING)/snr100/truth.parquet \
+		--tree $(TRAINING)/snr200 --labels $(TRAINING)/snr200/truth.parquet \
+		--tree $(TRAINING)/survey --labels $(TRAINING)/survey/truth.parquet \
 		--model-args apnet_fast/data/demo.yaml --epochs 4 --batch-size 16 --learning-rate 2e-3 --validation 0.05 \
 		--origin "demo: for simulated spectra only" --output $(TRAINING)/demo.safetensors
 
@@ -31,10 +31,15 @@ demo-weights: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# For those who work on the code: without the tests that are marked slow.
+test-fast: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

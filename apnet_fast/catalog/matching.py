@@ -1,4 +1,7 @@
-"""Which row of a summary table a spectrum is: by what both know of it, the most specific first, and never guessed."""
+"""Find the summary-table row that describes a spectrum.
+
+Both are compared by the parts of their names, the most specific parts first. Nothing is guessed.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from numpy.typing import NDArray
 from apnet_fast.catalog.text import fixed_width
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 
-# What two things that name the same star, or the same visit, agree in. `place` is the field, or the HEALPix where a
-# release has none.
+# The parts in which two names of the same star, or of the same visit, agree. `place` is the field, or the HEALPix if
+# the release has no fields.
 _STAR_TIERS: tuple[tuple[str, ...], ...] = (
     ("release", "telescope", "place", "obj"),
     ("telescope", "place", "obj"),
@@ -35,16 +38,32 @@ _SEPARATOR = "/"
 
 
 @dataclass(frozen=True)
-class Match:
-    """Rows of a table that n spectra are, int64 (n,), -1 where none is.
+class RowMatches:
+    """Rows of a table for n spectra: int64 (n,), -1 if there is none.
 
-    spectrum: the row of this very spectrum. source: a row of its star (which the former is too). ambiguous: bool (n,),
+    spectrum: the row of this very spectrum. source: a row of its star, which `spectrum` is too. ambiguous: bool (n,),
     several rows could be its star and nothing tells which.
     """
 
     spectrum: NDArray[np.int64]
     source: NDArray[np.int64]
     ambiguous: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, chosen: NDArray | slice) -> RowMatches:
+        """Select spectra by a bool mask (n,), by indices or by a slice."""
+        return RowMatches(self.spectrum[chosen], self.source[chosen], self.ambiguous[chosen])
+
+    @staticmethod
+    def concatenate(parts: Sequence[RowMatches]) -> RowMatches:
+        """Join the matches of several batches, at least one, in order."""
+        return RowMatches(
+            np.concatenate([part.spectrum for part in parts]),
+            np.concatenate([part.source for part in parts]),
+            np.concatenate([part.ambiguous for part in parts]),
+        )
 
 
 class Matcher:
@@ -54,9 +73,9 @@ class Matcher:
     ----------
     product: what a row of the table is.
     parts: text arrays (rows,) of those parts of a name that the table has: release, telescope, place, obj, sdss_id,
-        file, plate, mjd, fiber; "" where a row does not know it.
-    identity: int64 (rows,), equal where two rows are surely the same star; -1 where a row is the star that the others
-        of its name are, if they are one.
+        file, plate, mjd, fiber; "" if a row does not know its part.
+    identity: int64 (rows,), equal for two rows that are surely the same star; -1 for a row that is the same star as
+        the others of its name, if those are one.
     """
 
     def __init__(self, product: Product, parts: dict[str, pa.Array], identity: NDArray[np.int64]) -> None:
@@ -67,9 +86,21 @@ class Matcher:
             tier: _Tier(tier, parts, identity) for tier in (*_STAR_TIERS, *_VISIT_TIERS) if set(tier) <= set(parts)
         }
 
-    def match(self, product: Product, records: Sequence[SpectrumRecord]) -> Match:
-        """Rows of spectra of one product."""
-        found = Match(_nowhere(len(records)), _nowhere(len(records)), np.zeros(len(records), bool))
+    def match(self, records: Sequence[SpectrumRecord]) -> RowMatches:
+        """Find the rows of spectra, which may mix products."""
+        found = _no_matches(len(records))
+        products: tuple[Product, ...] = ("star", "visit")
+        for product in products:
+            chosen = np.flatnonzero([record.product == product for record in records])
+            if len(chosen):
+                part = self._match(product, [records[i] for i in chosen.tolist()])
+                found.spectrum[chosen], found.source[chosen] = part.spectrum, part.source
+                found.ambiguous[chosen] = part.ambiguous
+        return found
+
+    def _match(self, product: Product, records: Sequence[SpectrumRecord]) -> RowMatches:
+        """Find the rows of spectra of one product."""
+        found = _no_matches(len(records))
         tiers = _STAR_TIERS
         if product == "visit" and self._product == "visit":
             tiers = (*_VISIT_TIERS, *_STAR_TIERS)
@@ -101,7 +132,7 @@ class Matcher:
         rows: NDArray[np.int64],
         name: tuple[str, ...],
     ) -> NDArray[np.bool_]:
-        """Whether records and rows differ in no part that both know; where the file is the same, all is."""
+        """Return which records and rows differ in no part that both know; the same file name settles it."""
         same = np.ones(len(pending), bool)
         if name == ("file",) or not len(pending):
             return same
@@ -130,7 +161,7 @@ class _Tier:
 
 
 class KeyIndex:
-    """Rows by a text key, sorted; a row whose key is "" is not found.
+    """An index of rows by a text key; a row whose key is "" is never found.
 
     keys: text (rows,). identity: int64 (rows,), see `Matcher`.
     """
@@ -143,7 +174,7 @@ class KeyIndex:
         self._changes = np.cumsum(np.diff(stars, prepend=stars[:1]) != 0)
 
     def find(self, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """For each key: the first row that has it (-1: none), the number of such rows, whether all are one star."""
+        """Return for each key: the first row that has it (-1: none), their number, whether they are one star."""
         width = self._keys.dtype.itemsize
         encoded = [key.encode() for key in keys]
         # A key longer than all keys of the table would be cut to the width of theirs, and found.
@@ -159,7 +190,7 @@ class KeyIndex:
 
 
 def _of_their_kind(keys: NDArray, identity: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Identities of sorted keys with -1 replaced by the last known one of the same key, or else by the next."""
+    """Replace -1 in the identities of sorted keys by the last known one of the same key, or else by the next."""
     for step in (1, -1):
         k, stars = keys[::step], identity[::step]
         number = np.arange(len(k))
@@ -170,7 +201,7 @@ def _of_their_kind(keys: NDArray, identity: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _parts_of(record: SpectrumRecord) -> dict[str, str]:
-    """The parts of a spectrum's name that `Matcher` compares; "" where it does not know one."""
+    """Return the parts of a spectrum's name that `Matcher` compares; "" if it does not know one."""
     star, visit = record.star, record.visit
     return {
         "release": star.release,
@@ -192,3 +223,7 @@ def _chosen(known: Sequence[dict[str, str]], pending: NDArray[np.int64], name: t
 
 def _nowhere(n: int) -> NDArray[np.int64]:
     return np.full(n, -1, np.int64)
+
+
+def _no_matches(n: int) -> RowMatches:
+    return RowMatches(_nowhere(n), _nowhere(n), np.zeros(n, bool))

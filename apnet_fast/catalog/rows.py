@@ -1,4 +1,4 @@
-"""Spectra, their labels and the run's time become rows of a product, as an Arrow table."""
+"""Turn spectra, their labels and times into rows of a product, as an Arrow table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.catalog.columns import Column, arrow_schema, product_columns
-from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.catalog.sources import SourceMatches
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.identity import printable
@@ -48,7 +48,7 @@ FROM_THE_FILE = frozenset({*_ATTRIBUTES, "filetype", "apstar"})
 
 _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
 
-# These say which file a spectrum is in, so that the file itself knows them best.
+# These tell which file a spectrum is in, so the file itself knows them best.
 _OF_THE_FILE = frozenset(
     "release filetype apred apstar obj telescope field prefix plate fiber mjd reduction".split()  # noqa: SIM905
 )
@@ -67,26 +67,26 @@ QUARANTINE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class RowTimes:
-    """When rows were made (UTC) and what each cost: t_elapsed float32 (n,) [s]."""
+    """When rows were made (UTC) and how long each took: t_elapsed float32 (n,) [s]."""
 
     created: datetime
     t_elapsed: NDArray[np.float32]
 
 
-def catalog_rows(
+def catalogue_rows(
     product: Product,
     records: Sequence[SpectrumRecord],
     labels: Labels,
     times: RowTimes,
-    sources: SourceTable | None = None,
+    matches: SourceMatches | None = None,
     *,
     network: str,
 ) -> pa.Table:
-    """Rows of one product for those of the records that belong to it, in their order.
+    """Return rows of one product for those of the records that belong to it, in their order.
 
-    records, the arrays of `labels` and `times.t_elapsed` have equal length n and may mix products. Columns that
-    nothing at hand can fill are left out: `with_nulls` adds them. What the table of sources says of a spectrum takes
-    the place of what its file says, but for the names of the file itself.
+    records, the arrays of `labels`, `times.t_elapsed` and `matches` have equal length n and may mix products. Columns
+    that nothing at hand can fill are left out: `with_nulls` adds them. A value of the table of sources replaces the
+    file's own, except for the names of the file itself.
     """
     chosen = np.fromiter((record.product == product for record in records), bool, len(records))
     mine = [record for record in records if record.product == product]
@@ -94,7 +94,7 @@ def catalog_rows(
     known["created"] = [times.created.strftime("%Y-%m-%dT%H:%M:%S.%f")] * len(mine)
     known["t_elapsed"] = times.t_elapsed[chosen]
     of_records = _of_records(product, mine)
-    of_sources = {} if sources is None else sources.columns_for(product, mine)
+    of_sources = {} if matches is None else matches.table.columns_for(product, matches.take(chosen))
 
     arrays, columns = [], []
     for column in product_columns(product, network):
@@ -111,7 +111,7 @@ def catalog_rows(
 
 
 def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """A table with exactly these columns, in order: those it has, and the others null."""
+    """Return a table with exactly these columns, in order; those that it lacks are null."""
     arrays = [
         table[column.name]
         if column.name in table.column_names
@@ -122,7 +122,7 @@ def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
 
 
 def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
-    """One row for every record that has a reason: product, path, hdu, row, reason, text."""
+    """Return one row for each record that has a reason: product, path, hdu, row, reason, text."""
     failed = [record for record in records if record.reason is not None]
     columns = [
         [record.product for record in failed],
@@ -144,7 +144,7 @@ def _of_labels(labels: Labels, chosen: NDArray[np.bool_]) -> dict[str, object]:
 
 
 def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, object]:
-    """Columns that the records of one product fill, by name."""
+    """Return the columns that the records of one product fill, by name."""
     get = attrgetter(*_ATTRIBUTES.values())
     columns = list(zip(*map(get, records), strict=True)) or [()] * len(_ATTRIBUTES)
     known: dict[str, object] = dict(zip(_ATTRIBUTES, columns, strict=True))
@@ -158,7 +158,7 @@ def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str
 
 
 def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
-    """Values of the table of sources where it has them, else of the file; the other way round for the file's names."""
+    """Prefer values of the table of sources to those of the file; the other way round for the file's names."""
     if of_file is None:
         return of_sources.fill_null(column.null)
     values = pa.array(of_file, type=column.arrow_type)

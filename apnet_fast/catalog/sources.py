@@ -1,8 +1,9 @@
-"""What a summary table (`--catalog`) knows of spectra: columns of their sources and of themselves, and photometry."""
+"""Fill columns and photometry of spectra from a summary table (`--catalog`), the table of sources."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,17 @@ from apnet_fast.catalog.columns import SPECTRUM_COLUMNS, Column
 from apnet_fast.catalog.columns.results import RESULT_COLUMNS
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.foreign import Family, Foreign, family_of
-from apnet_fast.catalog.matching import Match, Matcher
+from apnet_fast.catalog.matching import Matcher, RowMatches
 from apnet_fast.catalog.values import as_column, as_text
 from apnet_fast.inputs.summary_tables import read_table, table_columns
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
 
-# Keys of the star, which a table of spectra has among the columns of the spectrum or of the results.
+# Keys of the star, which stand among the columns of the spectrum or of the results.
 _SOURCE_KEYS = ("source", "star_pk", "source_pk")
 
-# Parts of a spectrum's name, and the columns that hold them, the first present.
+# Parts of a spectrum's name, and the columns that may hold each; the first one present counts.
 _NAMES = {
     "release": ("release",),
     "telescope": ("telescope",),
@@ -37,20 +38,20 @@ _NAMES = {
     "mjd": ("mjd",),
     "fiber": ("fiber", "fiberid"),
 }
-# What says that two rows are the same star, the best first.
+# Columns that prove two rows to be the same star, the best first.
 _IDENTITY = ("sdss_id", "gaia_dr3_source_id")
 
 
 class SourceTable:
-    """A summary table in memory: only the columns that ours can be filled from.
+    """A summary table in memory, reduced to the columns that ours can be filled from.
 
-    product: what a row of it is, a star or a visit.
+    product: whether its rows are stars or visits.
     """
 
     def __init__(self, table: pa.Table, where: str = "") -> None:
-        """table: as `apnet_fast.inputs.summary_tables.read_table` gives it; `where`: its path, for errors.
+        """Take a table as `apnet_fast.inputs.summary_tables.read_table` returns it; `where`: its path, for errors.
 
-        Raises UsageError where no column says which object a row is, or a column cannot be what its name says.
+        Raises UsageError if no column tells which object a row is, or if a column cannot be what its name means.
         """
         names = set(table.column_names)
         self.product: Product = _product_of(names)
@@ -62,7 +63,7 @@ class SourceTable:
         parts = _parts(table, self.product)
         if not {"obj", "sdss_id", "file"} & set(parts):
             raise UsageError(
-                "the table does not say of which objects its rows are",
+                "the table does not tell of which objects its rows are",
                 got=f"columns {', '.join(sorted(names)[:20])}",
                 expected="one of obj, apogee_id, sdss_id",
                 remedy="give an allStar, allVisit, mwmAllStar or mwmAllVisit table",
@@ -72,50 +73,67 @@ class SourceTable:
 
     @classmethod
     def load(cls, path: str | Path) -> SourceTable:
-        """Read a table, FITS or Parquet. Raises UsageError for a file that is none or that cannot be used."""
+        """Read a table, FITS or Parquet. Raises UsageError for a file that is no table or that cannot be used."""
         present = set(table_columns(path))
         return cls(read_table(path, present & _readable(family_of(present))), str(path))
 
-    def columns_for(self, product: Product, records: Sequence[SpectrumRecord]) -> dict[str, pa.Array]:
-        """Columns of a product for spectra of it, each array (n,) in the column's type, null where not known.
+    def match(self, records: Sequence[SpectrumRecord]) -> SourceMatches:
+        """Find the rows of spectra, which may mix products."""
+        return SourceMatches(self, self._matcher.match(records))
 
-        "source_match" says what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous" (several
-        rows could be its star, none was taken), "none".
+    def columns_for(self, product: Product, matches: SourceMatches) -> dict[str, pa.Array]:
+        """Return columns of a product for n spectra of it: arrays (n,) in the column's type, null if not known.
+
+        "source_match" tells what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous"
+        (several rows could be its star, and none was taken), "none".
         """
-        match = self._matcher.match(product, records)
-        columns = dict(_taken(self._source, match.source))
+        columns = _taken(self._source, matches.rows.source)
         if product == self.product:
-            columns |= _taken(self._spectrum, match.spectrum)
-        columns["source_match"] = _kind(match)
+            columns |= _taken(self._spectrum, matches.rows.spectrum)
+        columns["source_match"] = _kind(matches.rows)
         return columns
 
-    def photometry(self, records: Sequence[SpectrumRecord]) -> NDArray[np.float32]:
-        """float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag]; NaN where not known. Records may mix products."""
-        values = np.full((len(records), len(PHOTOMETRY_COLUMNS)), np.nan, np.float32)
+    def photometry(self, matches: SourceMatches) -> NDArray[np.float32]:
+        """Return float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag]; NaN if not known."""
+        values = np.full((len(matches), len(PHOTOMETRY_COLUMNS)), np.nan, np.float32)
         known = {name: column for name, column in self._source.items() if name in PHOTOMETRY_COLUMNS}
-        for product in ("star", "visit"):
-            chosen = [i for i, record in enumerate(records) if record.product == product]
-            if chosen and known:
-                match = self._matcher.match(product, [records[i] for i in chosen])
-                for name, column in _taken(known, match.source).items():
-                    values[chosen, PHOTOMETRY_COLUMNS.index(name)] = column.fill_null(np.nan).to_numpy(
-                        zero_copy_only=False
-                    )
+        for name, column in _taken(known, matches.rows.source).items():
+            values[:, PHOTOMETRY_COLUMNS.index(name)] = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
         return values
 
     def _identity(self) -> NDArray[np.int64]:
-        """int64 (rows,): equal for rows of the same star, see `Matcher`."""
+        """Return int64 (rows,), equal for rows of the same star; see `Matcher`."""
         known = np.full(self.rows, -1, np.int64)
         for name in _IDENTITY:
             if name in self._source:
                 ids = self._source[name].fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
                 known = _completed(known, ids)
-        # All visits of an object are of one star if nothing speaks against it; rows of a table of stars must say so.
+        # All visits of an object are of one star unless identifiers differ; rows of a table of stars need a shared one.
         return known if self.product == "visit" else np.where(known > 0, known, -2 - np.arange(self.rows))
 
 
+@dataclass(frozen=True)
+class SourceMatches:
+    """Rows of `table` for n spectra, found once and carried with them."""
+
+    table: SourceTable
+    rows: RowMatches
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: NDArray | slice) -> SourceMatches:
+        """Select spectra by a bool mask (n,), by indices or by a slice."""
+        return SourceMatches(self.table, self.rows.take(chosen))
+
+    @staticmethod
+    def concatenate(parts: Sequence[SourceMatches]) -> SourceMatches:
+        """Join the matches of several batches, at least one, in order; all are of one table."""
+        return SourceMatches(parts[0].table, RowMatches.concatenate([part.rows for part in parts]))
+
+
 def _completed(known: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Identities, -1 where not known, with those of rows that share an id; where none does, the id itself."""
+    """Complete identities (-1: unknown) by an id: take those of rows that share it or, if none does, the id itself."""
     both = (known > 0) & (ids > 0)
     shared, first = np.unique(ids[both], return_index=True)
     identities = known[both][first]
@@ -143,7 +161,7 @@ def _wanted_of_spectrum(product: Product) -> list[Column]:
 
 
 def _readable(family: Family | None) -> set[str]:
-    """Names of all columns, ours and foreign, that may be used."""
+    """Return the names of all columns, ours and foreign, that may be used."""
     names = {name for alternatives in _NAMES.values() for name in alternatives} | {"gaia_release"}
     names |= {column.name for column in _wanted_of_source()}
     for product in SPECTRUM_COLUMNS:
@@ -155,7 +173,7 @@ def _readable(family: Family | None) -> set[str]:
 
 
 def _columns(table: pa.Table, wanted: Sequence[Column], foreigns: Sequence[Foreign], where: str) -> dict[str, pa.Array]:
-    """Those of our columns that a table can fill, null where it does not know a value."""
+    """Return those of our columns that a table can fill, null if it does not know a value."""
     foreign_of = {foreign.ours: foreign for foreign in foreigns if foreign.name in table.column_names}
     columns = {}
     for column in wanted:
@@ -184,7 +202,7 @@ def _of_gaia_release(values: pa.Array, table: pa.Table, digit: str) -> pa.Array:
 
 
 def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
-    """The parts of names that `Matcher` compares, as text."""
+    """Return the parts of names that `Matcher` compares, as text."""
     found: dict[str, pa.Array] = {}
     for part, alternatives in _NAMES.items():
         name = next((name for name in alternatives if name in table.column_names), None)
@@ -205,12 +223,12 @@ def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
 
 
 def _taken(columns: Mapping[str, pa.Array], rows: NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Rows of columns; null for row -1."""
+    """Take rows of columns; null for row -1."""
     indices = pa.array(rows, mask=rows < 0)
     return {name: column.take(indices) for name, column in columns.items()}
 
 
-def _kind(match: Match) -> pa.Array:
+def _kind(match: RowMatches) -> pa.Array:
     kind = np.select(
         [match.spectrum >= 0, match.source >= 0, match.ambiguous], ["spectrum", "source", "ambiguous"], "none"
     )

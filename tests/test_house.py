@@ -1,0 +1,135 @@
+"""The house: rooms that look down only, kernels that the type checker sees, a test file for every module."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "apnet_fast"
+
+
+def modules() -> list[Path]:
+    """All modules of the package, relative to it; kernels/ is reached through its link."""
+    files = [Path(folder) / name for folder, _, names in os.walk(PACKAGE, followlinks=True) for name in names]
+    return sorted(file.relative_to(PACKAGE) for file in files if file.suffix == ".py")
+
+
+def copy_of_the_house(tmp_path: Path) -> Path:
+    """The sources of the package and the settings of its checkers, in a folder of their own."""
+    ignored = shutil.ignore_patterns("data", "__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "apnet_fast", ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path / "apnet_fast"
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a checker in a folder; only that folder's package can be imported."""
+    environment = {**os.environ, "PYTHONPATH": str(cwd)}
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def lint_imports(cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Check the contracts of pyproject.toml."""
+    return run(
+        sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-cache", cwd=cwd
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("recipes/rank.py", "import apnet_fast.pipeline.run", "No import from a lower room to a higher one"),
+        ("recipes/labels.py", "import torch", "recipes: no torch, no files, no devices"),
+        ("spectra/mwm.py", "def f():\n    from apnet_fast.networks import v3", "spectra, inputs, readers: no networks"),
+        ("kernels/pool.py", "import apnet_fast.recipes.noise", "kernels: tensors in, tensors out"),
+        ("catalog/rows.py", "import torch", "catalog: no networks, no engines"),
+        ("new_room.py", "x = 1", "No import from a lower room to a higher one"),
+    ],
+)
+@pytest.mark.slow
+def test_a_wrong_import_breaks_a_contract(tmp_path: Path, file: str, line: str, contract: str) -> None:
+    package = copy_of_the_house(tmp_path)
+    target = package / file
+    target.write_text((target.read_text() if target.exists() else "") + f"\n{line}\n")
+    done = lint_imports(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [text for text in done.stdout.splitlines() if text.endswith("BROKEN") or "new_room" in text]
+    assert any(contract in text for text in broken) or "new_room" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_house_as_it_stands_keeps_every_contract() -> None:
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_type_checker_sees_an_error_in_kernels(tmp_path: Path) -> None:
+    package = copy_of_the_house(tmp_path)
+    pool = package / "kernels" / "pool.py"
+    pool.write_text(pool.read_text() + '\n\nWRONG: int = "no number"\n')
+    done = run(
+        sys.executable, "-m", "mypy", "-p", "apnet_fast.kernels", "--cache-dir", str(tmp_path / "c"), cwd=tmp_path
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "kernels/pool.py" in done.stdout
+    assert "Incompatible types in assignment" in done.stdout
+
+
+def _has_behaviour(file: Path) -> bool:
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
+
+
+def test_every_module_with_behaviour_has_its_test() -> None:
+    expected = {
+        file: ROOT / "tests" / file.parent / f"test_{file.stem}.py"
+        for file in modules()
+        if not file.name.startswith("__") and _has_behaviour(file)
+    }
+    assert len(expected) > 100
+    missing = [str(test.relative_to(ROOT)) for test in expected.values() if not test.is_file()]
+    assert missing == []
+
+
+def test_every_test_file_is_of_a_module() -> None:
+    """The other way round: no test file is left behind by a module that has moved."""
+    for file in modules():
+        folder = ROOT / "tests" / file.parent
+        assert not folder.exists() or (folder / "__init__.py").is_file()
+    rooms = {file.parent for file in modules()}
+    for test in (ROOT / "tests").rglob("test_*.py"):
+        room = test.relative_to(ROOT / "tests").parent
+        if room.parts and room.parts[0] in {"benchmarks", "fuzz"}:
+            continue
+        assert room in rooms, f"{test}: there is no room {room}"
+
+
+@pytest.mark.parametrize("room", ["recipes", "catalog", "catalog.rows", "inputs.words", "readers.pool", "spectra"])
+def test_rooms_without_torch_do_not_load_it(room: str) -> None:
+    code = f"import sys, apnet_fast.{room}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_tests_are_no_part_of_the_package() -> None:
+    code = "import apnet_fast.tests"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError" in done.stderr
+
+
+def test_the_architecture_page_shows_the_house_as_it_is() -> None:
+    """Its picture is drawn from the imports, and its table has a row for every room."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = run(sys.executable, str(ROOT / "docs" / "rooms.py"), cwd=ROOT)
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout in page
+    rooms = {file.parts[0] for file in modules() if len(file.parts) > 1}
+    assert {room for room in rooms if f"`{room}/`" not in page} == set()
