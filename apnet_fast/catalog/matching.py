@@ -1,4 +1,7 @@
-"""Which row of a summary table a spectrum is: by what both know of it, the most specific first, and never guessed."""
+"""Find the summary-table row that describes a spectrum.
+
+Both are compared by the parts of their names, the most specific parts first. Nothing is guessed.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +38,32 @@ _SEPARATOR = "/"
 
 
 @dataclass(frozen=True)
-class Match:
-    """Rows of a table that n spectra are, int64 (n,), -1 where none is.
+class RowMatches:
+    """Rows of a table for n spectra: int64 (n,), -1 if there is none.
 
-    spectrum: the row of this very spectrum. source: a row of its star (which the former is too). ambiguous: bool (n,),
+    spectrum: the row of this very spectrum. source: a row of its star, which `spectrum` is too. ambiguous: bool (n,),
     several rows could be its star and nothing tells which.
     """
 
     spectrum: NDArray[np.int64]
     source: NDArray[np.int64]
     ambiguous: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, chosen: NDArray | slice) -> RowMatches:
+        """Select spectra by a bool mask (n,), by indices or by a slice."""
+        return RowMatches(self.spectrum[chosen], self.source[chosen], self.ambiguous[chosen])
+
+    @staticmethod
+    def concatenate(parts: Sequence[RowMatches]) -> RowMatches:
+        """Join the matches of several batches, at least one, in order."""
+        return RowMatches(
+            np.concatenate([part.spectrum for part in parts]),
+            np.concatenate([part.source for part in parts]),
+            np.concatenate([part.ambiguous for part in parts]),
+        )
 
 
 class Matcher:
@@ -67,9 +86,21 @@ class Matcher:
             tier: _Tier(tier, parts, identity) for tier in (*_STAR_TIERS, *_VISIT_TIERS) if set(tier) <= set(parts)
         }
 
-    def match(self, product: Product, records: Sequence[SpectrumRecord]) -> Match:
-        """Rows of spectra of one product."""
-        found = Match(_nowhere(len(records)), _nowhere(len(records)), np.zeros(len(records), bool))
+    def match(self, records: Sequence[SpectrumRecord]) -> RowMatches:
+        """Find the rows of spectra, which may mix products."""
+        found = _no_matches(len(records))
+        products: tuple[Product, ...] = ("star", "visit")
+        for product in products:
+            chosen = np.flatnonzero([record.product == product for record in records])
+            if len(chosen):
+                part = self._match(product, [records[i] for i in chosen.tolist()])
+                found.spectrum[chosen], found.source[chosen] = part.spectrum, part.source
+                found.ambiguous[chosen] = part.ambiguous
+        return found
+
+    def _match(self, product: Product, records: Sequence[SpectrumRecord]) -> RowMatches:
+        """Find the rows of spectra of one product."""
+        found = _no_matches(len(records))
         tiers = _STAR_TIERS
         if product == "visit" and self._product == "visit":
             tiers = (*_VISIT_TIERS, *_STAR_TIERS)
@@ -192,3 +223,7 @@ def _chosen(known: Sequence[dict[str, str]], pending: NDArray[np.int64], name: t
 
 def _nowhere(n: int) -> NDArray[np.int64]:
     return np.full(n, -1, np.int64)
+
+
+def _no_matches(n: int) -> RowMatches:
+    return RowMatches(_nowhere(n), _nowhere(n), np.zeros(n, bool))

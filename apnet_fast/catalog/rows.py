@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.catalog.columns import Column, arrow_schema, product_columns
-from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.catalog.sources import SourceMatches
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.identity import printable
@@ -78,15 +78,15 @@ def catalog_rows(
     records: Sequence[SpectrumRecord],
     labels: Labels,
     times: RowTimes,
-    sources: SourceTable | None = None,
+    matches: SourceMatches | None = None,
     *,
     network: str,
 ) -> pa.Table:
-    """Rows of one product for those of the records that belong to it, in their order.
+    """Return rows of one product for those of the records that belong to it, in their order.
 
-    records, the arrays of `labels` and `times.t_elapsed` have equal length n and may mix products. Columns that
-    nothing at hand can fill are left out: `with_nulls` adds them. What the table of sources says of a spectrum takes
-    the place of what its file says, but for the names of the file itself.
+    records, the arrays of `labels`, `times.t_elapsed` and `matches` have equal length n and may mix products. Columns
+    that nothing at hand can fill are left out: `with_nulls` adds them. A value of the table of sources replaces the
+    file's own, except for the names of the file itself.
     """
     chosen = np.fromiter((record.product == product for record in records), bool, len(records))
     mine = [record for record in records if record.product == product]
@@ -94,7 +94,7 @@ def catalog_rows(
     known["created"] = [times.created.strftime("%Y-%m-%dT%H:%M:%S.%f")] * len(mine)
     known["t_elapsed"] = times.t_elapsed[chosen]
     of_records = _of_records(product, mine)
-    of_sources = {} if sources is None else sources.columns_for(product, mine)
+    of_sources = {} if matches is None else matches.table.columns_for(product, matches.take(chosen))
 
     arrays, columns = [], []
     for column in product_columns(product, network):

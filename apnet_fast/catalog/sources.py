@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from apnet_fast.catalog.columns import SPECTRUM_COLUMNS, Column
 from apnet_fast.catalog.columns.results import RESULT_COLUMNS
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.foreign import Family, Foreign, family_of
-from apnet_fast.catalog.matching import Match, Matcher
+from apnet_fast.catalog.matching import Matcher, RowMatches
 from apnet_fast.catalog.values import as_column, as_text
 from apnet_fast.inputs.summary_tables import read_table, table_columns
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
@@ -76,31 +77,28 @@ class SourceTable:
         present = set(table_columns(path))
         return cls(read_table(path, present & _readable(family_of(present))), str(path))
 
-    def columns_for(self, product: Product, records: Sequence[SpectrumRecord]) -> dict[str, pa.Array]:
-        """Columns of a product for spectra of it, each array (n,) in the column's type, null where not known.
+    def match(self, records: Sequence[SpectrumRecord]) -> SourceMatches:
+        """Find the rows of spectra, which may mix products."""
+        return SourceMatches(self, self._matcher.match(records))
 
-        "source_match" says what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous" (several
-        rows could be its star, none was taken), "none".
+    def columns_for(self, product: Product, matches: SourceMatches) -> dict[str, pa.Array]:
+        """Return columns of a product for n spectra of it: arrays (n,) in the column's type, null if not known.
+
+        "source_match" tells what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous"
+        (several rows could be its star, and none was taken), "none".
         """
-        match = self._matcher.match(product, records)
-        columns = dict(_taken(self._source, match.source))
+        columns = _taken(self._source, matches.rows.source)
         if product == self.product:
-            columns |= _taken(self._spectrum, match.spectrum)
-        columns["source_match"] = _kind(match)
+            columns |= _taken(self._spectrum, matches.rows.spectrum)
+        columns["source_match"] = _kind(matches.rows)
         return columns
 
-    def photometry(self, records: Sequence[SpectrumRecord]) -> NDArray[np.float32]:
-        """float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag]; NaN where not known. Records may mix products."""
-        values = np.full((len(records), len(PHOTOMETRY_COLUMNS)), np.nan, np.float32)
+    def photometry(self, matches: SourceMatches) -> NDArray[np.float32]:
+        """Return float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag]; NaN if not known."""
+        values = np.full((len(matches), len(PHOTOMETRY_COLUMNS)), np.nan, np.float32)
         known = {name: column for name, column in self._source.items() if name in PHOTOMETRY_COLUMNS}
-        for product in ("star", "visit"):
-            chosen = [i for i, record in enumerate(records) if record.product == product]
-            if chosen and known:
-                match = self._matcher.match(product, [records[i] for i in chosen])
-                for name, column in _taken(known, match.source).items():
-                    values[chosen, PHOTOMETRY_COLUMNS.index(name)] = column.fill_null(np.nan).to_numpy(
-                        zero_copy_only=False
-                    )
+        for name, column in _taken(known, matches.rows.source).items():
+            values[:, PHOTOMETRY_COLUMNS.index(name)] = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
         return values
 
     def _identity(self) -> NDArray[np.int64]:
@@ -112,6 +110,26 @@ class SourceTable:
                 known = _completed(known, ids)
         # All visits of an object are of one star if nothing speaks against it; rows of a table of stars must say so.
         return known if self.product == "visit" else np.where(known > 0, known, -2 - np.arange(self.rows))
+
+
+@dataclass(frozen=True)
+class SourceMatches:
+    """Rows of `table` for n spectra, found once and carried with them."""
+
+    table: SourceTable
+    rows: RowMatches
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: NDArray | slice) -> SourceMatches:
+        """Select spectra by a bool mask (n,), by indices or by a slice."""
+        return SourceMatches(self.table, self.rows.take(chosen))
+
+    @staticmethod
+    def concatenate(parts: Sequence[SourceMatches]) -> SourceMatches:
+        """Join the matches of several batches, at least one, in order; all are of one table."""
+        return SourceMatches(parts[0].table, RowMatches.concatenate([part.rows for part in parts]))
 
 
 def _completed(known: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -210,7 +228,7 @@ def _taken(columns: Mapping[str, pa.Array], rows: NDArray[np.int64]) -> dict[str
     return {name: column.take(indices) for name, column in columns.items()}
 
 
-def _kind(match: Match) -> pa.Array:
+def _kind(match: RowMatches) -> pa.Array:
     kind = np.select(
         [match.spectrum >= 0, match.source >= 0, match.ambiguous], ["spectrum", "source", "ambiguous"], "none"
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.rows import RowTimes, catalog_rows, quarantine_rows
-from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.inputs.changed_files import state_of
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.channel import BrokenOff, Channel
@@ -95,6 +95,7 @@ class _Computed:
     labels: Labels
     elapsed: NDArray[np.float32]
     incomplete_photometry: int
+    matches: SourceMatches | None
 
 
 class Computer:
@@ -191,13 +192,17 @@ class Computer:
         records: list[SpectrumRecord] = []
         labels: list[Labels] = []
         elapsed: list[NDArray[np.float32]] = []
+        found: list[SourceMatches] = []
         incomplete = 0
         for batch in self.times.awaited("engine", self._batches):
             spectra, usable = batch.spectra, batch.spectra.usable
             failures = len(spectra) - int(usable.sum())
             self.on_batch(Done(batch.shard, batch.files, len(spectra), failures))
             with self.times.measure("engine") as timer:
-                photometry = None if self.sources is None else self.sources.photometry(spectra.records)
+                photometry = None
+                if self.sources is not None:
+                    found.append(self.sources.match(spectra.records))
+                    photometry = self.sources.photometry(found[-1])
                 labels.append(self._labels(spectra, usable, photometry))
             incomplete += int(self.net.recipe.incomplete_photometry(photometry, len(spectra))[usable].sum())
             elapsed.append(np.where(usable, timer.seconds / max(int(usable.sum()), 1), 0).astype(np.float32))
@@ -205,10 +210,11 @@ class Computer:
             self.times.spectra += len(spectra)
             if batch.ends_shard:
                 with self.times.wait("engine"):
+                    matches = SourceMatches.concatenate(found) if found else None
                     self._computed.put(
-                        _Computed(batch.shard, records, _joined(labels), np.concatenate(elapsed), incomplete)
+                        _Computed(batch.shard, records, _joined(labels), np.concatenate(elapsed), incomplete, matches)
                     )
-                records, labels, elapsed, incomplete = [], [], [], 0
+                records, labels, elapsed, found, incomplete = [], [], [], [], 0
                 if self.stop():
                     return
 
@@ -233,7 +239,7 @@ class Computer:
                 network = self.net.recipe.network
                 for product in self.arguments.products:
                     tables[product] = catalog_rows(
-                        product, done.records, done.labels, times, self.sources, network=network
+                        product, done.records, done.labels, times, done.matches, network=network
                     )
                 states = self._states.pop(done.shard)
                 marker = self.store.write(done.shard, tables, done.incomplete_photometry, states)

@@ -72,7 +72,7 @@ def test_many_records_find_their_rows_whatever_the_order() -> None:
         "place": pa.array([record.star.field for record in records]),
         "obj": pa.array([record.star.obj for record in records]),
     }
-    match = Matcher("star", parts, np.arange(500)).match("star", [star_record(i) for i in range(600)])
+    match = Matcher("star", parts, np.arange(500)).match([star_record(i) for i in range(600)])
     assert match.spectrum[:500].tolist() == np.argsort(order).tolist()
     assert (match.spectrum[500:] == -1).all()
     assert (match.source == match.spectrum).all()
@@ -87,7 +87,7 @@ def test_a_spectrum_contradicts_its_row_in_nothing(changes: dict[str, str], spec
     star = star_record(1).star
     values = {"release": "dr17", "telescope": star.telescope, "place": star.field, "obj": star.obj}
     matcher = Matcher("star", {part: pa.array([value]) for part, value in values.items()}, np.zeros(1, np.int64))
-    match = matcher.match("star", [moved(star_record(1), **changes)])
+    match = matcher.match([moved(star_record(1), **changes)])
     assert (match.spectrum[0], match.source[0]) == (spectrum, source)
 
 
@@ -100,4 +100,4 @@ def test_visits_with_the_same_name_but_for_the_plate_are_told_apart() -> None:
         "fiber": pa.array([str(record.visit.fiber)] * 2),
         "obj": pa.array([record.star.obj] * 2),
     }
-    assert Matcher("visit", parts, np.arange(2)).match("visit", [record]).spectrum.tolist() == [1]
+    assert Matcher("visit", parts, np.arange(2)).match([record]).spectrum.tolist() == [1]

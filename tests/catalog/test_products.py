@@ -66,7 +66,8 @@ def test_rows_are_counted_by_what_the_table_of_sources_knew(tmp_path: Path) -> N
     records = [star_record(i) for i in range(5)]
     stars = [record.star for record in records[:3]]
     known = {"obj": [star.obj for star in stars], "telescope": ["apo25m", "apo25m", "lco25m"], "g_mag": [9.0] * 3}
-    rows = catalog_rows("star", records, labels(5), times(5), SourceTable(pa.table(known)), network="v3")
+    matches = SourceTable(pa.table(known)).match(records)
+    rows = catalog_rows("star", records, labels(5), times(5), matches, network="v3")
     assert write(tmp_path, "star", [rows, rows]) == {"spectrum": 4, "source": 2, "none": 4}
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from apnet_fast.catalog.rows import catalog_rows
-from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
 from tests.catalog.samples import labels, star_record, times, visit_record
@@ -83,7 +83,8 @@ def dr17_visit() -> pa.Table:
 
 def rows(table: pa.Table, product: Product, records: Sequence[SpectrumRecord]) -> list[dict[str, object]]:
     n = len(records)
-    return catalog_rows(product, records, labels(n), times(n), SourceTable(table), network="v3").to_pylist()
+    matches = SourceTable(table).match(records)
+    return catalog_rows(product, records, labels(n), times(n), matches, network="v3").to_pylist()
 
 
 def test_dr17_stars_fill_source_and_spectrum_of_the_coadd() -> None:
@@ -259,7 +260,8 @@ def test_objects_named_by_sdss_id_are_found_by_it(obj: str) -> None:
 
 def test_photometry_is_in_the_order_of_the_network_and_nan_where_unknown() -> None:
     records = [star_record(0), visit_record(1), star_record(99), star_record(3)]
-    got = SourceTable(dr17_star()).photometry(records)
+    table = SourceTable(dr17_star())
+    got = table.photometry(table.match(records))
     nan = math.nan
     expected = [[1, nan, nan, nan, 8, 7, nan], [-2, nan, nan, nan, 9, 8, nan], [nan] * 7, [nan] * 5 + [10, nan]]
     assert got.dtype == np.float32
@@ -279,7 +281,7 @@ def test_tables_are_read_from_files(make: Callable[[], pa.Table], kind: str, tmp
     loaded, whole = SourceTable.load(path), SourceTable(table)
     for product, record in (("star", star_record), ("visit", visit_record)):
         records = [record(i) for i in range(STARS)]
-        got, expected = (source.columns_for(product, records) for source in (loaded, whole))  # type: ignore[arg-type]
+        got, expected = (source.columns_for(product, source.match(records)) for source in (loaded, whole))  # type: ignore[arg-type]
         assert len(got) >= 4
         assert list(got) == list(expected)
         assert [name for name in got if not got[name].equals(expected[name])] == []
@@ -330,3 +332,22 @@ def test_table_without_rows_finds_nothing() -> None:
     table = dr17_star().slice(0, 0)
     assert rows(table, "star", [star_record(1)])[0]["source_match"] == "none"
     assert rows(table, "star", []) == []
+
+
+def test_matches_of_batches_are_sliced_and_joined() -> None:
+    table = SourceTable(dr17_star())
+    records = [star_record(0), visit_record(1), star_record(99), star_record(3)]
+    whole = table.match(records)
+    joined = SourceMatches.concatenate([table.match(records[:1]), table.match(records[1:])])
+    chosen = np.array([True, False, True, True])
+    stars = table.match([record for record in records if record.product == "star"])
+    for one, other in (
+        (joined, whole),
+        (whole.take(chosen), stars),
+        (whole.take(slice(2, 4)), table.match(records[2:])),
+    ):
+        assert len(one) == len(other)
+        np.testing.assert_array_equal(one.rows.source, other.rows.source)
+        np.testing.assert_array_equal(one.rows.spectrum, other.rows.spectrum)
+    assert whole.rows.source.tolist() == [0, 1, -1, 3]
+    assert whole.rows.spectrum.tolist() == [0, -1, -1, 3]
