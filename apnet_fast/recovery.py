@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.recovery`: recovered minus true labels of a catalogue, by signal-to-noise ratio."""
+"""`python -m apnet_fast.recovery`: print recovered minus true labels of a catalogue, by signal-to-noise ratio."""
 
 from __future__ import annotations
 
