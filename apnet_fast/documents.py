@@ -8,17 +8,19 @@ import typer
 
 from apnet_fast.support.console import run_app
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Print the pages of docs/ that are generated from the code."
+)
 
 
-@app.command()
-def columns() -> None:
+@app.command("columns")
+def columns_command() -> None:
     """Print docs/columns.md: every column of the two catalogues."""
     print(columns_page())
 
 
-@app.command()
-def flags() -> None:
+@app.command("flags")
+def flags_command() -> None:
     """Print docs/flags.md: every bit of result_flags."""
     print(flags_page())
 
