@@ -154,8 +154,8 @@ def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tunin
     return replace(tuning, group_rows=max(rates, key=lambda rows: rates[rows]))
 
 
-@app.command()
-def main(
+@app.command("tune")
+def tune_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write (JSON).")],
     device: Annotated[str, typer.Option(help="GPU to measure.")] = "cuda:0",
 ) -> None:
