@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.pack`: the spectra of many files in a few Arrow files, to be reprocessed again and again."""
+"""`python -m apnet_fast.pack`: put the spectra of many files into a few Arrow files, for repeated reprocessing."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def pack_command(
     ] = None,
     readers: Annotated[int, typer.Option(help="Processes that read ahead; 0 reads in this one.")] = 0,
     spectra_per_file: Annotated[
-        int, typer.Option(help="Spectra in each of the pack's files, or a few more; 69 kB a spectrum.")
+        int, typer.Option(help="Spectra per file of the pack, or a few more; 69 kB per spectrum.")
     ] = 256,
     restart: Annotated[bool, typer.Option("--restart", help="Discard the pack that the output folder holds.")] = False,
 ) -> None:
     """Turn apStar, mwmStar and mwmVisit files into a pack.
 
-    `reprocess DIR` then gives the labels that it gives of the files, byte for byte. Give the same command again after
-    any interruption and it goes on. Exit codes: 0 done, 2 usage, 3 done with spectra that could not be read (they are
-    in the pack, with their reasons), 4 stopped but resumable.
+    `reprocess DIR` then gives the labels of the files, byte for byte. After any interruption, give the same command
+    again and it goes on. Exit codes: 0 done, 2 usage, 3 done with spectra that could not be read (they are in the
+    pack, with their reasons), 4 stopped but resumable.
     """
     # Imported here, so that --help is quick.
     from apnet_fast.readers.packing import PackArguments, pack

@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.weights`: import, export and make weights files."""
+"""Import, export, make and check weights files: `python -m apnet_fast.weights`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from apnet_fast.api import ApogeeNet
-from apnet_fast.catalog.rows import RowTimes, catalog_rows, quarantine_rows
+from apnet_fast.catalog.rows import RowTimes, catalogue_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.inputs.changed_files import state_of
 from apnet_fast.pipeline.channel import BrokenOff, Channel
@@ -210,7 +210,7 @@ class Computer:
         matches = SourceMatches.concatenate(done.matches) if done.matches else self._matches(done.records)
         tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(done.records)}
         for product in self.settings.products:
-            tables[product] = catalog_rows(
+            tables[product] = catalogue_rows(
                 product, done.records, labels, times, matches, network=self.net.recipe.network
             )
         return tables

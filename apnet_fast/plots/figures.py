@@ -1,4 +1,4 @@
-"""What every figure shares: matplotlib without pyplot, one style, files that appear complete."""
+"""Make and write figures: matplotlib without pyplot, in one style, into files that appear complete."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _STYLE: dict[Any, Any] = {
     "xtick.minor.width": 0.5,
     "ytick.minor.width": 0.5,
     "svg.fonttype": "path",
-    # The same figure is the same file.
+    # With a fixed salt the same figure gives the same bytes.
     "svg.hashsalt": "apnet_fast",
 }
 
 
 def check_matplotlib() -> None:
-    """Raise UsageError with the remedy where matplotlib is not installed."""
+    """Raise UsageError with the remedy if matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         raise UsageError(
             "figures need matplotlib, which is not installed", remedy="python -m pip install 'apnet_fast[plots]'"
@@ -53,7 +53,7 @@ def check_matplotlib() -> None:
 
 
 def check_figure_path(path: Path) -> None:
-    """Raise UsageError, before any work is done, where a figure cannot be written to `path`."""
+    """Raise UsageError, before any work is done, if a figure cannot be written to `path`."""
     check_matplotlib()
     if path.suffix.lower() not in FORMATS:
         raise UsageError("unknown kind of figure", got=str(path), expected=f"a name that ends in {' | '.join(FORMATS)}")
@@ -62,7 +62,7 @@ def check_figure_path(path: Path) -> None:
 
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure of that size [inch] in the package's style, to draw on inside the block."""
+    """Yield a figure of this size [inch] in the package's style; draw on it inside the block."""
     check_matplotlib()
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -75,10 +75,10 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """The figure as a "png", "svg" or "pdf" file; the same bytes for the same figure."""
+    """Return the figure as the bytes of a "png", "svg" or "pdf" file; the same figure gives the same bytes."""
     import matplotlib
 
-    # Dates would make each file another one.
+    # A date would make every file different.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
@@ -87,7 +87,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the figure in the format that the name ends in; the file appears complete or not at all."""
+    """Write the figure in the format of the file's suffix; the file appears complete or not at all."""
     check_figure_path(path)
     with written_whole(path) as partial:
         partial.write_bytes(figure_bytes(figure, path.suffix.lower().removeprefix(".")))

@@ -1,4 +1,4 @@
-"""The Kiel diagram: effective temperature against surface gravity, both axes inverted, coloured by metallicity."""
+"""Draw the Kiel diagram: effective temperature against surface gravity, both inverted, coloured by metallicity."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 
 @dataclass(frozen=True)
 class Stars:
-    """What the diagram shows: teff [K], logg and fe_h float32 (n,), and bool (n,) whether flag_bad is set."""
+    """The stars of a diagram: teff [K], logg and fe_h float32 (n,); bad: bool (n,), whether flag_bad is set."""
 
     teff: NDArray[np.float32]
     logg: NDArray[np.float32]
@@ -45,7 +45,7 @@ class Stars:
 
 
 def read_stars(path: str | Path) -> Stars:
-    """The labels of a catalogue (FITS or Parquet) that are finite. Raises UsageError where it has none."""
+    """Read the rows of a catalogue (FITS or Parquet) with finite labels. Raises UsageError if there are none."""
     names = ["teff", "logg", "fe_h", "flag_bad"]
     present = table_columns(path)
     if missing := [name for name in names if name not in present]:
@@ -68,9 +68,9 @@ def draw_kiel(
 ) -> Figure:
     """Draw the diagram.
 
-    style: "points", one a star; "cells", hexagons coloured by their median [Fe/H], fainter where they hold few stars;
-    "density", hexagons coloured by their number of stars; "auto", points up to 20,000 stars and cells beyond. Stars
-    with flag_bad are faint grey points below the others (at most 20,000 of them, evenly chosen), and set no limits.
+    style: "points" draws one point per star; "cells" draws hexagons coloured by median [Fe/H], fainter if they hold few
+    stars; "density" draws hexagons coloured by number of stars; "auto" draws points for up to 20,000 stars, else cells.
+    Stars with flag_bad are grey points below the others (at most 20,000, evenly chosen) and do not set the limits.
     """
     if style == "auto":
         style = "points" if len(stars) - int(stars.bad.sum()) <= _MOST_POINTS else "cells"
@@ -97,7 +97,7 @@ def draw_kiel(
 
 
 def _limit(axes: Axes, x: NDArray[np.float64], logg: NDArray[np.float32]) -> None:
-    """Both axes inverted, around all but the outermost stars."""
+    """Invert both axes and fit them to all but the outermost stars."""
     for values, set_limits, least in ((x, axes.set_xlim, 1e-3), (logg, axes.set_ylim, 0.5)):
         low, high = np.percentile(values, (0.05, 99.95))
         margin = max(0.06 * (high - low), least)
@@ -120,7 +120,7 @@ def _draw_good(
     norm = Normalize(low, max(high, low + 0.05))
     if style == "points":
         size = float(np.clip(6000 / len(x), 2.0, 14.0))
-        # Metal-poor stars are few, so they come last, on top.
+        # Metal-poor stars are few, so they are drawn last, on top.
         order = np.argsort(-fe_h, kind="stable")
         x, logg, fe_h = x[order], logg[order], fe_h[order]
         return axes.scatter(x, logg, c=fe_h, s=size, norm=norm, cmap="viridis", linewidths=0, rasterized=True, zorder=2)
@@ -144,7 +144,7 @@ def _draw_good(
         shade = np.log(number) / np.log(max(number.max(), 2.0))
         cells.set_alpha(0.35 + 0.65 * shade)
     cells.set_rasterized(True)
-    # hexbin widens the limits to its extent, which puts the axes the ordinary way round.
+    # hexbin resets the limits to its extent, which would undo the inversion of the axes.
     axes.set_xlim(right, left)
     axes.set_ylim(bottom, top)
     return cells

@@ -1,4 +1,4 @@
-"""z-scores of repeated visits, with raw and with inflated errors, beside the normal distribution."""
+"""Draw the z-scores of repeated visits, with raw and with inflated errors, over the normal distribution."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 NAMES = {"teff": r"$T_\mathrm{eff}$", "logg": r"$\log\,g$", "fe_h": "[Fe/H]"}
 _LARGEST_Z = 5.0
-# Okabe and Ito's colours, which the colour-blind can tell apart.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 _RAW, _INFLATED = "#E69F00", "#0072B2"
 
 
 def draw_z_scores(report: RepeatsReport) -> Figure:
-    """One panel a label. Each pair counts in both orders, since which visit comes first means nothing."""
+    """Draw one panel per label. Each pair counts in both orders, because the order of visits means nothing."""
     with new_figure(7.1, 2.7) as figure:
         panels = figure.subplots(1, len(report.labels), sharex=True, sharey=True)
         z = np.linspace(-_LARGEST_Z, _LARGEST_Z, 301)
@@ -29,7 +29,7 @@ def draw_z_scores(report: RepeatsReport) -> Figure:
             axes.fill_between(z, normal, color="0.87", linewidth=0, label="N(0, 1)")
             _step(axes, result.raw, _RAW, "raw errors")
             _step(axes, result.inflated, _INFLATED, "inflated errors")
-            # Above the panel: with few pairs a bin reaches anywhere inside it.
+            # The text stands above the panel: with few pairs a bin may reach any height inside it.
             axes.set_title(NAMES[result.label], fontsize=10, pad=15)
             _above(axes, 0.48, "right", result.raw.scatter.text(3), _RAW)
             _above(axes, 0.52, "left", result.inflated.scatter.text(3), _INFLATED)

@@ -251,9 +251,8 @@ def test_v2_without_a_source_is_computed_with_the_mean_of_its_photometry(
     assert "LookupError: no such source" in caplog.text
     missing = flag_tables.ASTRA_06_V2.mask("MISSING_PHOTOMETRY")
     for row in (lonely, orphan, part):
-        np.testing.assert_allclose(
-            [row.teff, row.logg, row.raw_e_teff], [mean.teff, mean.logg, mean.raw_e_teff], rtol=1e-5
-        )
+        # To the bit: the scatter of a few draws makes much of any difference, on each type of processor another.
+        assert replace(row, t_elapsed=0, result_flags=0) == replace(mean, t_elapsed=0, result_flags=0)
         assert row.result_flags & missing
         assert not row.result_flags & flag_tables.ASTRA_06_V2.mask("NO_RESULT")
     assert not mean.result_flags & missing

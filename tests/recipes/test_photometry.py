@@ -11,6 +11,7 @@ from apnet_fast.recipes.photometry import (
     PHOTOMETRY,
     PLACEHOLDERS,
     STDS,
+    MissingRule,
     as_photometry,
     missing_photometry,
     normalised_photometry,
@@ -81,3 +82,32 @@ def test_no_source_is_the_mean_for_astra_and_missing_for_the_package() -> None:
         np.testing.assert_array_equal(row, placeholders)
     np.testing.assert_array_equal(astra[0], package[0])
     assert missing_photometry(values, "astra")[1:].all()
+
+
+@pytest.mark.parametrize("rule", ["astra", "apogeenet-2"])
+def test_the_mean_of_a_value_is_zero_and_its_neighbours_are_what_they_are(rule: MissingRule) -> None:
+    nearest = as_photometry([MEANS], 1)
+    # No mean is a float32 number, so that the plain formula gives a rounding error.
+    assert (((nearest - np.array(MEANS)) / STDS).astype(np.float32) != 0).all()
+    assert normalised_photometry(nearest, rule).tobytes() == np.zeros((1, 7), np.float32).tobytes()
+    for direction in (-np.inf, np.inf):
+        beside = np.nextafter(nearest, np.float32(direction))
+        expected = ((beside - np.array(MEANS)) / STDS).astype(np.float32)
+        assert expected.all()
+        assert normalised_photometry(beside, rule).tobytes() == expected.tobytes()
+    one = changed(2, MEANS[2])
+    assert normalised_photometry(one, rule)[0, 2] == 0
+    others = [0, 1, 3, 4, 5, 6]
+    np.testing.assert_array_equal(
+        normalised_photometry(one, rule)[0, others], normalised_photometry(changed(2, 13.5), rule)[0, others]
+    )
+
+
+def test_no_source_and_the_mean_are_the_same_bits() -> None:
+    no_source, mean = (normalised_photometry(as_photometry([row], 1), "astra") for row in (NO_SOURCE, MEANS))
+    assert no_source.tobytes() == mean.tobytes()
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"unknown rule for missing photometry; got 'gaia'"):
+        missing_photometry(np.zeros((1, 7), np.float32), "gaia")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The figure of z-scores: what it says stands clear of what it shows."""
+"""In the figure of z-scores, text stands clear of the data."""
 
 from __future__ import annotations
 
