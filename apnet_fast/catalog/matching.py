@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from apnet_fast.catalog.text import fixed_width
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 
-# What two things that name the same star, or the same visit, agree in. `place` is the field, or the HEALPix where a
-# release has none.
+# The parts in which two names of the same star, or of the same visit, agree. `place` is the field, or the HEALPix if
+# the release has no fields.
 _STAR_TIERS: tuple[tuple[str, ...], ...] = (
     ("release", "telescope", "place", "obj"),
     ("telescope", "place", "obj"),
@@ -73,9 +73,9 @@ class Matcher:
     ----------
     product: what a row of the table is.
     parts: text arrays (rows,) of those parts of a name that the table has: release, telescope, place, obj, sdss_id,
-        file, plate, mjd, fiber; "" where a row does not know it.
-    identity: int64 (rows,), equal where two rows are surely the same star; -1 where a row is the star that the others
-        of its name are, if they are one.
+        file, plate, mjd, fiber; "" if a row does not know its part.
+    identity: int64 (rows,), equal for two rows that are surely the same star; -1 for a row that is the same star as
+        the others of its name, if those are one.
     """
 
     def __init__(self, product: Product, parts: dict[str, pa.Array], identity: NDArray[np.int64]) -> None:
@@ -132,7 +132,7 @@ class Matcher:
         rows: NDArray[np.int64],
         name: tuple[str, ...],
     ) -> NDArray[np.bool_]:
-        """Whether records and rows differ in no part that both know; where the file is the same, all is."""
+        """Return which records and rows differ in no part that both know; the same file name settles it."""
         same = np.ones(len(pending), bool)
         if name == ("file",) or not len(pending):
             return same
@@ -161,7 +161,7 @@ class _Tier:
 
 
 class KeyIndex:
-    """Rows by a text key, sorted; a row whose key is "" is not found.
+    """An index of rows by a text key; a row whose key is "" is never found.
 
     keys: text (rows,). identity: int64 (rows,), see `Matcher`.
     """
@@ -174,7 +174,7 @@ class KeyIndex:
         self._changes = np.cumsum(np.diff(stars, prepend=stars[:1]) != 0)
 
     def find(self, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """For each key: the first row that has it (-1: none), the number of such rows, whether all are one star."""
+        """Return for each key: the first row that has it (-1: none), their number, whether they are one star."""
         width = self._keys.dtype.itemsize
         encoded = [key.encode() for key in keys]
         # A key longer than all keys of the table would be cut to the width of theirs, and found.
@@ -190,7 +190,7 @@ class KeyIndex:
 
 
 def _of_their_kind(keys: NDArray, identity: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Identities of sorted keys with -1 replaced by the last known one of the same key, or else by the next."""
+    """Replace -1 in the identities of sorted keys by the last known one of the same key, or else by the next."""
     for step in (1, -1):
         k, stars = keys[::step], identity[::step]
         number = np.arange(len(k))
@@ -201,7 +201,7 @@ def _of_their_kind(keys: NDArray, identity: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _parts_of(record: SpectrumRecord) -> dict[str, str]:
-    """The parts of a spectrum's name that `Matcher` compares; "" where it does not know one."""
+    """Return the parts of a spectrum's name that `Matcher` compares; "" if it does not know one."""
     star, visit = record.star, record.visit
     return {
         "release": star.release,

@@ -1,4 +1,4 @@
-"""What a summary table (`--catalog`) knows of spectra: columns of their sources and of themselves, and photometry."""
+"""Fill columns and photometry of spectra from a summary table (`--catalog`), the table of sources."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
 
-# Keys of the star, which a table of spectra has among the columns of the spectrum or of the results.
+# Keys of the star, which stand among the columns of the spectrum or of the results.
 _SOURCE_KEYS = ("source", "star_pk", "source_pk")
 
-# Parts of a spectrum's name, and the columns that hold them, the first present.
+# Parts of a spectrum's name, and the columns that may hold each; the first one present counts.
 _NAMES = {
     "release": ("release",),
     "telescope": ("telescope",),
@@ -38,20 +38,20 @@ _NAMES = {
     "mjd": ("mjd",),
     "fiber": ("fiber", "fiberid"),
 }
-# What says that two rows are the same star, the best first.
+# Columns that prove two rows to be the same star, the best first.
 _IDENTITY = ("sdss_id", "gaia_dr3_source_id")
 
 
 class SourceTable:
-    """A summary table in memory: only the columns that ours can be filled from.
+    """A summary table in memory, reduced to the columns that ours can be filled from.
 
-    product: what a row of it is, a star or a visit.
+    product: whether its rows are stars or visits.
     """
 
     def __init__(self, table: pa.Table, where: str = "") -> None:
-        """table: as `apnet_fast.inputs.summary_tables.read_table` gives it; `where`: its path, for errors.
+        """Take a table as `apnet_fast.inputs.summary_tables.read_table` returns it; `where`: its path, for errors.
 
-        Raises UsageError where no column says which object a row is, or a column cannot be what its name says.
+        Raises UsageError if no column tells which object a row is, or if a column cannot be what its name means.
         """
         names = set(table.column_names)
         self.product: Product = _product_of(names)
@@ -63,7 +63,7 @@ class SourceTable:
         parts = _parts(table, self.product)
         if not {"obj", "sdss_id", "file"} & set(parts):
             raise UsageError(
-                "the table does not say of which objects its rows are",
+                "the table does not tell of which objects its rows are",
                 got=f"columns {', '.join(sorted(names)[:20])}",
                 expected="one of obj, apogee_id, sdss_id",
                 remedy="give an allStar, allVisit, mwmAllStar or mwmAllVisit table",
@@ -73,7 +73,7 @@ class SourceTable:
 
     @classmethod
     def load(cls, path: str | Path) -> SourceTable:
-        """Read a table, FITS or Parquet. Raises UsageError for a file that is none or that cannot be used."""
+        """Read a table, FITS or Parquet. Raises UsageError for a file that is no table or that cannot be used."""
         present = set(table_columns(path))
         return cls(read_table(path, present & _readable(family_of(present))), str(path))
 
@@ -102,13 +102,13 @@ class SourceTable:
         return values
 
     def _identity(self) -> NDArray[np.int64]:
-        """int64 (rows,): equal for rows of the same star, see `Matcher`."""
+        """Return int64 (rows,), equal for rows of the same star; see `Matcher`."""
         known = np.full(self.rows, -1, np.int64)
         for name in _IDENTITY:
             if name in self._source:
                 ids = self._source[name].fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
                 known = _completed(known, ids)
-        # All visits of an object are of one star if nothing speaks against it; rows of a table of stars must say so.
+        # All visits of an object are of one star unless identifiers differ; rows of a table of stars need a shared one.
         return known if self.product == "visit" else np.where(known > 0, known, -2 - np.arange(self.rows))
 
 
@@ -133,7 +133,7 @@ class SourceMatches:
 
 
 def _completed(known: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Identities, -1 where not known, with those of rows that share an id; where none does, the id itself."""
+    """Complete identities (-1: unknown) by an id: take those of rows that share it or, if none does, the id itself."""
     both = (known > 0) & (ids > 0)
     shared, first = np.unique(ids[both], return_index=True)
     identities = known[both][first]
@@ -161,7 +161,7 @@ def _wanted_of_spectrum(product: Product) -> list[Column]:
 
 
 def _readable(family: Family | None) -> set[str]:
-    """Names of all columns, ours and foreign, that may be used."""
+    """Return the names of all columns, ours and foreign, that may be used."""
     names = {name for alternatives in _NAMES.values() for name in alternatives} | {"gaia_release"}
     names |= {column.name for column in _wanted_of_source()}
     for product in SPECTRUM_COLUMNS:
@@ -173,7 +173,7 @@ def _readable(family: Family | None) -> set[str]:
 
 
 def _columns(table: pa.Table, wanted: Sequence[Column], foreigns: Sequence[Foreign], where: str) -> dict[str, pa.Array]:
-    """Those of our columns that a table can fill, null where it does not know a value."""
+    """Return those of our columns that a table can fill, null if it does not know a value."""
     foreign_of = {foreign.ours: foreign for foreign in foreigns if foreign.name in table.column_names}
     columns = {}
     for column in wanted:
@@ -202,7 +202,7 @@ def _of_gaia_release(values: pa.Array, table: pa.Table, digit: str) -> pa.Array:
 
 
 def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
-    """The parts of names that `Matcher` compares, as text."""
+    """Return the parts of names that `Matcher` compares, as text."""
     found: dict[str, pa.Array] = {}
     for part, alternatives in _NAMES.items():
         name = next((name for name in alternatives if name in table.column_names), None)
@@ -223,7 +223,7 @@ def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
 
 
 def _taken(columns: Mapping[str, pa.Array], rows: NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Rows of columns; null for row -1."""
+    """Take rows of columns; null for row -1."""
     indices = pa.array(rows, mask=rows < 0)
     return {name: column.take(indices) for name, column in columns.items()}
 

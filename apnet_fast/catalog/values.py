@@ -1,4 +1,4 @@
-"""Values of foreign tables as values of our columns: types, and what the survey writes for "not known"."""
+"""Convert values of foreign tables to our columns: their types, and the survey's marks for "not known"."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NO_INTEGER = -9999
 
 
 def as_column(values: pa.ChunkedArray | pa.Array, column: Column, where: str) -> pa.Array:
-    """Values of a table in the type of our column, null where the table does not know them.
+    """Return values of a table in the type of our column, null if the table does not know them.
 
-    Missing are nulls; numbers that are not finite or at most -9999; magnitudes from 98 on; identifiers (form K) and
+    Missing are: nulls; numbers that are not finite or at most -9999; magnitudes from 98 on; identifiers (form K) and
     counts (form J) below 0, identifiers that are 0; empty texts. Fields of bits keep their bits whatever the sign of
     the integer that holds them.
 
-    Raises UsageError where values cannot be what the column holds; `where` says of which file they are.
+    Raises UsageError for values that the column cannot hold; `where`: their file, for the message.
     """
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
@@ -40,7 +40,7 @@ def as_column(values: pa.ChunkedArray | pa.Array, column: Column, where: str) ->
 
 
 def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Values as text without outer blanks; "" for nulls. Numbers are taken for the integers they are."""
+    """Return values as text without outer blanks, "" for nulls. Floats are written as the integers they hold."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if pa.types.is_floating(values.type):
@@ -96,12 +96,12 @@ def _logicals(values: pa.Array, column: Column) -> pa.Array:
 
 
 def _numbers(values: pa.Array) -> NDArray[np.float64]:
-    """Numbers in float64, NaN for nulls."""
+    """Return numbers as float64, NaN for nulls."""
     return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 
 def _whole(values: pa.Array) -> NDArray[np.int64]:
-    """Integers, `_NO_INTEGER` for nulls; numbers and texts are taken for the integers they write."""
+    """Return integers, also those held as floats or texts; `_NO_INTEGER` for nulls."""
     if pa.types.is_string(values.type):
         texts = as_text(values)
         values = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts).cast(pa.int64())

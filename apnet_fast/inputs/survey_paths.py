@@ -1,4 +1,4 @@
-"""Where each data release keeps its apStar files: templates as data, and whole tables of rows turned into paths.
+"""Turn rows of tables into paths: each data release has templates of where it keeps its apStar files.
 
 Templates: sdss/tree and the SDSS data model, DR10 to DR19 and sdsswork. Up to DR14 the folder of a field has the
 number of its location (LOCATION_ID), afterwards its name; SDSS-V sorts by HEALPix.
@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 
 from apnet_fast.support.errors import UsageError
 
-# A row's columns by name, text all of them and "" where unknown; all of one length.
+# Columns by name, all of them text, "" if unknown, and all of one length.
 Columns = Mapping[str, pa.Array]
 
 
 @dataclass(frozen=True)
 class Release:
-    """Where a release keeps its reductions and how it names a star's file there.
+    """The places where a release keeps its reductions, and the names of its stars' files there.
 
-    homes: folders below the root that can hold {apred}/..., the first that is there counts; "" is the root itself.
+    homes: folders below the root that can hold {apred}/...; the first that exists counts, and "" is the root itself.
     folder, name: of a star. folder_1m: of a star of the 1-m telescope, which is sorted by program (FIELD) everywhere.
     """
 
@@ -34,7 +34,7 @@ class Release:
     name: str
 
     def home(self, root: str, reductions: Iterable[str]) -> str | None:
-        """The folder below `root` that holds one of these reductions (apred), None if there is none."""
+        """Return the folder below `root` that holds one of these reductions (apred), or None."""
         for home in self.homes:
             folder = os.path.join(root, home) if home else root
             if any(os.path.isdir(os.path.join(folder, apred)) for apred in reductions):
@@ -67,18 +67,18 @@ TEMPLATES: dict[str, Release] = {
 
 @dataclass(frozen=True)
 class StarPaths:
-    """Paths that rows name, each once, in no order, and the number of rows that name one."""
+    """The paths that rows name, each once, in no order, and the number of rows that name one."""
 
     paths: pa.Array
     rows: int
 
 
 def star_paths(columns: Columns, root: str) -> StarPaths:
-    """The apStar files that rows name in the tree below `root`; no file is looked at.
+    """Return the apStar files that rows name in the tree below `root`; no file is looked at.
 
     columns: release (a key of TEMPLATES), apred, telescope, prefix, obj, field, location_id, healpix, and the stored
-    file (a name) and uri (a path), which win where they are not empty. A row that lacks what its template needs
-    names no file. Raises UsageError where the root holds no tree of any release of the rows.
+    file (a name) and uri (a path), which win unless they are empty. A row that lacks what its template needs names no
+    file. Raises UsageError if the root holds no tree of any release of the rows.
     """
     table = pa.table(dict(columns))
     rows = {name: table.filter(pc.equal(table["release"], name)) for name in TEMPLATES}
@@ -94,7 +94,7 @@ def star_paths(columns: Columns, root: str) -> StarPaths:
         )
     found, named = [pa.array([], pa.string())], 0
     for name, of_release in rows.items():
-        # A release that is not there at all has its rows in the catalogue, and a reason.
+        # Files of a release that is not there at all get their rows in the catalogue, and a reason.
         home = homes[name] or os.path.join(root, TEMPLATES[name].homes[0])
         mine = {column: pa.concat_arrays(of_release[column].chunks) for column in of_release.column_names}
         paths = pc.binary_join_element_wise(home, _in_release(TEMPLATES[name], mine), "/")
@@ -104,7 +104,7 @@ def star_paths(columns: Columns, root: str) -> StarPaths:
 
 
 def _in_release(release: Release, columns: Columns) -> pa.Array:
-    """Paths below the release's home; null where the row does not say enough."""
+    """Return paths below the release's home; null if the row does not tell enough."""
     healpix = pc.cast(_known(columns["healpix"]), pa.int64())
     group = pc.cast(pc.divide(healpix, 1000), pa.string())
     columns = {**columns, "healpix_group": pc.fill_null(group, "")}
@@ -117,7 +117,7 @@ def _in_release(release: Release, columns: Columns) -> pa.Array:
 
 
 def _filled(template: str, columns: Columns) -> pa.Array:
-    """The template with every row's values in it; null where one of them is empty."""
+    """Return the template with every row's values in it; null if one of them is empty."""
     parts: list[object] = []
     for literal, name, _, _ in Formatter().parse(template):
         if literal:
@@ -128,5 +128,5 @@ def _filled(template: str, columns: Columns) -> pa.Array:
 
 
 def _known(values: pa.Array) -> pa.Array:
-    """Null for what is unknown."""
+    """Replace "" by null."""
     return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)

@@ -1,25 +1,21 @@
-"""From a summary table (allStar, allVisit, mwmAllStar, mwmAllVisit and their like) to the apStar files of its rows."""
+"""Find the apStar files of the rows of a summary table (allStar, allVisit, mwmAllStar, mwmAllVisit and their like)."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-import fitsio
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
-from apnet_fast.spectra.failures import ReadFailure
-from apnet_fast.spectra.identity import RELEASES, parse_file_name
-from apnet_fast.spectra.mwm import has_mwm_tables
-from apnet_fast.spectra.opening import opened
+from apnet_fast.spectra.identity import RELEASES
 from apnet_fast.support.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Kind:
+class TableKind:
     """A kind of table: it has all columns of `marks`, needs those of `needs` and may have those of `extras`."""
 
     name: str
@@ -28,21 +24,21 @@ class Kind:
     extras: frozenset[str] = frozenset()
 
 
-# Column names: SDSS data model; the first kind whose marks a table has is its kind.
+# Column names: SDSS data model. A table is of the first kind whose marks it has.
 KINDS = (
-    Kind(
+    TableKind(
         "mwmAllStar, mwmAllVisit or another of Astra's tables",
         frozenset({"release", "apred"}),
         frozenset({"release", "apred", "telescope", "obj", "field", "healpix"}),
         frozenset({"prefix", "reduction"}),
     ),
-    Kind(
+    TableKind(
         "allStar or allVisit of SDSS-V",
         frozenset({"file", "uri"}),
         frozenset({"file", "uri", "telescope", "healpix", "apogee_id"}),
         frozenset({"starver", "field"}),
     ),
-    Kind(
+    TableKind(
         "allStar or allVisit of DR10 to DR17",
         frozenset({"file", "apogee_id"}),
         frozenset({"file", "apogee_id", "telescope", "field"}),
@@ -50,32 +46,32 @@ KINDS = (
     ),
 )
 
-# Columns that star_paths wants, and the name of each in tables where it has another.
+# Columns that star_paths wants.
 _WANTED = ("release", "apred", "telescope", "prefix", "obj", "field", "location_id", "healpix", "file", "uri")
 _FILE_NAME = r"^(?P<prefix>ap|as)(?P<what>Star|Visit)-(?P<apred>[^-]+)-(?P<rest>.+)\.fits$"
-# apVisit names of the 1-m telescope: MJD, at times with decimals, and the name the reduction gave the star.
+# apVisit names of the 1-m telescope: MJD, sometimes with decimals, and the name the reduction gave the star.
 _VISIT_OF_1M = r"^(?:apo1m-)?\d{5}(?:\.\d+)?-"
 
 
 @dataclass(frozen=True)
 class TableFiles:
-    """Files that the rows of a table name, each once, and the number of rows that name none."""
+    """The files that the rows of a table name, each once, and the number of rows that name none."""
 
     files: tuple[str, ...]
     nameless_rows: int
 
 
 def files_of_table(path: str, root: str | None) -> TableFiles:
-    """The apStar files of the rows of a summary table, FITS or Parquet, in the tree below `root`.
+    """Return the apStar files of the rows of a summary table, FITS or Parquet, in the tree below `root`.
 
-    Many rows may name one file, as every visit names its star's; no file is looked at, for there are millions. Raises
-    UsageError for a file that is no such table, without a root, and where the root holds none of it.
+    Many rows may name one file, as every visit names its star's. No file is looked at, because there are millions.
+    Raises UsageError for a file that is no such table, without a root, and if the root holds none of its reductions.
     """
     present = table_columns(path)
     kind = _kind_of(present, path)
     if root is None:
         raise UsageError(
-            "a table names its spectra by their place in the tree of the survey, and the tree is not known",
+            "a table names its spectra by their place in the survey's tree, and the tree is not known",
             got=path,
             remedy="give --root, or set SAS_BASE_DIR: the folder that holds dr17/, dr19/ or sdsswork/",
         )
@@ -86,7 +82,7 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
     unknown = sorted(set(pc.unique(columns["release"]).to_pylist()) - set(TEMPLATES) - {""})
     if unknown:
         raise UsageError(
-            "the table has rows of a release that is not known",
+            "the table has rows of an unknown release",
             got=", ".join(unknown),
             expected=", ".join(TEMPLATES),
             remedy="leave these rows out",
@@ -105,38 +101,20 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
     return TableFiles(tuple(files.to_pylist()), table.num_rows - found.rows)
 
 
-def is_table(path: str) -> bool:
-    """Whether a file is a table and not a spectrum, by what is in it; False for what cannot be read.
-
-    Parquet, and FITS files whose HDU 1 is a binary table (an apStar file has an image there) and that hold no spectra
-    as mwmStar files do. Of files packed with gzip the name decides: no spectra are kept so, and they are slow to open.
-    """
-    if path.endswith(".fits.gz"):
-        return not parse_file_name(path.removesuffix(".gz")).standard
-    try:
-        with opened(path) as file:
-            if file.read(4) == b"PAR1":
-                return True
-            with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
-                if len(fits) < 2 or not isinstance(fits[1], fitsio.hdu.TableHDU):
-                    return False
-    except (ReadFailure, OSError, ValueError, RuntimeError):
-        return False
-    return not has_mwm_tables(path)
-
-
-def _kind_of(columns: tuple[str, ...], path: str) -> Kind:
+def _kind_of(columns: tuple[str, ...], path: str) -> TableKind:
     for kind in KINDS:
         if kind.marks <= set(columns):
             if missing := sorted(kind.needs - set(columns)):
-                raise missing_columns(f"the table, {kind.name}, does not say where spectra are", missing, columns, path)
+                raise missing_columns(
+                    f"the table, {kind.name}, does not tell where spectra are", missing, columns, path
+                )
             return kind
     missing = sorted(KINDS[0].needs - set(columns))
-    raise missing_columns("the table does not say where spectra are", missing, columns, path)
+    raise missing_columns("the table does not tell where spectra are", missing, columns, path)
 
 
 def _texts(table: pa.Table) -> dict[str, pa.Array]:
-    """Every column that star_paths wants, as text; "" where the table has not the column or not the value."""
+    """Return every column that star_paths wants, as text; "" if the table lacks the column or the value."""
     texts = {name: pa.repeat(pa.scalar(""), table.num_rows) for name in _WANTED}
     for name in table.column_names:
         column = table[name].combine_chunks() if table.num_rows else pa.array([], table.schema.field(name).type)
@@ -150,7 +128,7 @@ def _texts(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _of_astra(table: pa.Table) -> dict[str, pa.Array]:
-    """Astra's tables say everything in words; a 1-m visit has the name of its star in `reduction`."""
+    """Return the parts of names from an Astra table; a 1-m visit has the name of its star in `reduction`."""
     texts = _texts(table)
     by_site = pc.if_else(pc.equal(texts["telescope"], "lco25m"), "as", "ap")
     texts["prefix"] = pc.if_else(pc.equal(texts["prefix"], ""), by_site, texts["prefix"])
@@ -161,7 +139,7 @@ def _of_astra(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _of_files(table: pa.Table) -> dict[str, pa.Array]:
-    """Tables of the reductions: FILE is the star's file, or a visit's, which tells the reduction of the star's."""
+    """Return the parts of names of a reduction's table: FILE is the star's file, or a visit's of the same reduction."""
     texts = _texts(table)
     parts = pc.extract_regex(texts["file"], _FILE_NAME)
     name = {part: pc.fill_null(pc.struct_field(parts, part), "") for part in ("prefix", "what", "apred", "rest")}
@@ -179,7 +157,7 @@ def _of_files(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _star_file(texts: dict[str, pa.Array]) -> pa.Array:
-    """The star's file of a visit: the version (STARVER) that the row names, else "" for the release's plain name."""
+    """Return a visit's star file: the version (STARVER) that the row names, or "" for the release's plain name."""
     if "starver" not in texts:
         return pa.repeat(pa.scalar(""), len(texts["file"]))
     plain = pc.binary_join_element_wise("apStar", texts["apred"], texts["telescope"], texts["obj"], "-")

@@ -1,1 +1,1 @@
-"""Reading many files: in this process, in several that share memory with it, and into packs."""
+"""Read many files: in this process, in several that share memory with it, or into packs."""

@@ -1,4 +1,4 @@
-"""Processes of a run: how they follow their parent."""
+"""Start child processes and make them exit with their parent."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import signal
 import threading
 
-# Not fork: a run has threads of torch and numba, which a forked child would inherit broken.
+# Not fork: a forked child would inherit the threads of torch and numba in a broken state.
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def follow_parent() -> None:
-    """In a child: end when the parent ends, however it ends, and leave signals to it.
+    """Make this child exit with its parent, however that ends, and ignore signals.
 
-    Ctrl-C and batch systems signal every process of a job; the run wants to finish its shard first.
+    Ctrl-C and batch systems signal every process of a job, but the run has to finish its shard first.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Packing: read every source once, in order, and write the spectra as the files of a pack."""
+"""Write packs: read every source once, in order, and write the spectra into the files of a pack."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from apnet_fast.support.stopping import StopRequest
 
 @dataclass(frozen=True)
 class PackArguments:
-    """Arguments of `pack`, as given; see its --help. Raises UsageError where a value makes no sense."""
+    """Hold the arguments of `pack`; see its --help. Raises UsageError if a value makes no sense."""
 
     inputs: tuple[str, ...]
     output: Path
@@ -52,7 +52,7 @@ class PackArguments:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file that is written: its name, what the manifest says of it, and the sources and failures in it."""
+    """Describe a written file: its name, its manifest entry, and its number of sources and failures."""
 
     name: str
     file: PackedFile
@@ -61,12 +61,12 @@ class _Entry:
 
 
 def pack(arguments: PackArguments) -> Manifest:
-    """Pack the spectra of the inputs, or go on where an earlier command stopped; the finished pack's manifest.
+    """Pack the spectra of the inputs, or go on where an earlier command stopped. Return the pack's manifest.
 
-    Files follow the order of the sources in a run over the same inputs; each holds whole sources, `spectra_per_file`
-    spectra or a few more. What cannot be read is packed as the rows it would get in a run.
+    Sources are in the order of a run over the same inputs. Each file holds whole sources, with `spectra_per_file`
+    spectra or a few more. A source that cannot be read is packed as the rows it would get in a run.
 
-    Raises UsageError (wrong arguments, or an output that holds another pack, or sources) and Stopped (a signal).
+    Raises UsageError (wrong arguments, or an output that holds another pack or sources) and Stopped (a signal).
     """
     inputs = resolve_inputs(arguments.inputs, str(arguments.root) if arguments.root else None)
     _check_apart(inputs.files, arguments.output)
@@ -80,7 +80,7 @@ def pack(arguments: PackArguments) -> Manifest:
 
 
 def _check_apart(sources: Sequence[str], output: Path) -> None:
-    """Raise UsageError where a source lies in the output folder, whose contents are the pack's to discard."""
+    """Raise UsageError if a source lies in the output folder, because packing may discard its contents."""
     where = output.resolve()
     for folder in {os.path.dirname(path) for path in sources}:
         if Path(folder).resolve().is_relative_to(where):
@@ -116,7 +116,7 @@ def _another_pack(output: Path, got: str, expected: str) -> UsageError:
 
 
 def _discard(output: Path) -> None:
-    """The manifest goes first: without it what is left is no pack."""
+    """Delete a pack. The manifest goes first: without it the rest is no pack."""
     (output / MANIFEST).unlink(missing_ok=True)
     (output / LOG).unlink(missing_ok=True)
     for file in output.glob(f"*{PACK_SUFFIX}"):
@@ -127,7 +127,7 @@ class _Packing:
     def __init__(self, arguments: PackArguments, inputs: Inputs) -> None:
         self.arguments, self.sources = arguments, inputs.files
         self.output = arguments.output
-        # A log of this head tells which sources are in which files.
+        # A log with this head lists which sources are in which files.
         self.head = {"inputs": inputs.digest, "spectra_per_file": arguments.spectra_per_file}
         self.entries = self._resumed()
 
@@ -155,11 +155,11 @@ class _Packing:
         return manifest
 
     def _batches(self, sources: Iterator[SpectrumBatch]) -> Iterator[tuple[int, SpectrumBatch]]:
-        """Number of sources and spectra of each file to write."""
+        """Yield the number of sources and the spectra of each file to write."""
         gathered: list[SpectrumBatch] = []
         for batch in chain(sources, [None]):
             if batch is not None:
-                # Copies: readers may hand out memory that they use again.
+                # Copy: readers may use the memory again.
                 gathered.append(SpectrumBatch(np.array(batch.flux), np.array(batch.error), batch.records))
             spectra = sum(map(len, gathered))
             if spectra >= self.arguments.spectra_per_file or (batch is None and spectra):
@@ -177,7 +177,7 @@ class _Packing:
         self.entries.append(entry)
 
     def _resumed(self) -> list[_Entry]:
-        """Entries of the log of an earlier command, up to the first that is torn or whose file is not there."""
+        """Return the entries of an earlier command's log, up to the first that is torn or whose file is missing."""
         try:
             head, *lines = (self.output / LOG).read_text(encoding="utf-8").splitlines() or [""]
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Reading the files of a run in order, in this process or ahead of it in others."""
+"""Read the files of a run in order, in this process or ahead of it in others."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from multiprocessing import connection
 from types import TracebackType
 
 from apnet_fast.readers.children import SPAWN
-from apnet_fast.readers.process import Assignment, Delivery, Read, serve
+from apnet_fast.readers.process import Assignment, Delivery, Read, serve_files
 from apnet_fast.readers.shared_memory import Slab
 from apnet_fast.spectra import Product, SpectrumBatch, concatenate, read_spectra
 from apnet_fast.support.errors import Stopped
 
-# Files of a task, and tasks a reader may have before it: its slots bound the memory, these keep it busy.
+# Files per task, and tasks per reader. Slots bound a reader's memory; these numbers keep it busy.
 _TASK_FILES = 8
 _TASKS_AHEAD = 3
-# A file that has ended so many readers is not opened again.
-_MOST_DEATHS = 2
-# Readers that end before they are at any file do so for another reason, such as a damaged installation.
+# After a file has ended so many readers, it is not opened again.
+_MOST_DEATHS_OF_A_FILE = 2
+# Readers that end before they open any file have another cause, such as a damaged installation.
 _MOST_IDLE_DEATHS = 3
-# Seconds for one file. Far more than any takes; less than the patience of whoever pays for the GPU that waits.
+# Seconds per file: far more than any file takes, less than a user with a waiting GPU would bear.
 READ_TIMEOUT = 600.0
 _SECONDS_TO_END = 5.0
-# How often readers are looked at that keep the run waiting.
+# How often to check on readers while the run waits for them.
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass
 class _Task:
-    """Files in order; how many of them have come; and those not handed on, each with what frees its slot."""
+    """Hold files in order, how many have come, and those not yet handed on, each with a call that frees its slot."""
 
     number: int
     files: tuple[str, ...]
@@ -46,20 +46,20 @@ class _Task:
 
 
 class _Reader:
-    """A reader process, its end of the pipe and the tasks it has, the one it is at first."""
+    """Hold a reader process, our end of its pipe, and its tasks, the current one first."""
 
     def __init__(self, products: Sequence[Product], read: Read, tasks: Iterable[_Task] = ()) -> None:
         self.tasks = deque(tasks)
         self.slab = Slab()
         self.slab.at[:] = -1
         self.pipe, other = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=serve, args=(other, self.slab, products, read), daemon=True)
+        self.process = SPAWN.Process(target=serve_files, args=(other, self.slab, products, read), daemon=True)
         self.process.start()
         other.close()
         self.slab.close()
 
     def send(self, message: Assignment | int) -> None:
-        # Where it has died, that is found where its deliveries are awaited, if it is not yet; it needs no slot freed.
+        # If it has died, `receive` finds out; it needs no slot freed then.
         with suppress(OSError):
             self.pipe.send(message)
 
@@ -68,7 +68,7 @@ class _Reader:
         self.send(Assignment(task.number, task.come, files, frozenset(deadly).intersection(files)))
 
     def receive(self) -> None:
-        """Take in what has come. Raises EOFError where the process has ended."""
+        """Take in what has come. Raises EOFError if the process has ended."""
         while True:
             try:
                 delivery = self.pipe.recv()
@@ -101,19 +101,19 @@ class _Reader:
         self.process.join(_SECONDS_TO_END)
         if self.process.is_alive():
             self.process.kill()
-            # Not for ever: the system does not end a process that waits for a file system until that answers.
+            # Not for ever: the system cannot end a process that waits for a file system.
             self.process.join(_SECONDS_TO_END)
 
 
 class Readers:
-    """A context that reads files: `readers` processes ahead of the engine, or this process if 0.
+    """Read files with `readers` processes ahead of the engine, or in this process if 0; a context manager.
 
-    Order is that of the files whatever the number of readers. Memory does not grow with the number of files: each
-    reader has 13.2 MB to hand spectra over in (`slabs`), beside what its libraries take. A reader that dies is
-    replaced. The file it was at is tried once more by another, and where that dies too gets rows with the reason
-    READER_DIED; no other file loses anything. The same goes for one that is at a file for more than `timeout` seconds,
-    as on a disk that does not answer; where this process reads, it is waited for. Raises Stopped where readers die
-    that read nothing.
+    Batches are in the order of the files, whatever the number of readers. Memory does not grow with the number of
+    files: each reader has 13.2 MB to hand spectra over (`Slab`), besides its libraries. A reader that dies is
+    replaced. Another reader tries its file once more; if that dies too, the file gets rows with the reason
+    READER_DIED. No other file loses anything. A reader that takes more than `timeout` seconds for a file, as on a
+    disk that does not answer, is ended and counts as dead; this process itself just waits. Raises Stopped if readers
+    die before they read anything.
     """
 
     def __init__(
@@ -132,18 +132,18 @@ class Readers:
         self._free: Callable[[], None] | None = None
 
     def submit(self, files: Sequence[str]) -> None:
-        """Files to read behind those submitted before."""
+        """Add files to read after those submitted before."""
         for start in range(0, len(files), _TASK_FILES):
             self._waiting.append(_Task(self._submitted, tuple(files[start : start + _TASK_FILES])))
             self._submitted += 1
 
     @property
     def hungry(self) -> bool:
-        """Whether every file that was submitted has been given out, so that a reader may be idle soon."""
+        """Return whether every submitted file has been given out, so that a reader may soon be idle."""
         return not self._waiting
 
     def next(self) -> SpectrumBatch:
-        """The spectra of the next file, which must have been submitted. The next call may overwrite them."""
+        """Return the spectra of the next submitted file. The next call may overwrite them."""
         if self._free is not None:
             self._free()
             self._free = None
@@ -159,7 +159,7 @@ class Readers:
         return batch
 
     def read(self, files: Sequence[str]) -> Iterator[SpectrumBatch]:
-        """Batches of the files, one a file, in order; each may be overwritten when the next is asked for."""
+        """Yield one batch per file, in order. The next one may overwrite it."""
         self.submit(files)
         for _ in files:
             yield self.next()
@@ -183,7 +183,7 @@ class Readers:
             reader.assign(task, self._deadly())
 
     def _receive(self) -> None:
-        """Wait for any reader, and replace those that have died."""
+        """Wait for any reader, and replace readers that have died."""
         pipes = {reader.pipe: number for number, reader in enumerate(self._readers)}
         come = connection.wait(pipes, _SECONDS_BETWEEN_LOOKS)
         for pipe in come:
@@ -223,7 +223,7 @@ class Readers:
         return reader
 
     def _deadly(self) -> list[str]:
-        return [path for path, deaths in self._deaths.items() if deaths >= _MOST_DEATHS]
+        return [path for path, deaths in self._deaths.items() if deaths >= _MOST_DEATHS_OF_A_FILE]
 
     def __enter__(self) -> Readers:
         return self

@@ -1,4 +1,4 @@
-"""What runs in a reader process: tasks come through a pipe, spectra go out through shared memory."""
+"""Run a reader process: tasks come through a pipe, spectra leave through shared memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Read = Callable[[str, Sequence[Product]], SpectrumBatch]
 
 @dataclass(frozen=True)
 class Assignment:
-    """Files to read, of a task of that number. deadly: those that have ended readers and must not be opened again."""
+    """Assign files to read, of the task with that number. deadly: files that ended readers and must not be opened."""
 
     task: int
     first: int
@@ -29,9 +29,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Files that were read, by their records, their spectra one behind the other in a slot.
+    """Deliver files that were read: the records of each; their spectra follow each other in a slot.
 
-    ends: whether the last of them ends here; False where the rest of a file too large for a slot follows.
+    ends: whether the last file ends here; False if the rest of a file too large for a slot follows.
     """
 
     slot: int
@@ -39,10 +39,10 @@ class Delivery:
     ends: bool = True
 
 
-def serve(connection: Connection, slab: Slab, products: Sequence[Product], read: Read) -> None:
+def serve_files(connection: Connection, slab: Slab, products: Sequence[Product], read: Read) -> None:
     """Read what is assigned until the other end closes the pipe."""
     follow_parent()
-    # Raised where the run is over.
+    # These mean that the run is over.
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         _Server(connection, slab, products, read).go()
 
@@ -62,7 +62,7 @@ class _Server:
             for number, path in enumerate(work.files, start=work.first):
                 self.slab.at[:] = work.task, number
                 if path in work.deadly:
-                    text = "two reader processes died of reading this file, or were ended because it took too long"
+                    text = "two reader processes died while they read this file, or were ended because it took too long"
                     self._add(unread_spectra(path, self.products, Reason.READER_DIED, text))
                     continue
                 self.slab.since[0] = time.monotonic_ns()
@@ -73,7 +73,7 @@ class _Server:
             self.slab.at[:] = -1
 
     def _receive(self) -> None:
-        """One message: more work, or the number of a slot that is free again."""
+        """Receive one message: more work, or the number of a slot that is free again."""
         message = self.connection.recv()
         if isinstance(message, Assignment):
             self.assigned.append(message)

@@ -1,4 +1,4 @@
-"""Memory that a reader process shares with the run: slots of spectra, and the file it is at."""
+"""Share memory between a reader process and the run: slots of spectra, and the current file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.support.grid import PIXELS
 
-# Spectra of a slot (4.4 MB) and slots of a reader: one is read while another is filled and one waits.
+# Spectra per slot (4.4 MB) and slots per reader: one is read, one is filled and one waits.
 SLOT_SPECTRA = 64
 SLOTS = 3
 _PAGE = 4096
@@ -21,10 +21,10 @@ SLAB_BYTES = _PAGE + SLOTS * _SLOT_BYTES
 
 
 class Slab:
-    """Shared memory of one reader, without a name: it goes when both processes have gone, however they end.
+    """Hold the shared memory of one reader. It has no name, so it goes with both processes, however they end.
 
-    at: int64 (2,), the number of the task a reader is at and, in it, of the file; -1 where it is at none.
-    since: int64 (1,), when it began to read that file, in ns of the monotonic clock; 0 while it reads none.
+    at: int64 (2,), the numbers of the reader's current task and of the file in it; -1 if there is none.
+    since: int64 (1,), when it began to read that file [ns, monotonic clock]; 0 while it reads none.
     flux, error: float32 (SLOTS, SLOT_SPECTRA, 8575).
     """
 
@@ -39,11 +39,11 @@ class Slab:
         self.error: NDArray[np.float32] = spectra[:, 1]
 
     def close(self) -> None:
-        """Close the descriptor; the memory stays as long as its arrays do."""
+        """Close the descriptor. The memory stays as long as its arrays."""
         os.close(self._descriptor)
 
     def __reduce__(self) -> tuple[object, tuple[object]]:
-        """For a process that is being spawned: the same memory there."""
+        """Pickle for a process that is being spawned, which then has the same memory."""
         return _from_parent, (reduction.DupFd(self._descriptor),)
 
 
@@ -52,7 +52,7 @@ def _from_parent(descriptor: object) -> Slab:
 
 
 def _anonymous_file(size: int) -> int:
-    """Descriptor of memory, not of /dev/shm, which is as small as 64 MB in containers."""
+    """Return a descriptor of memory; not in /dev/shm, which may hold only 64 MB in containers."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("apnet_fast")
     else:

@@ -1,4 +1,4 @@
-"""Reading spectra: FITS layouts, what counts as missing, and who a spectrum is."""
+"""Read spectra: FITS layouts, missing data, and the identity of a spectrum."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Reading apStar files of every generation: coadd and visits from one opening of the file.
+"""Read apStar files of every generation: the coadd and its visits, with one opening of the file.
 
-Row 0 of HDU 1 (flux) and 2 (error) is the coadd. With more than two rows, row i + 1 is visit
-i = 1, 2, ...; with one or two, row 0 is also the only visit (a DR17 single-visit file has a
-second row of zeros). Layouts: SDSS data model, apStar, DR10 to DR19.
+Row 0 of HDU 1 (flux) and HDU 2 (error) is the coadd. If there are more than two rows, row i + 1 is visit i = 1, 2, ...
+If there are one or two, row 0 is also the only visit; a DR17 file of one visit has a second row of zeros.
+Source of the layouts: SDSS data model, apStar, DR10 to DR19.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ BOTH: tuple[Product, ...] = ("star", "visit")
 
 
 def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool = True) -> SpectrumBatch:
-    """All spectra of one apStar file: the coadd, then its visits in the file's order.
+    """Read all spectra of one apStar file: the coadd, then its visits in the file's order.
 
     Parameters
     ----------
-    path: of an apStar or asStar file.
+    path: an apStar or asStar file.
     products: which of "star" (the coadd) and "visit" to return.
-    direct: read plain files without the FITS library, which gives the same and is slower.
+    direct: read plain files without the FITS library. The library gives the same result, more slowly.
 
     Returns
     -------
-    SpectrumBatch with flux and error in the units of the file, float32. Never raises for what is wrong with a file.
-    A spectrum without data has a reason. So have all spectra of a file that cannot be read: its coadd, and the
-    visits that its header names or, where it names none, one nameless visit; their row is -1.
+    SpectrumBatch, flux and error float32 (n, 8575) in the units of the file. A bad file never raises an error.
+    A spectrum without data has a reason. If the file cannot be read, all of its spectra have one, and their row is -1:
+    the coadd and the visits named in the header, or one nameless visit if the header names none.
     """
     header = PrimaryHeader({})
     try:
@@ -63,7 +63,7 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool =
 
 
 def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
-    """What stands for the spectra of a file that must not be opened: a row of each product, known by its name."""
+    """Return one failed spectrum of each product for a file that must not be opened; its name gives the identity."""
     return _failed(path, PrimaryHeader({}), products, ReadFailure(reason, text, hdu=0))
 
 
@@ -74,15 +74,15 @@ def _by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Produc
 
 
 def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
-    """Number of rows, and flux and error float32 (rows, 8575) of all of them or, if no visit is wanted, of row 0."""
+    """Return the number of rows, and flux and error, float32 (rows, 8575): all rows, or row 0 if no visit is wanted."""
     hdu = 0
     try:
-        # By descriptor: the library takes brackets and signs of a path for instructions.
+        # By descriptor: in a path, the library takes brackets and signs for instructions.
         with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
-            # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
+            # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits, _LAST_HDU, "an apStar file")
             shapes = [_checked_shape(fits[hdu], hdu) for hdu in (_FLUX_HDU, _ERROR_HDU)]
-            # (8575,) and (1, 8575) are the same; nor does it matter which rows are wanted.
+            # (8575,) and (1, 8575) are the same. The verdict does not depend on the rows wanted.
             if math.prod(shapes[0]) != math.prod(shapes[1]):
                 raise ReadFailure(
                     Reason.BAD_LAYOUT,
@@ -114,7 +114,7 @@ def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]
 
 
 def _as_float32(image: NDArray) -> NDArray[np.float32]:
-    # Errors of 1e10 x continuum fit float32; what does not becomes infinite, which every recipe takes as missing.
+    # Errors of 1e10 x continuum fit float32. Larger values become infinite, which every recipe takes as missing.
     with np.errstate(over="ignore", invalid="ignore"):
         return np.atleast_2d(image).astype(np.float32)
 
@@ -139,7 +139,7 @@ def _records(
         for number, row in enumerate(visit_rows, start=1):
             visit = parse_visit_name(header.text(f"SFILE{number}"))
             if visit.file in names:
-                visit = VisitName()  # known by its row alone: two spectra must not share their noise
+                visit = VisitName()  # identified by its row alone: two spectra must not share their noise
             names.add(visit.file)
             if visit.fiber < 0:
                 visit = replace(visit, fiber=header.integer(f"FIBER{number}"))

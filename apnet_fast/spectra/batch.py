@@ -1,4 +1,4 @@
-"""The plain value that readers hand to engines: spectra, and who they are."""
+"""Define the plain value that readers hand to engines: spectra and their records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Product = Literal["star", "visit"]
 
 @dataclass(frozen=True, slots=True)
 class SpectrumRecord:
-    """One spectrum: where it came from, who it is, and why it has no data if it has none.
+    """Describe one spectrum: its origin, its identity, and why it has no data if it has none.
 
-    path: as given by the user or found below a given folder. row: row of HDU 1 and 2, -1 where the file could not be
-    read. snr: from the header (per pixel; NaN where it is missing). ra, dec [deg]. reason: None where there are data.
-    hdu: the HDU a failure is about. sdss_id, spectrum_pk: Astra's numbers of the source and of this spectrum, -1 where
-    the file has none.
+    path: as given by the user, or found below a given folder. row: row of HDU 1 and 2; -1 if the file could not be
+    read. snr: per pixel, from the file; NaN if missing. ra, dec [deg]. reason: None if the spectrum has data.
+    hdu: the HDU that a failure concerns. sdss_id, spectrum_pk: Astra's numbers of the source and of this spectrum;
+    -1 if the file has none.
     """
 
     product: Product
@@ -42,18 +42,18 @@ class SpectrumRecord:
 
     @property
     def identity(self) -> str:
-        """The string this spectrum's noise is keyed on."""
+        """Return the string that keys this spectrum's noise."""
         if self.product == "star":
             return self.star.spectrum()
-        # A visit whose SFILEn card is missing is known by its place in the file alone.
+        # A visit without an SFILEn card is identified by its place in the file alone.
         return self.star.spectrum(self.visit.file or f"visit-row-{self.row}")
 
 
 @dataclass(frozen=True)
 class SpectrumBatch:
-    """n spectra: flux and error float32 (n, 8575), as on disk but for the type, and their records.
+    """Hold n spectra: flux and error, float32 (n, 8575), in the units of the file, and their records.
 
-    Rows whose record has a reason hold NaN or no usable data; they are never given to an engine.
+    A row whose record has a reason holds NaN or no usable data. It is never given to an engine.
     """
 
     flux: NDArray[np.float32]
@@ -65,12 +65,12 @@ class SpectrumBatch:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """bool (n,): rows with data."""
+        """Return bool (n,): which rows have data."""
         return np.fromiter((record.reason is None for record in self.records), bool, len(self.records))
 
 
 def concatenate(batches: Sequence[SpectrumBatch]) -> SpectrumBatch:
-    """One batch of all rows of several, in order; at least one batch."""
+    """Join batches, at least one, into one batch with all rows in order."""
     if len(batches) == 1:
         return batches[0]
     return SpectrumBatch(

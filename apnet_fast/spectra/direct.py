@@ -1,8 +1,8 @@
-"""Reading apStar files without a FITS library: the flux and error rows lie at places that follow from NAXIS2.
+"""Read apStar files without a FITS library: NAXIS2 tells where the flux and error rows lie.
 
 This is fast because it does little: one read of the head, one of the contiguous run of flux and error, and one of each
-later header, because a file that ends too early must not give results. It takes the plain form of an apStar file only
-and leaves everything else, every judgement of what is wrong included, to the FITS library.
+later header, because a file that ends too early must not give results. It reads only the plain form of an apStar file.
+Everything else goes to the FITS library, including every judgement of what is wrong.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from apnet_fast.spectra.header import PrimaryHeader, cards_of
 from apnet_fast.support.compiled import compiled
 from apnet_fast.support.grid import PIXELS
 
-# Read at first: primary headers of up to about 30 visits, with the header behind it. Read where that is too little.
+# First read: the primary header of up to about 30 visits and the header behind it. Second read, if that is too little.
 _HEAD, _LONG_HEAD = 16 * BLOCK, 200 * BLOCK
-# Headers of the tables have 70 to 100 cards.
+# The headers of the tables have 70 to 100 cards.
 _LATER_HEAD = 4 * BLOCK
-# HDU 9, the RV table, is in every generation; DR17 has one more. Nothing has as many as this.
+# HDU 9, the RV table, is in every generation; DR17 has one more. No file has as many as _MOST_HDUS.
 _LAST_HDU, _MOST_HDUS = 9, 30
-# Bytes a reader keeps between files: 2 x 60 rows of float64.
+# Bytes that a reader keeps between files: 2 x 60 rows of float64.
 _KEPT = 8 << 20
 
 _FIRST_CARDS = re.compile(r"SIMPLE  = {20}T *(?:/.*)?\nBITPIX  = {19}(?: 8|16) *(?:/.*)?\nNAXIS   = {20}0 *(?:/.*)?")
 _EXTEND = re.compile(r" {19}[TF] *(?:/.*)?")
-# Cards behind the first three of a primary header without data that a FITS library may make something of.
+# Cards that change how a FITS library reads a primary header without data.
 _UNUSUAL = frozenset((
     "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "XTENSION", "EXTNAME", "EXTVER", "EXTLEVEL", "HDUNAME", "HDUVER",
     "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT", "GROUPS", "ZIMAGE", "INHERIT",
@@ -44,9 +44,10 @@ _scratch = threading.local()
 
 @dataclass(frozen=True)
 class DirectRead:
-    """What a plain apStar file holds: rows in all, and of those wanted, flux and error float32 (m, 8575).
+    """Hold what was read from a plain apStar file.
 
-    has_data: bool (m,), where some flux is finite and not zero.
+    n_rows: rows of HDU 1. flux, error: float32 (m, 8575), of the rows wanted. has_data: bool (m,), whether some flux is
+    finite and not zero.
     """
 
     header: PrimaryHeader
@@ -57,14 +58,14 @@ class DirectRead:
 
 
 def rows_of(n_rows: int, products: Sequence[Product]) -> list[int]:
-    """Rows of HDU 1 and 2 that the products are: the coadd, then the visits."""
+    """Return the rows of HDU 1 and 2 that hold the products: the coadd, then the visits."""
     coadd = [0] if "star" in products else []
     visits = (range(2, n_rows) if n_rows > 2 else range(1)) if "visit" in products else ()
     return [*coadd, *visits]
 
 
 def read_direct(descriptor: int, products: Sequence[Product]) -> DirectRead | None:
-    """Spectra of an open file, or None where anything about it is unusual. Raises OSError as the system does."""
+    """Read the spectra of an open file; None if anything about it is unusual. Raises OSError as the system does."""
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, _HEAD, 0)
     primary_bytes = find_end(head)
@@ -75,7 +76,7 @@ def read_direct(descriptor: int, products: Sequence[Product]) -> DirectRead | No
     flux_hdu = _extension_at(head[primary_bytes:]) if header is not None else None
     if header is None or flux_hdu is None or not _holds_spectra(flux_hdu):
         return None
-    # Before anything is allocated: a damaged NAXIS2 may ask for any amount.
+    # Check before allocating: a damaged NAXIS2 may ask for any amount.
     start = primary_bytes + flux_hdu.header_bytes
     if start + 2 * flux_hdu.data_bytes > size:
         return None
@@ -120,7 +121,7 @@ def _holds_spectra(hdu: Extension) -> bool:
 
 
 def _is_whole(descriptor: int, offset: int, size: int) -> bool:
-    """Whether plain HDUs, 3 to at least 9, fill the file from `offset` to its end."""
+    """Return whether plain HDUs, 3 to at least 9, fill the file from `offset` to its end."""
     for number in range(3, _MOST_HDUS):
         if offset >= size:
             return offset == size and number > _LAST_HDU
@@ -134,7 +135,7 @@ def _is_whole(descriptor: int, offset: int, size: int) -> bool:
 def _spectra(
     descriptor: int, start: int, hdu: Extension, rows: Sequence[int]
 ) -> tuple[bytes, NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]] | None:
-    """The header between flux and error, then flux, error and which spectra have data; None where the file is short."""
+    """Return the header between flux and error, flux, error, and which spectra have data; None if the file is short."""
     row_bytes = PIXELS * abs(hdu.bitpix) // 8
     header_at = start + hdu.data_bytes
     kind = np.dtype(np.uint64 if hdu.bitpix == -64 else np.uint32)
@@ -145,7 +146,7 @@ def _spectra(
     has_data = np.empty(len(rows), np.bool_)
     cast = _cast_float64 if hdu.bitpix == -64 else _cast_float32
     if rows == [0]:
-        # One row of each: the run between them may be long and is not wanted.
+        # Read the two rows alone: the run between them may be long.
         parts = [(start, row_bytes), (header_at, BLOCK + row_bytes)]
     else:
         begin = start + first * row_bytes
@@ -165,7 +166,7 @@ def _spectra(
 
 
 def _buffer(length: int) -> NDArray[np.uint8]:
-    """Memory to read into: the thread's own from file to file, because fresh pages cost as much as the reading."""
+    """Return memory to read into. A thread keeps its own, because fresh pages cost as much as the reading."""
     if length > _KEPT:
         return np.empty(length, np.uint8)
     if not hasattr(_scratch, "buffer"):
@@ -174,7 +175,7 @@ def _buffer(length: int) -> NDArray[np.uint8]:
 
 
 def _fill(descriptor: int, buffer: NDArray[np.uint8], offset: int) -> bool:
-    """Read until the buffer is full; False where the file ends before."""
+    """Read until the buffer is full; return False if the file ends before."""
     view, done = buffer.data, 0
     while done < len(view):
         got = os.preadv(descriptor, [view[done:]], offset + done)
@@ -186,7 +187,7 @@ def _fill(descriptor: int, buffer: NDArray[np.uint8], offset: int) -> bool:
 
 @compiled
 def _cast_float64(raw: NDArray[np.uint64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Big-endian float64 (n, pixels), as integers, to float32 (m, pixels): the given rows, rounded to nearest."""
+    """Cast the given rows of big-endian float64 (n, pixels), seen as integers, to float32 (m, pixels), to nearest."""
     bytes_2, bytes_4 = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
     for i in range(len(rows)):
         for j in range(out.shape[1]):
@@ -199,7 +200,7 @@ def _cast_float64(raw: NDArray[np.uint64], rows: NDArray[np.int64], out: NDArray
 
 @compiled
 def _cast_float32(raw: NDArray[np.uint32], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Big-endian float32 (n, pixels), as integers, to float32 (m, pixels): the given rows."""
+    """Copy the given rows of big-endian float32 (n, pixels), seen as integers, to native float32 (m, pixels)."""
     bytes_2 = np.uint32(0x00FF00FF)
     for i in range(len(rows)):
         for j in range(out.shape[1]):
@@ -211,7 +212,7 @@ def _cast_float32(raw: NDArray[np.uint32], rows: NDArray[np.int64], out: NDArray
 
 @compiled
 def _find_data(flux: NDArray[np.float32], has_data: NDArray[np.bool_]) -> None:
-    """`missing.usable_spectra`, stopping at the first pixel with data."""
+    """Do what `missing.usable_spectra` does, stopping at the first pixel with data."""
     for i in range(flux.shape[0]):
         has_data[i] = False
         for j in range(flux.shape[1]):

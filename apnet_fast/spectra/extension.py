@@ -1,7 +1,7 @@
-"""Extension headers in their plainest form, checked card by card.
+"""Parse extension headers in their plainest form, card by card.
 
-Most headers of a tree are equal to the byte (they differ in NAXIS2 and BUNIT), so a header is parsed once and known by
-its bytes afterwards. Whatever is legal FITS but not the plain form counts as unusual: somebody else has to read it.
+Most headers of a tree are equal to the byte (only NAXIS2 and BUNIT differ), so a header is parsed once and cached by
+its bytes. Legal FITS in any other form counts as unusual, and the FITS library has to read it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TEXT = r"'(?:[^']|'')*'"
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
 _VALUE_CARD = re.compile(rf"(?=.{{8}}= )([A-Z0-9_-]+) *= +({_TEXT}|{_NUMBER}|[TF]) *(?:/.*)?")
 _FREE_CARD = re.compile(r"(?:COMMENT|HISTORY| {7}) .*")
-# Cards that change what the data mean or how an HDU is found, in forms that a FITS library may judge differently.
+# Cards that change the meaning of the data or how an HDU is found; FITS libraries differ in how they judge these.
 _UNUSUAL = re.compile(
     r"BSCALE|BZERO|BLANK|Z.*|EXTVER|EXTLEVEL|HDUNAME|HDUVER|GROUPS|THEAP|INHERIT|SIMPLE|EXTEND|LONGSTRN|CONTINUE"
 )
@@ -28,14 +28,14 @@ _COLUMN_CARD = re.compile(r"T(TYPE|FORM|UNIT|DIM|DISP)([1-9]\d{0,2})")
 _COLUMN = re.compile(r"'(\d*)([LXBIJKAEDCM]) *'")
 _DIMENSIONS = re.compile(r"'\( *\d+(?: *, *\d+)* *\) *'")
 _BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
-# No apStar HDU has more; a damaged number must not decide how much is done.
+# No apStar HDU has more. A damaged number must not decide how much work is done.
 _MOST_AXES, _MOST_COLUMNS = 3, 999
 _BITPIX = (8, 16, 32, 64, -32, -64)
 
 
 @dataclass(frozen=True)
 class Extension:
-    """What a plain extension header says: header and data in bytes with their padding, axes as NAXIS1, NAXIS2, ..."""
+    """Describe a plain extension: its axes (NAXIS1, NAXIS2, ...), and the padded sizes of its header and its data."""
 
     is_image: bool
     bitpix: int
@@ -45,7 +45,7 @@ class Extension:
 
 
 def find_end(head: bytes) -> int:
-    """Length of the header that `head` begins with, padding included; 0 where its END card is not in `head`."""
+    """Return the padded length of the header at the start of `head`; 0 if its END card is not in `head`."""
     place = head.find(END)
     while place % CARD and place > 0:
         place = head.find(END, place + 1)
@@ -55,7 +55,7 @@ def find_end(head: bytes) -> int:
 
 @lru_cache(maxsize=1024)
 def parse_extension(header: bytes) -> Extension | None:
-    """The extension of a header (whole blocks, from `find_end`), or None where anything about it is unusual."""
+    """Parse a header (whole blocks, from `find_end`); None if anything about it is unusual."""
     if PRINTABLE.fullmatch(header) is None:
         return None
     cards = [text.decode("ascii") for text in (header[i : i + CARD] for i in range(0, len(header), CARD))]
@@ -76,7 +76,7 @@ def parse_extension(header: bytes) -> Extension | None:
 
 
 def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int) -> Extension | None:
-    """From the values of its cards in order: first the structural ones, each at its place and nowhere else."""
+    """Build the extension from its cards in order. Each structural card must be at its place and nowhere else."""
     numbers = [int(value) if value.isdigit() else -1 for _, value in values]
     n_axes = numbers[2] if len(values) > 2 else -1
     if not 0 <= n_axes <= _MOST_AXES:
@@ -104,7 +104,7 @@ def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int)
 
 
 def _columns_fit(values: list[tuple[str, str]], width: int, n_columns: int) -> bool:
-    """Whether a table's columns are 1 .. n, each described once, and fill its rows."""
+    """Return whether a table's columns are 1 .. n, each described once, and fill its rows."""
     cards = [(_COLUMN_CARD.fullmatch(name), value) for name, value in values if name.startswith("T")]
     described = [(card[1], int(card[2])) for card, _ in cards if card is not None]
     if (

@@ -1,8 +1,7 @@
-"""The primary header of an apStar file, read in one go and parsed only where asked.
+"""Read the primary header of an apStar file in one go, and parse only the values asked for.
 
-`fitsio.read_header` builds a Python object for every one of hundreds of cards; a run needs
-about ten of them. Values are parsed defensively: SDSS-V headers hold the string 'NaN' where a
-number belongs.
+`fitsio.read_header` builds a Python object for each of hundreds of cards, of which a run needs about ten. Values are
+parsed defensively: SDSS-V headers hold the string 'NaN' in place of a missing number.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ from typing import BinaryIO
 from apnet_fast.spectra.extension import BLOCK, CARD
 from apnet_fast.spectra.failures import ReadFailure, Reason
 
-# A star with 500 visits has about 6,100 cards; anything longer than this is no apStar header.
+# A star with 500 visits has about 6,100 cards. Anything longer than this is no apStar header.
 _MOST_BLOCKS = 400
 _CARDS = re.compile(r"(.{8})= (.{70})|.{80}", re.DOTALL)
 
 
 class PrimaryHeader:
-    """Cards of a primary header by keyword; the last of repeated keywords wins."""
+    """Hold the cards of a primary header by keyword. If a keyword repeats, the last one wins."""
 
     def __init__(self, cards: Mapping[str, str]) -> None:
         self._cards = cards
 
     def text(self, key: str) -> str:
-        """Value as text without quotes and outer blanks; "" where the card is missing or empty."""
+        """Return the value as text without quotes and outer blanks; "" if the card is missing or empty."""
         field = self._cards.get(key, "").strip()
         if not field.startswith("'"):
             return field.split("/", 1)[0].strip()
@@ -38,20 +37,20 @@ class PrimaryHeader:
         return field[1 : end if end >= 0 else len(field)].replace("''", "'").strip()
 
     def number(self, key: str) -> float:
-        """Value as a float; NaN where it is missing, 'NaN' or no number."""
+        """Return the value as a float; NaN if it is missing, 'NaN' or no number."""
         try:
             return float(self.text(key).replace("D", "E").replace("d", "e"))
         except ValueError:
             return math.nan
 
     def integer(self, key: str) -> int:
-        """Value as an integer; -1, the catalogue's null, where it is missing or no whole number of 32 bits."""
+        """Return the value as an integer; -1, the catalogue's null, if it is missing or no whole number of 32 bits."""
         value = self.number(key)
         return int(value) if abs(value) < 2**31 and value == int(value) else -1
 
 
 def cards_of(text: str) -> dict[str, str]:
-    """Value fields by keyword of whole 80-character cards; the last of repeated keywords wins."""
+    """Return the value fields of whole 80-character cards by keyword. If a keyword repeats, the last one wins."""
     return {key.rstrip(): value for key, value in _CARDS.findall(text) if key}
 
 

@@ -1,6 +1,6 @@
-"""Who a spectrum is: parsed once from a file's name and header, never from the folder it lies in.
+"""Find the identity of a spectrum from its file's name and header, never from its folder.
 
-Naming rules: SDSS data model, apStar/asStar and apVisit/asVisit, DR10 to DR19.
+Source of the naming rules: SDSS data model, apStar/asStar and apVisit/asVisit, DR10 to DR19.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _VISIT_NAME_1M = re.compile(
     r"(?P<mjd>\d{5})(?:\.\d+)?-(?P<reduction>.+)\.fits"
 )
 
-# Data releases of the reductions that wrote apStar files; later numeric ones are SDSS-V.
+# Data release of each reduction that wrote apStar files. Later, numeric ones are SDSS-V.
 RELEASES = {
     "s3": "dr10",  # DR10 names carry the version of the combination instead
     "r3": "dr10",
@@ -40,7 +40,7 @@ RELEASES = {
 
 @dataclass(frozen=True)
 class FileName:
-    """What the name of an apStar file says; empty strings where it says nothing."""
+    """Hold the parts of an apStar file's name; an absent part is an empty string."""
 
     prefix: str = ""
     apred: str = ""
@@ -51,18 +51,18 @@ class FileName:
 
 
 def printable(path: str) -> str:
-    """A path as text; bytes of a file name that are no UTF-8 are shown as escapes."""
+    """Return a path as text. Bytes of a file name that are not UTF-8 become escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _last_part(path: str) -> str:
-    """`PurePath(path).name`, which is slow, at once for what ends in a plain name."""
+    """Return `PurePath(path).name`, quickly if the path ends in a plain name."""
     name = path.rpartition("/")[2]
     return name if name not in ("", ".") else PurePath(path).name
 
 
 def parse_file_name(path: str) -> FileName:
-    """Parts of an apStar/asStar file name; `standard` is False where it follows no known rule."""
+    """Parse the name of an apStar or asStar file; `standard` is False if it follows no known rule."""
     name = _last_part(printable(path))
     match = _STAR_NAME.fullmatch(name)
     if match is None:
@@ -79,7 +79,7 @@ def parse_file_name(path: str) -> FileName:
 
 @dataclass(frozen=True)
 class VisitName:
-    """What the name of a visit's file (card SFILEn) says; nulls of the catalogue where it says nothing."""
+    """Hold the parts of a visit's file name (card SFILEn); an absent part is the catalogue's null."""
 
     file: str = ""
     prefix: str = ""
@@ -92,7 +92,7 @@ class VisitName:
 
 
 def parse_visit_name(file: str) -> VisitName:
-    """Parts of an apVisit/asVisit file name."""
+    """Parse the name of an apVisit or asVisit file."""
     name = _last_part(file)
     match = _VISIT_NAME.fullmatch(name)
     if match is not None:
@@ -108,9 +108,9 @@ def parse_visit_name(file: str) -> VisitName:
 
 @dataclass(frozen=True)
 class StarIdentity:
-    """Identity of an apStar file: the catalogue's data product keywords.
+    """Identify an apStar file by the catalogue's data product keywords.
 
-    healpix is -1 and the strings are empty where neither name nor header give them.
+    healpix is -1, and a string is empty, if neither name nor header give it.
     """
 
     release: str
@@ -123,21 +123,21 @@ class StarIdentity:
     starver: str
 
     def spectrum(self, visit: str = "") -> str:
-        """The string a spectrum's noise is keyed on: of the coadd, or of the visit of that file name.
+        """Return the string that keys the noise of the coadd, or of the visit with that file name.
 
-        Release, apred, telescope, field or HEALPix, object, visit. Not the folder, not STARVER: the same visit in a
-        later version of the star's file is the same spectrum.
+        It holds release, apred, telescope, field or HEALPix, object and visit. Folder and STARVER are left out: the
+        same visit in a later version of the star's file is the same spectrum.
         """
         place = self.field or (str(self.healpix) if self.healpix >= 0 else "")
         return "/".join((self.release, self.apred, self.telescope, place, self.obj, visit or "coadd"))
 
 
 def identify(path: str, header: PrimaryHeader) -> StarIdentity:
-    """Identity from the file's name, completed from its header and there from the name of the first visit.
+    """Find the identity from the file's name, completed from its header and from the first visit's name.
 
-    The name wins for reduction, telescope and object, because it is what catalogues and paths use. A DR17 name does
-    not tell the 2.5-m from the 1-m telescope at APO, and the DR17 header has no TELESCOP: the form of the visits'
-    names does. An unreadable header counts as an empty one.
+    The file's name wins for reduction, telescope and object, because catalogues and paths use it. A DR17 name does not
+    tell the 2.5-m from the 1-m telescope at APO, and a DR17 header has no TELESCOP; the form of the visits' names
+    tells them apart. An unreadable header counts as an empty one.
     """
     name = parse_file_name(path)
     first_visit = parse_visit_name(header.text("SFILE1"))

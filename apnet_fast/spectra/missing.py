@@ -1,4 +1,4 @@
-"""What counts as missing, and when a spectrum cannot be used at all."""
+"""Decide which spectra have no data at all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 
 def usable_spectra(flux: NDArray) -> NDArray[np.bool_]:
-    """Which spectra hold data: bool (n,), True where some pixel of flux (n, pixels) is finite and not zero.
+    """Return bool (n,): whether some pixel of flux (n, pixels) is finite and not zero.
 
-    Dead visit rows are all zeros and dead coadds all NaN, whatever their errors say. Missing errors alone do not
-    make a spectrum useless: every recipe defines what stands for them.
+    A dead visit is all zeros and a dead coadd all NaN, whatever its errors are. Missing errors alone do not make a
+    spectrum useless: every recipe defines what replaces them.
     """
     return (np.isfinite(flux) & (flux != 0)).any(axis=1)

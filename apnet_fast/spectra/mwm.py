@@ -1,8 +1,8 @@
-"""Reading mwmStar and mwmVisit files: the form in which DR19 publishes APOGEE spectra.
+"""Read mwmStar and mwmVisit files, the form in which DR19 publishes APOGEE spectra.
 
-HDU 3 (APOGEE/APO) and HDU 4 (APOGEE/LCO) are tables, one row a coadd or visit, with flux and inverse variance as
-vectors of the apStar grid; either may be empty. Columns: SDSS data model, mwmStar and mwmVisit, DR19; what they are
-copied from: Astra 0.6.0, products/apogee.py.
+HDU 3 (APOGEE/APO) and HDU 4 (APOGEE/LCO) are tables with one row per coadd or visit. Flux and inverse variance are
+vectors on the apStar grid. Either table may be empty. Source of the columns: SDSS data model, mwmStar and mwmVisit,
+DR19; Astra 0.6.0, products/apogee.py, fills them.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MEASURES = ("snr",)
 
 
 def is_mwm_name(name: str) -> bool:
-    """Whether a file of this name (without folder) is an mwmStar or mwmVisit file."""
+    """Return whether a file name (without folder) is that of an mwmStar or mwmVisit file."""
     return _NAME.fullmatch(name) is not None
 
 
 def has_mwm_tables(path: str) -> bool:
-    """Whether a file of any name is laid out as mwmStar and mwmVisit are; False for one that cannot be read."""
+    """Return whether a file of any name has the layout of mwmStar and mwmVisit; False if it cannot be read."""
     try:
         with opened(path) as file, fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
             if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
@@ -51,23 +51,22 @@ def has_mwm_tables(path: str) -> bool:
 
 
 def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> SpectrumBatch:
-    """All APOGEE spectra of one mwmStar file (coadds) or mwmVisit file (visits), HDU 3 before HDU 4.
+    """Read all APOGEE spectra of one mwmStar file (coadds) or mwmVisit file (visits), HDU 3 before HDU 4.
 
     Parameters
     ----------
-    path: of the file. Its columns tell what it holds: visits have mjd and fiber.
-    products: which of "star" and "visit" to return; a file of the other kind gives no rows.
+    path: the file. Its columns tell its kind: visits have mjd and fiber.
+    products: which of "star" and "visit" to return. A file of the other kind gives no rows.
 
     Returns
     -------
-    SpectrumBatch: flux float32 as in the file, error = ivar ** -0.5, infinite where ivar is 0 (Astra's "missing", which
-    recipes take as they take an apStar's). `row` of a record counts in its HDU, `hdu` is that HDU. A star without
-    APOGEE spectra has no rows. Never raises for what is wrong with a file: one that cannot be read has one row of its
-    kind, with a reason.
+    SpectrumBatch: flux float32 as in the file; error = ivar ** -0.5, infinite if ivar is 0 (Astra's "missing"). A
+    record's `row` counts within its HDU, `hdu`. A star without APOGEE spectra has no rows. A bad file never raises an
+    error: it has one row of its kind, with a reason.
 
-    A spectrum has the identity, and so the noise, of its apStar file, except: coadds of DR17, for which mwmStar names
-    no field; visits of the 1-m telescope whose SFILEn has decimals in its MJD; SDSS-V visits whose HEALPix Astra and
-    the reduction disagree on; visits that a star's apStar, but not its mwmVisit, keeps under another field.
+    A spectrum has the identity, and so the noise, that it has in its apStar file. The exceptions are: coadds of DR17,
+    because mwmStar names no field; visits of the 1-m telescope whose SFILEn has decimals in its MJD; SDSS-V visits
+    whose HEALPix differs between Astra and the reduction; and visits whose field differs from that of the apStar.
     """
     try:
         with opened(path) as file:
@@ -84,7 +83,7 @@ def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> Spec
 
 
 def unread_mwm(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
-    """What stands for the spectra of a file that must not be opened: one row, of the kind that its name tells."""
+    """Return one failed spectrum for a file that must not be opened; its name tells the kind."""
     return _failed(path, ReadFailure(reason, text, hdu=0), products)
 
 
@@ -94,12 +93,12 @@ def _no_spectra() -> SpectrumBatch:
 
 
 def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
-    """Number and rows of those of the two tables that have any, columns in lower case."""
+    """Return number and rows of each of the two tables that has rows; column names in lower case."""
     hdu, tables = 0, []
     try:
-        # By descriptor: the library takes brackets and signs of a path for instructions.
+        # By descriptor: in a path, the library takes brackets and signs for instructions.
         with fitsio.FITS(f"/dev/fd/{file.fileno()}", lower=True) as fits:
-            # First of all, because numpy would allocate whatever a damaged NAXIS2 asks for.
+            # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits, _HDUS[-1], "an mwmStar or mwmVisit file")
             for hdu in _HDUS:
                 if not isinstance(fits[hdu], fitsio.hdu.TableHDU):
@@ -129,7 +128,7 @@ def _batch(path: str, header: PrimaryHeader, kind: Product, hdu: int, table: NDA
     with np.errstate(over="ignore", invalid="ignore"):
         flux = table["flux"].astype(np.float32)
         ivar = table["ivar"].astype(np.float64)
-        # What is no positive number says nothing of the flux.
+        # An ivar that is not positive gives no error.
         error = np.full(ivar.shape, np.inf, np.float32)
         known = ivar > 0
         error[known] = ivar[known] ** -0.5
@@ -150,7 +149,7 @@ def _record(
         release=words["release"],
         apred=words["apred"],
         telescope=words["telescope"],
-        # As an apStar file has them: SDSS-V sorts by HEALPix, the field is that of the visit.
+        # As in an apStar file: SDSS-V sorts stars by HEALPix, and a field belongs to a visit.
         field="" if of_sdss5 else words["field"],
         healpix=numbers["healpix"],
         prefix=words["prefix"] or ("as" if words["telescope"] == "lco25m" and not of_sdss5 else "ap"),
@@ -174,14 +173,14 @@ def _record(
 
 
 def _word(values: np.void, name: str) -> str:
-    """Text of a column, "" where there is none."""
+    """Return the text of a column; "" if there is none."""
     return str(values[name]).strip() if name in (values.dtype.names or ()) else ""
 
 
 def _number(values: np.void, name: str) -> float:
-    """Number of a column, NaN where there is none; of a damaged header a column may be anything.
+    """Return the number of a column; NaN if there is none. After a damaged header a column may be anything.
 
-    float64 holds every integer to 2**53, far beyond what identifiers reach.
+    float64 holds every integer to 2**53, far beyond the identifiers in use.
     """
     if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iuf":
         return math.nan
@@ -189,7 +188,7 @@ def _number(values: np.void, name: str) -> float:
 
 
 def _visit(words: dict[str, str], numbers: dict[str, int], star: StarIdentity) -> VisitName:
-    """The visit by the name of its apVisit file, made from the columns as Astra makes it."""
+    """Name the visit by its apVisit file, made from the columns as Astra makes it."""
     apred, mjd, fiber = star.apred, numbers["mjd"], numbers["fiber"]
     if star.telescope == "apo1m":
         file = f"{star.prefix}Visit-{apred}-{mjd}-{star.obj}.fits"
@@ -198,12 +197,12 @@ def _visit(words: dict[str, str], numbers: dict[str, int], star: StarIdentity) -
     else:
         file = f"{star.prefix}Visit-{apred}-{words['plate']}-{mjd}-{fiber:03d}.fits"
     visit = parse_visit_name(file)
-    # Columns that make no proper name (an empty plate) still say what they say.
+    # The columns hold even if they make no proper name (an empty plate).
     return replace(visit, plate=words["plate"], mjd=mjd, fiber=fiber, reduction=words["reduction"])
 
 
 def _with_names_once(records: Sequence[SpectrumRecord]) -> list[SpectrumRecord]:
-    """Records whose visit was there before are known by their row alone: two spectra must not share their noise."""
+    """Identify repeated visits by their row alone: two spectra must not share their noise."""
     seen: set[tuple[str, str]] = set()
     unique = []
     for record in records:
@@ -216,7 +215,7 @@ def _with_names_once(records: Sequence[SpectrumRecord]) -> list[SpectrumRecord]:
 
 
 def _failed(path: str, failure: ReadFailure, products: Sequence[Product]) -> SpectrumBatch:
-    """A row of the kind that the file's name tells."""
+    """Return one failed spectrum; the file's name tells its kind."""
     match = _NAME.fullmatch(path.rpartition("/")[2])
     kind: Product = "visit" if match and match["what"] == "Visit" else "star"
     sdss_id = int(match["sdss_id"]) if match else -1

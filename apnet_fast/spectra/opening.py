@@ -1,4 +1,4 @@
-"""Opening FITS files that may be anything: what is wrong with one becomes a ReadFailure, never another error."""
+"""Open FITS files that may be anything. Whatever is wrong becomes a ReadFailure, never another error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from apnet_fast.spectra.identity import printable
 
 _EXTENSION = b"XTENSION="
 
-# What the FITS library raises for files that it cannot read.
+# Errors that the FITS library raises for files that it cannot read.
 LIBRARY_ERRORS = (OSError, ValueError, RuntimeError, fitsio.FITSFormatError)
 
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """The file, open; ReadFailure where that cannot be."""
+    """Open a file for reading. Raises ReadFailure if it cannot be opened or read, or is no regular file."""
     try:
         # Without O_NONBLOCK, opening a named pipe waits for somebody to write to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -45,12 +45,12 @@ def opened(path: str) -> Iterator[BinaryIO]:
 
 
 def check_complete(file: BinaryIO, fits: fitsio.FITS, last_hdu: int, kind: str) -> None:
-    """Raise ReadFailure for a file that was cut, or that has fewer HDUs than `kind` has: up to number `last_hdu`.
+    """Raise ReadFailure if a file was cut, or has fewer HDUs than `kind` has (up to number `last_hdu`).
 
     Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted.
 
-    A cut inside a header makes that HDU and all behind it invisible to the FITS library: what is left of it then
-    follows the last HDU. A cut between two HDUs leaves fewer of them than any generation writes.
+    A cut inside a header hides that HDU and all behind it from the FITS library; its remains then follow the last HDU.
+    A cut between two HDUs leaves fewer of them than any generation writes.
     """
     size = os.fstat(file.fileno()).st_size
     last = len(fits) - 1
@@ -72,14 +72,14 @@ def check_complete(file: BinaryIO, fits: fitsio.FITS, last_hdu: int, kind: str) 
 
 
 def _begins_an_hdu(file: BinaryIO, offset: int) -> bool:
-    """Whether an extension header, or the start of one, lies there; FITS allows other bytes behind the last HDU."""
+    """Return whether an extension header, or its start, lies at `offset`. FITS allows other bytes there."""
     file.seek(offset)
     start = file.read(len(_EXTENSION))
     return _EXTENSION.startswith(start)
 
 
 def library_failure(error: Exception, hdu: int) -> ReadFailure:
-    """What an error of the FITS library means: it does not say so itself."""
+    """Translate an error of the FITS library into a ReadFailure with the fitting reason."""
     if isinstance(error, UnicodeDecodeError):
         # The library quotes the header it cannot parse, and fitsio fails to decode the quotation.
         return ReadFailure(Reason.BAD_LAYOUT, "a header is damaged, or not where it should be", hdu=hdu)

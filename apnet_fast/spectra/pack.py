@@ -1,7 +1,7 @@
-"""A pack: spectra of many files in a few Arrow files, to be mapped into memory and read again and again.
+"""Define the format of a pack: the spectra of many files in a few Arrow files, which are mapped into memory.
 
 Each file is one record batch of the Arrow IPC file format, uncompressed: flux and error as lists of 8575 float32, and
-every field of the spectra's records. A manifest, written last, has the checksum and the number of spectra of each.
+every field of the spectra's records. A manifest, written last, has each file's checksum and number of spectra.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from apnet_fast.support.files import sha256_of, write_json, written_whole
 from apnet_fast.support.grid import PIXELS
 
 MANIFEST = "pack.json"
-# What has been packed so far, of a pack that has no manifest yet.
+# Lists the files written so far, in a pack that has no manifest yet.
 LOG = "packing.jsonl"
 PACK_SUFFIX = ".arrow"
 FORMAT, VERSION = "apnet_fast pack", 2
 
-# Not text but bytes: names of files need not be UTF-8.
+# Bytes, not text: names of files need not be UTF-8.
 _ARROW = {"str": pa.binary(), "int": pa.int64(), "float": pa.float64(), "Product": pa.binary()}
 _NESTED: dict[str, type] = {"star": StarIdentity, "visit": VisitName}
 _SPECTRUM = pa.list_(pa.float32(), PIXELS)
@@ -40,7 +40,7 @@ _SPECTRUM = pa.list_(pa.float32(), PIXELS)
 
 @dataclass(frozen=True)
 class PackedFile:
-    """What the manifest says of a file: its checksum, its bytes, and its coadds and visits."""
+    """Describe one file in the manifest: its checksum, its size in bytes, and its number of coadds and visits."""
 
     sha256: str
     bytes: int
@@ -49,7 +49,7 @@ class PackedFile:
 
     @property
     def spectra(self) -> int:
-        """Rows of the file."""
+        """Return the number of rows of the file."""
         return self.star + self.visit
 
 
@@ -58,9 +58,10 @@ _UNKNOWN = PackedFile("", 0, 1, 1)
 
 @dataclass(frozen=True)
 class Manifest:
-    """The manifest of a pack.
+    """Describe a pack.
 
-    inputs: number and hash of the sources packed. without_data: spectra with a reason. spectra_per_file: as asked for.
+    inputs: number and hash of the sources packed. without_data: number of spectra with a reason. spectra_per_file: the
+    value of that option.
     """
 
     inputs: str
@@ -70,17 +71,17 @@ class Manifest:
 
     @property
     def spectra(self) -> int:
-        """Spectra of the pack, those without data included."""
+        """Return the number of spectra of the pack, including those without data."""
         return sum(file.spectra for file in self.files.values())
 
     def write(self, folder: Path) -> None:
-        """Write the manifest into its folder; the pack is whole from then on."""
+        """Write the manifest into its folder, which makes the pack complete."""
         head = {"format": FORMAT, "version": VERSION, "spectra": self.spectra}
         write_json(folder / MANIFEST, head | asdict(self))
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """The manifest of the pack in a folder. Raises UsageError where it cannot be read or is of another version."""
+    """Load the manifest of the pack in a folder. Raises UsageError if it cannot be read or is of another version."""
     path = folder / MANIFEST
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
@@ -100,17 +101,17 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def is_pack(folder: str) -> bool:
-    """Whether a folder is a pack: it has a manifest."""
+    """Return whether a folder is a pack: it has a manifest."""
     return os.path.isfile(os.path.join(folder, MANIFEST))
 
 
 def is_unfinished_pack(folder: str) -> bool:
-    """Whether packing into a folder was begun and has not come to its end."""
+    """Return whether packing into a folder has begun and not ended."""
     return not is_pack(folder) and os.path.isfile(os.path.join(folder, LOG))
 
 
 def write_pack_file(path: Path, batch: SpectrumBatch) -> PackedFile:
-    """Write the spectra of a batch as one file of a pack; it appears complete or not at all."""
+    """Write a batch as one file of a pack. The file appears complete or not at all."""
     columns = [*_record_columns(batch.records), _as_lists(batch.flux), _as_lists(batch.error)]
     rows = pa.RecordBatch.from_arrays(columns, schema=_schema())
     with written_whole(path) as partial, pa.ipc.new_file(str(partial), rows.schema) as writer:
@@ -120,11 +121,11 @@ def write_pack_file(path: Path, batch: SpectrumBatch) -> PackedFile:
 
 
 def read_pack(path: str, products: Sequence[Product] = ("star", "visit")) -> SpectrumBatch:
-    """The spectra of one file of a pack, as they were read when it was packed: same records, same bits.
+    """Read the spectra of one file of a pack: the records and bits that were packed.
 
-    flux, error: float32 (n, 8575), read-only, views of the mapped file where all of its rows are wanted. Never raises
-    for what is wrong with the file: one that is missing, cut or changed since it was packed has as many rows as the
-    manifest knows of, with a reason and the path of the pack's file, and one of each product where that is lost too.
+    flux, error: float32 (n, 8575), read-only; views of the mapped file if all of its rows are wanted. A bad file never
+    raises an error. If the file is missing, cut, or changed since it was packed, it has as many rows as the manifest
+    lists, with a reason and the path of the pack's file. If the manifest is lost too, it has one row of each product.
     """
     folder, name = os.path.split(path)
     packed = None
@@ -136,7 +137,7 @@ def read_pack(path: str, products: Sequence[Product] = ("star", "visit")) -> Spe
 
 
 def unread_pack(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
-    """What stands for the spectra of a file that must not be opened: as many rows as the manifest knows of."""
+    """Return failed spectra for a file that must not be opened: as many as the manifest lists."""
     try:
         packed = _manifest_entry(*os.path.split(path))
     except ReadFailure:
@@ -164,7 +165,7 @@ def _read_checked(path: str, packed: PackedFile, products: Sequence[Product]) ->
         size = os.stat(path).st_size
         if size < packed.bytes:
             raise ReadFailure(Reason.TRUNCATED, f"the file has {size} bytes of {packed.bytes}", hdu=0)
-        # A changed bit of a spectrum shows nowhere else.
+        # Only the checksum shows a changed bit of a spectrum.
         if sha256_of(Path(path)) != packed.sha256:
             raise ReadFailure(Reason.UNREADABLE, "the file is not the one that was packed: its checksum differs", hdu=0)
         rows = pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
@@ -186,7 +187,7 @@ def _schema() -> pa.Schema:
 
 
 def _record_fields() -> list[pa.Field]:
-    """Columns of the fields of a record; those of the star and of the visit are called star.obj, visit.mjd, ..."""
+    """Return one column per field of a record. Fields of its star and visit are called star.obj, visit.mjd, ..."""
     columns = []
     for field in fields(SpectrumRecord):
         if field.name in _NESTED:
@@ -194,7 +195,7 @@ def _record_fields() -> list[pa.Field]:
                 pa.field(f"{field.name}.{part.name}", _ARROW[str(part.type)]) for part in fields(_NESTED[field.name])
             ]
         else:
-            # A spectrum that has data has no reason: "".
+            # A spectrum with data has the reason "".
             columns.append(pa.field(field.name, _ARROW.get(str(field.type), pa.binary())))
     return columns
 

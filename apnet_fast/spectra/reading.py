@@ -1,4 +1,4 @@
-"""Spectra from any source a plan can name: an apStar file, an mwmStar or mwmVisit file, a file of a pack."""
+"""Read spectra from any source of a plan: an apStar file, an mwmStar or mwmVisit file, or a file of a pack."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from apnet_fast.spectra.pack import PACK_SUFFIX, read_pack, unread_pack
 
 
 def read_spectra(source: str, products: Sequence[Product] = BOTH) -> SpectrumBatch:
-    """All spectra of a source, of the products wanted; never raises for what is wrong with it.
+    """Read all spectra of a source, of the products wanted. A bad source never raises an error.
 
-    Names decide where they follow the rules of the survey; FITS files of any other name are looked into.
+    A name that follows the survey's rules decides the kind of source. Other FITS files are inspected.
     """
     name = source.rpartition("/")[2]
     if name.endswith(PACK_SUFFIX):
@@ -26,7 +26,7 @@ def read_spectra(source: str, products: Sequence[Product] = BOTH) -> SpectrumBat
 
 
 def unread_spectra(source: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
-    """What stands for the spectra of a source that must not be opened, as far as its name or its pack tells."""
+    """Return failed spectra for a source that must not be opened, as far as its name or its pack describes them."""
     name = source.rpartition("/")[2]
     if name.endswith(PACK_SUFFIX):
         return unread_pack(source, products, reason, text)

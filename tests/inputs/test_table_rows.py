@@ -6,11 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-import fitsio
-import numpy as np
 import pytest
 
-from apnet_fast.inputs.table_rows import files_of_table, is_table
+from apnet_fast.inputs.table_rows import files_of_table
 from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.simulate import simulate_tree
@@ -143,21 +141,11 @@ def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> 
         files_of_table(str(table), str(tmp_path / "nowhere"))
 
 
-def test_tables_and_spectra_are_told_apart_by_what_is_in_them(sas: Path, tmp_path: Path) -> None:
+def test_tables_and_files_are_inputs_side_by_side(sas: Path, tmp_path: Path) -> None:
     table = write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star"))
-    disguised = tmp_path / "apStar-dr17-2M1.fits"
-    shutil.copy(table, disguised)
     star = min(whole_files(sas, "dr17"))
     named_like_a_table = tmp_path / "allStar-mine.fits"
     shutil.copy(star, named_like_a_table)
-    with fitsio.FITS(str(tmp_path / "one.fits"), "rw") as file:
-        file.write(np.zeros(3))
-    (tmp_path / "text.fits").write_text("text")
-    assert [is_table(str(path)) for path in (table, disguised)] == [True, True]
-    for path in (star, named_like_a_table, tmp_path / "one.fits", tmp_path / "text.fits", tmp_path / "gone", tmp_path):
-        assert not is_table(str(path))
-    assert resolve_inputs([str(disguised)], str(sas)).files == resolve_inputs([str(table)], str(sas)).files
-    assert resolve_inputs([str(named_like_a_table)]).files == (str(named_like_a_table),)
     both = resolve_inputs([str(table), star, str(named_like_a_table)], str(sas))
     assert set(both.files) == whole_files(sas, "dr17") | {str(named_like_a_table)}
 

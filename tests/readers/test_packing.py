@@ -42,6 +42,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
 
+@pytest.mark.slow
 def test_labels_of_a_pack_are_those_of_its_files(
     everything: list[Path | str], small_weights: Path, tmp_path: Path
 ) -> None:
