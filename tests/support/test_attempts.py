@@ -45,7 +45,7 @@ def test_only_attempts_of_writers_that_are_gone_are_removed(tmp_path: Path, dead
         attempt_of(tmp_path, "a", here, dead),
         attempt_of(tmp_path, "a", here, os.getpid()),  # of an earlier process with our number
         attempt_of(tmp_path, "a", "elsewhere", 1, days=1.1),
-        attempt_of(tmp_path, "a", here, alive, days=1.1),
+        attempt_of(tmp_path, "b", here, alive, days=1.1),
     ]
     kept = [
         attempt_of(tmp_path, "a", here, alive),
@@ -59,7 +59,7 @@ def test_only_attempts_of_writers_that_are_gone_are_removed(tmp_path: Path, dead
         os.utime(path, (0, 0))
     ours = new_attempt(tmp_path / "a")
     ours.touch()
-    remove_stale_attempts(tmp_path, lambda name: name == "a")
+    remove_stale_attempts(tmp_path, lambda name: name in ("a", "b"))
     assert [path for path in gone if path.exists()] == []
     assert [path for path in (*kept, ours) if not path.exists()] == []
     end_attempt(ours, remove=True)
