@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
-from apnet_fast.plots.figures import VERMILION, new_figure
+from apnet_fast.plots.figures import VERMILION, VERMILION_TEXT, new_figure
 from apnet_fast.plots.frame import Frame, frame_of
 from apnet_fast.plots.isochrones import Isochrone
 from apnet_fast.recipes.labels import LABELS
@@ -182,7 +182,7 @@ def _mark_outside(axes: Axes, frames: _Frames, x: NDArray[np.float64], logg: NDA
         ha="left",
         va="bottom",
         fontsize=7.5,
-        color=VERMILION,
+        color=VERMILION_TEXT,
         bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
         zorder=5,
     )
