@@ -1,4 +1,4 @@
-"""Pages of docs/ that are generated from the code: `python -m apnet_fast.documents columns > docs/columns.md`."""
+"""Generate pages of docs/ from the code: `python -m apnet_fast.documents columns > docs/columns.md`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import typer
 
 from apnet_fast.support.console import run_app
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Print the pages of docs/ that are generated from the code."
+)
 
 
-@app.command()
-def columns() -> None:
+@app.command("columns")
+def columns_command() -> None:
     """Print docs/columns.md: every column of the two catalogues."""
     print(columns_page())
 
 
-@app.command()
-def flags() -> None:
+@app.command("flags")
+def flags_command() -> None:
     """Print docs/flags.md: every bit of result_flags."""
     print(flags_page())
 
 
 def columns_page() -> str:
-    """The text of docs/columns.md."""
+    """Return the text of docs/columns.md."""
     from apnet_fast.catalog.columns import COLUMNS, Column, product_columns
     from apnet_fast.catalog.columns.results import OWN_COLUMNS
     from apnet_fast.catalog.foreign import DR17, DRP
@@ -52,20 +54,19 @@ def columns_page() -> str:
     lines = [
         "# Columns of the catalogues",
         "",
-        "Generated: `python -m apnet_fast.documents columns > docs/columns.md`. What the columns mean together, and",
-        "how to read them, is in [products.md](products.md).",
+        "Generated: `python -m apnet_fast.documents columns > docs/columns.md`. [products.md](products.md) explains",
+        "the columns together and how to read them.",
         "",
         "Forms: A text (as wide as the longest value of the file), B bytes, E float32, J int32, K int64, L logical.",
-        "From: `file` are the columns that a spectrum's own file fills without `--catalog`. DR17 and SDSS-V tables:",
-        "what their allStar and allVisit call the column, where it is not the same name. Tables of Astra have our",
-        "names.",
+        "From: `file` marks the columns that a spectrum's own file fills without `--catalog`. DR17 and SDSS-V tables:",
+        "the name of the column in their allStar and allVisit, if it is another one. Astra's tables have our names.",
         "",
         *section("The source, in both products", "star", 1, 133),
         *section("The spectrum, star product", "star", 134, 172),
         *section("The spectrum, visit product", "visit", 134, 183),
         *section("The results (numbers of the star product; 11 more in the visit product)", "star", 173, stars),
         *section("Provenance of this package", "star", stars + 1, stars + own),
-        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} of this",
+        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} more of this",
         "package's own. With network `v2`, `teff_sample_median`, `logg_sample_median` and `fe_h_sample_median` stand",
         "between `e_fe_h` and `result_flags`.",
     ]
@@ -73,16 +74,16 @@ def columns_page() -> str:
 
 
 def flags_page() -> str:
-    """The text of docs/flags.md."""
+    """Return the text of docs/flags.md."""
     from apnet_fast.recipes.flag_tables import TABLES
 
     lines = [
         "# Bits of result_flags",
         "",
         "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
-        "its table (card `FLAGTAB`). `flag_warn` is set where a bit marked warn is, `flag_bad` where one",
-        "marked bad is. Conditions are evaluated on the values as the catalogue stores them, so that each bit can be",
-        "recomputed from the file.",
+        "its table (card `FLAGTAB`). `flag_warn` is set if a bit marked warn is, `flag_bad` if one marked bad is.",
+        "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from",
+        "the file.",
         "",
     ]
     for table in TABLES:
@@ -92,7 +93,7 @@ def flags_page() -> str:
             value = str(1 << bit.number)
             rows.append([str(bit.number), value, f"`{bit.name}`", ", ".join(roles), bit.condition, bit.description])
         lines += [f"## Table `{table.name}`", "", f"{table.source}.", ""]
-        lines += [*_table(["bit", "value", "name", "in", "set where", "meaning"], rows), ""]
+        lines += [*_table(["bit", "value", "name", "in", "set if", "meaning"], rows), ""]
     return "\n".join(lines).rstrip()
 
 

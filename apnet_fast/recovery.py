@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.recovery`: recovered minus true labels of a catalogue, by signal-to-noise ratio."""
+"""`python -m apnet_fast.recovery`: print recovered minus true labels of a catalogue, by signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ app = typer.Typer(add_completion=False)
 def recovery_command(
     catalogue: Annotated[Path, typer.Argument(help="Star or visit catalogue (Parquet or FITS).")],
     labels: Annotated[
-        list[Path], typer.Option(help="True labels (Parquet, FITS, CSV), as truth.parquet; may be repeated.")
+        list[Path], typer.Option(help="True labels (Parquet, FITS, CSV), like truth.parquet; may be repeated.")
     ],
     column: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column of teff, logg, fe_h, obj or path.")
+        list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column that holds teff, logg, fe_h, obj or path.")
     ] = None,
 ) -> None:
     """Print recovered minus true labels of a catalogue: bias, robust scatter and raw error, by S/N."""

@@ -1,4 +1,4 @@
-"""Cards of FITS headers, 80 characters each.
+"""Format cards of FITS headers, 80 characters each.
 
 Definition: FITS standard 4.0, sections 4.1, 4.2 (fixed format) and 4.2.1.2 (CONTINUE).
 """
@@ -13,12 +13,12 @@ from apnet_fast.spectra.extension import BLOCK
 Card = tuple[str, str | int | float | bool, str]
 
 _WIDTH = 80
-# Characters of a text value on one card, with its quotes; a text that goes on ends in "&".
+# Characters of a text value on one card, quotes included; a text that goes on ends in "&".
 _TEXT = 70
 
 
 def value_card(keyword: str, value: str | int | float | bool, comment: str = "") -> list[str]:
-    """A card with a value; a text too long for one card goes on in CONTINUE cards.
+    """Return a card with a value; a text too long for one card goes on in CONTINUE cards.
 
     Characters beyond ASCII, which FITS does not know, become question marks. A comment is cut where the card ends.
     Raises ValueError for a keyword of more than 8 characters and for a number that is not finite.
@@ -33,24 +33,24 @@ def value_card(keyword: str, value: str | int | float | bool, comment: str = "")
 
 
 def comment_card(text: str) -> str:
-    """A COMMENT card; text beyond its end is cut."""
+    """Return a COMMENT card; text beyond its end is cut."""
     return f"COMMENT {_printable(text)}"[:_WIDTH].ljust(_WIDTH)
 
 
 def title_cards(title: str) -> list[str]:
-    """The title of a group of cards, between blank ones."""
+    """Return the title of a group of cards, between blank ones."""
     blank = " " * _WIDTH
     return [blank, f"{'':8}{title}".ljust(_WIDTH), blank]
 
 
 def header_blocks(cards: Iterable[str]) -> bytes:
-    """A header of whole blocks: the cards, END, blanks."""
+    """Return a header of whole blocks: the cards, END, blanks."""
     text = "".join([*cards, "END".ljust(_WIDTH)])
     return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
 
 
 def _quoted(text: str) -> Iterator[str]:
-    """A text as values between quotes; each but the last ends in "&"."""
+    """Yield a text as values between quotes; each but the last ends in "&"."""
     room = _TEXT - 3  # the quotes and "&"
     piece = ""
     characters = _printable(text).replace("'", "''")

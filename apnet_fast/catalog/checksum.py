@@ -1,4 +1,4 @@
-"""The checksums of FITS HDUs: DATASUM and CHECKSUM.
+"""Compute the checksums of FITS HDUs: DATASUM and CHECKSUM.
 
 Definition: FITS standard 4.0, section 4.4.2.7 and appendix J.
 """
@@ -33,12 +33,12 @@ class OnesComplementSum:
 
     @property
     def value(self) -> int:
-        """The sum so far, 0 .. 2**32 - 1; a word begun is filled up with zeros."""
+        """Return the sum so far, 0 .. 2**32 - 1; a word begun is filled up with zeros."""
         return _folded(self._total + int.from_bytes(self._rest.ljust(4, b"\0"), "big"))
 
 
 def checksum_of(header: bytes, data: int) -> str:
-    """Value of the CHECKSUM card of an HDU.
+    """Return the value of an HDU's CHECKSUM card.
 
     header: whole blocks, with a CHECKSUM of sixteen zeros. data: sum of the data, the value of DATASUM.
     """
@@ -54,7 +54,7 @@ def _folded(total: int) -> int:
 
 
 def _encoded(value: int) -> str:
-    """A 32-bit value as sixteen letters and digits whose sum, in their place in the card, it is."""
+    """Encode a 32-bit value as sixteen letters and digits whose sum, in their place in the card, is that value."""
     letters = bytearray(16)
     for i, byte in enumerate(value.to_bytes(4, "big")):
         four = [byte // 4 + ord("0")] * 4

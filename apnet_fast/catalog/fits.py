@@ -1,8 +1,8 @@
-"""The FITS form of a product, written in a stream: HDU 0 cards, HDU 1 BOSS (no rows), HDU 2 APOGEE.
+"""Write the FITS form of a product in a stream: HDU 0 cards, HDU 1 BOSS (no rows), HDU 2 APOGEE.
 
 Layout, order of cards and comments are those of Astra 0.6.0's files. The bytes are written here and not by a
-library, because none lets one place the cards of groups between those of columns, and to be quick: a row of 200
-columns, most of them null, is a copy of one row of nulls into which only the columns known are set.
+library, because none lets one place the cards of groups between those of columns, and for speed: a row of 200
+columns, most of them null, is a copy of one row of nulls into which only the known columns are set.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from apnet_fast.spectra.extension import BLOCK
 __all__ = ["Card", "fits_time", "text_widths", "write_fits"]
 
 _DESCRIPTIONS = ("HDU 0: Summary information only", "HDU 1: BOSS spectra", "HDU 2: APOGEE spectra")
-# Of Astra's pipelines, the name of that which runs the network; Astra 0.6 has none of v1 any more.
+# Name of the Astra pipeline that runs the network; Astra 0.6 has none for v1 any more.
 _PIPELINES = {"v3": "ApogeeNet", "v2": "ApogeeNetV2", "v1": "ApogeeNet"}
 # Rows that stay in a processor's cache while their columns are set.
 _ROWS_AT_ONCE = 1024
 
 
 def text_widths(table: pa.Table) -> dict[str, int]:
-    """Longest value in bytes of each column of text or bytes of some rows."""
+    """Return the length in bytes of the longest value of each column of text or bytes."""
     return {
         field.name: pc.max(pc.binary_length(table[field.name])).as_py() or 0
         for field in table.schema
@@ -56,19 +56,19 @@ def write_fits(
 
     Parameters
     ----------
-    path: of the file, written anew.
+    path: of the file, which is overwritten.
     columns, boss: columns of HDU 2 and of HDU 1, which has no rows.
     tables: rows in order; a column that a table lacks is null. Each table may have further columns.
     widths: longest text of each text column over all tables, from `text_widths`.
     cards: provenance, for HDU 0.
-    network: what the labels are of, which names the card PIPELINE.
+    network: version of the network, for the card PIPELINE.
     """
     origin = _origin_cards(_PIPELINES[network], created)
     with open(path, "wb") as file:
         file.write(_checked_header(_primary_cards(cards, origin), 0, created))
         file.write(_checked_header(_table_cards("BOSS", boss, {}, 0, origin), 0, created))
         start = file.tell()
-        # The number of rows and the checksums are known at the end; no card changes its length by them.
+        # The number of rows and the checksums are known at the end; no card changes its length then.
         file.write(_checked_header(_table_cards("APOGEE", columns, widths, 0, origin), 0, created))
         rows, datasum = _write_rows(file, tables, columns, widths)
         file.seek(start)
@@ -76,7 +76,7 @@ def write_fits(
 
 
 def fits_time(created: datetime) -> str:
-    """A time as Astra's CREATED card has it."""
+    """Return a time in the form of Astra's CREATED card."""
     return created.strftime("%y-%m-%d %H:%M:%S")
 
 
@@ -136,7 +136,7 @@ def _origin_cards(pipeline: str, created: datetime) -> list[str]:
 
 
 def _checked_header(cards: Sequence[str], datasum: int, created: datetime) -> bytes:
-    """Blocks of a header, with the checksums of it and of data whose sum is known."""
+    """Return the blocks of a header, with its checksum and that of the data, whose sum is known."""
     when = created.strftime("%Y-%m-%dT%H:%M:%S")
 
     def blocks(checksum: str) -> bytes:
@@ -159,7 +159,7 @@ def _row_type(columns: Sequence[Column], widths: Mapping[str, int]) -> np.dtype:
 def _write_rows(
     file: BinaryIO, tables: Iterable[pa.Table], columns: Sequence[Column], widths: Mapping[str, int]
 ) -> tuple[int, int]:
-    """Write the data of a table HDU, to the end of its last block. Returns the number of rows and their sum."""
+    """Write the data of a table HDU, to the end of its last block. Return the number of rows and their sum."""
     dtype = _row_type(columns, widths)
     empty = _null_row(columns, dtype)
     rows, datasum = 0, OnesComplementSum()
@@ -183,7 +183,7 @@ def _null_row(columns: Sequence[Column], dtype: np.dtype) -> NDArray[np.uint8]:
 def _pieces(
     table: pa.Table, columns: Sequence[Column], dtype: np.dtype, empty: NDArray[np.uint8]
 ) -> Iterator[memoryview]:
-    """The bytes of some rows, a few rows at a time."""
+    """Yield the bytes of a table, a few rows at a time."""
     known = {
         column.name: _values(table[column.name], column, dtype[column.name])
         for column in columns
@@ -199,7 +199,9 @@ def _pieces(
 
 
 def _values(values: pa.ChunkedArray, column: Column, dtype: np.dtype) -> NDArray:
-    """Values of a column as its field of a row holds them."""
+    """Return values of a column in the form of its field in a row; bits and logicals that are null as 0 and F."""
+    if column.nullable:
+        values = values.fill_null(column.null)
     if column.form == "L":
         return np.where(values.to_numpy(), np.uint8(ord("T")), np.uint8(ord("F"))).view("S1")
     if not column.has_width:
@@ -210,7 +212,7 @@ def _values(values: pa.ChunkedArray, column: Column, dtype: np.dtype) -> NDArray
 
 
 def _ascii(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """FITS knows ASCII only; any other character becomes a question mark."""
+    """Replace every character beyond ASCII, which FITS does not know, by a question mark."""
     if pc.all(pc.string_is_ascii(texts), min_count=0).as_py():
         return texts
     return pc.replace_substring_regex(texts, pattern=r"[^\x00-\x7F]", replacement="?")

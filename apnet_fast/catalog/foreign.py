@@ -1,4 +1,4 @@
-"""What the survey's summary tables call our columns.
+"""Names of our columns in the survey's summary tables.
 
 Tables of Astra (mwmAllStar, mwmAllVisit, astraAll*) have our names. Those of the reduction pipelines do not: DR17's
 allStar and allVisit, and allStar and allVisit of SDSS-V (apogee_drp 1.x). Sources: data models and database schemas
@@ -17,8 +17,8 @@ from apnet_fast.spectra.batch import Product
 class Foreign:
     """A column of a foreign table that holds one of ours.
 
-    unit: of its values, that of our column. gaia: digit that the row's `gaia_release` must hold ("" for any): SDSS-V
-    tables have Gaia values of the release in use when a star was observed.
+    unit: of its values, which is that of our column. gaia: digit that the row's `gaia_release` must contain ("" for
+    any): SDSS-V tables have Gaia values of the release in use when a star was observed.
     """
 
     ours: str
@@ -29,9 +29,9 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Family:
-    """Tables of one origin: known by columns of which they have all of one set.
+    """Tables of one origin, recognised by their columns: they have all of at least one set of `marks`.
 
-    columns: what they say, by what a row is.
+    columns: the foreign columns of a table of stars and of a table of visits.
     """
 
     name: str
@@ -193,7 +193,7 @@ DRP = Family(
 
 
 def family_of(names: Collection[str]) -> Family | None:
-    """The family a table with these columns (lower case) belongs to; None for one that uses our names."""
+    """Return the family of a table with these columns (lower case); None for a table that uses our names."""
     present = set(names)
     for family in (DR17, DRP):
         if any(marks <= present for marks in family.marks):

@@ -1,4 +1,4 @@
-"""A product on disk: the FITS file and the Parquet file of the same rows."""
+"""Write a product: the FITS file and the Parquet file of the same rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apnet_fast.catalog.rows import with_nulls
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.files import written_whole
 
-# FITS files of this recipe take the place of the released ones: no column more.
+# FITS files of this recipe replace the released ones, so they have no column more.
 _DROP_IN_RECIPE = "astra-0.6"
 
 
@@ -37,9 +37,9 @@ def write_product(
 
     Parameters
     ----------
-    tables: rows in order, a table at a time, from `catalog_rows`; one pass over them feeds both files.
+    tables: rows in order, a table at a time, from `catalogue_rows`; one pass over them feeds both files.
     widths: longest text of each text column, from `text_widths`.
-    network, recipe: which columns there are.
+    network, recipe: they decide which columns there are.
     cards: provenance, for HDU 0 and the metadata of the Parquet file.
 
     Returns

@@ -1,4 +1,4 @@
-"""Cards of a catalogue that was written before: what its rows depend on."""
+"""Read the cards of a finished catalogue, which tell what its rows depend on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 
 def catalogue_cards(path: str | Path) -> dict[str, str]:
-    """Keywords and values of HDU 0 of a FITS catalogue, or of the metadata of a Parquet one.
+    """Return keywords and values of HDU 0 of a FITS catalogue, or of the metadata of a Parquet one.
 
-    Empty where the file cannot be read as either: who reads its rows says so.
+    Empty if the file cannot be read as either: whoever reads its rows reports that.
     """
     path = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""Spectra, their labels and the run's time become rows of a product, as an Arrow table."""
+"""Turn spectra, their labels and times into rows of a product, as an Arrow table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FROM_THE_FILE = frozenset({*_ATTRIBUTES, "filetype", "apstar"})
 
 _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
 
-# These say which file a spectrum is in, so that the file itself knows them best.
+# These tell which file a spectrum is in, so the file itself knows them best.
 _OF_THE_FILE = frozenset(
     "release filetype apred apstar obj telescope field prefix plate fiber mjd reduction".split()  # noqa: SIM905
 )
@@ -67,13 +67,13 @@ QUARANTINE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class RowTimes:
-    """When rows were made (UTC) and what each cost: t_elapsed float32 (n,) [s]."""
+    """When rows were made (UTC) and how long each took: t_elapsed float32 (n,) [s]."""
 
     created: datetime
     t_elapsed: NDArray[np.float32]
 
 
-def catalog_rows(
+def catalogue_rows(
     product: Product,
     records: Sequence[SpectrumRecord],
     labels: Labels,
@@ -111,18 +111,21 @@ def catalog_rows(
 
 
 def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """A table with exactly these columns, in order: those it has, and the others null."""
+    """Return a table with exactly these columns, in order; those that it lacks are null."""
     arrays = [
-        table[column.name]
-        if column.name in table.column_names
-        else pa.repeat(pa.scalar(column.null, column.arrow_type), table.num_rows)
+        table[column.name] if column.name in table.column_names else _unknown(column, table.num_rows)
         for column in columns
     ]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
 
 
+def _unknown(column: Column, rows: int) -> pa.Array:
+    null = None if column.nullable else column.null
+    return pa.repeat(pa.scalar(null, column.arrow_type), rows)
+
+
 def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
-    """One row for every record that has a reason: product, path, hdu, row, reason, text."""
+    """Return one row for each record that has a reason: product, path, hdu, row, reason, text."""
     failed = [record for record in records if record.reason is not None]
     columns = [
         [record.product for record in failed],
@@ -144,7 +147,7 @@ def _of_labels(labels: Labels, chosen: NDArray[np.bool_]) -> dict[str, object]:
 
 
 def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, object]:
-    """Columns that the records of one product fill, by name."""
+    """Return the columns that the records of one product fill, by name."""
     get = attrgetter(*_ATTRIBUTES.values())
     columns = list(zip(*map(get, records), strict=True)) or [()] * len(_ATTRIBUTES)
     known: dict[str, object] = dict(zip(_ATTRIBUTES, columns, strict=True))
@@ -158,9 +161,9 @@ def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str
 
 
 def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
-    """Values of the table of sources where it has them, else of the file; the other way round for the file's names."""
+    """Prefer values of the table of sources to those of the file; the other way round for the file's names."""
     if of_file is None:
-        return of_sources.fill_null(column.null)
+        return of_sources if column.nullable else of_sources.fill_null(column.null)
     values = pa.array(of_file, type=column.arrow_type)
     if column.name in _OF_THE_FILE:
         return pc.if_else(pc.equal(values, column.null), of_sources.fill_null(column.null), values)

@@ -1,4 +1,4 @@
-"""Text of Arrow columns as numpy arrays of fixed width."""
+"""Turn text of Arrow columns into numpy arrays of fixed width."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 def fixed_width(texts: pa.Array | pa.ChunkedArray, width: int) -> NDArray[np.bytes_]:
-    """The UTF-8 bytes of texts (n,), none of them null, filled up with NUL: bytes (n,) of `width`, at least 1.
+    """Return the UTF-8 bytes of texts (n,), filled up with NUL: bytes (n,) of `width`, at least 1.
 
-    Raises ValueError where a text is longer than that.
+    No text may be null. Raises ValueError for a text that is longer than `width`.
     """
     width = max(width, 1)
     if isinstance(texts, pa.ChunkedArray):

@@ -1,4 +1,4 @@
-"""Whether files of a run are still those that were read."""
+"""Check whether the files of a run are still those that were read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from apnet_fast.support.errors import UsageError
 
 
 def state_of(path: str) -> str:
-    """Size and time of the last change [ns], "size:time"; "" where there is no file.
+    """Return size and time of the last change [ns] as "size:time"; "" if there is no file.
 
-    "" for files of packs too: their checksums, which are part of a run's identity, say more.
+    Files of packs give "" too: their checksums, which are part of a run's identity, are the better proof.
     """
     if path.endswith(PACK_SUFFIX):
         return ""
@@ -24,10 +24,10 @@ def state_of(path: str) -> str:
 
 
 def none_came_back(states: Iterable[tuple[str, str]], marker: str) -> bool:
-    """Whether all files that were missing when they were to be read still are; those that went since do not matter.
+    """Return whether all files that were missing when they were to be read are still missing.
 
-    states: paths, and what `state_of` said before they were read. Raises UsageError for a file that is another now;
-    marker: of their shard, for the message.
+    states: paths, and the result of `state_of` before they were read. Files that have disappeared since do not matter.
+    Raises UsageError for a file that has changed; marker: of their shard, for the message.
     """
     come_back = False
     for path, then in states:

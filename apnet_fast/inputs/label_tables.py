@@ -1,4 +1,4 @@
-"""The label tables of a training set, and which of its rows belongs to a spectrum."""
+"""Label tables of a training set, and the row that belongs to a spectrum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of
 
-# Columns that hold a star's name, in the order in which they are looked for: ours, Astra's, DR10 to DR17.
+# Columns that hold a star's name, in the order of preference: ours, Astra's, DR10 to DR17.
 _OBJ_COLUMNS = ("obj", "sdss4_apogee_id", "apogee_id")
 # Tables of the survey write -9999 or -999999 for an unknown label.
 _LOWEST_LABEL = -900.0
@@ -25,9 +25,9 @@ _LOWEST_LABEL = -900.0
 class LabelTable:
     """Labels of n stars or spectra, found by path or by the star's name.
 
-    values: float64 (n, 3), teff [K], logg [log10(cm/s^2)], fe_h [dex], NaN where unknown. photometry: float32 (n, 7),
-    parallax [mas] and magnitudes as ApogeeNet v2 sees them, NaN where unknown. sha256: of the files.
-    repeated: names that several rows have, so that only the path could tell them apart; the first row counts.
+    values: float64 (n, 3), teff [K], logg [log10(cm/s^2)], fe_h [dex], NaN if unknown. photometry: float32 (n, 7),
+    parallax [mas] and magnitudes as ApogeeNet v2 sees them, NaN if unknown. sha256: of the files.
+    repeated: number of names that several rows share, so that only the path tells them apart; the first row counts.
     """
 
     values: NDArray[np.float64]
@@ -38,7 +38,7 @@ class LabelTable:
     _rows_by_obj: Mapping[str, int] = field(repr=False)
 
     def row_of(self, path: str, obj: str) -> int | None:
-        """Row of a spectrum: by its path, which may end in the table's, else by the star's name."""
+        """Return the row of a spectrum: by its path, which may end in the table's path, else by the star's name."""
         if self._rows_by_path:
             parts = Path(path).parts
             for first in range(len(parts)):
@@ -51,7 +51,7 @@ class LabelTable:
 def load_labels(paths: Sequence[Path], columns: Mapping[str, str] | None = None) -> LabelTable:
     """Read label tables: Parquet, FITS or CSV (.csv), with teff, logg, fe_h and obj (or apogee_id) or path.
 
-    columns: other names for teff, logg, fe_h, obj, path. Photometry is taken where the tables have it (parallax, g_mag,
+    columns: other names for teff, logg, fe_h, obj, path. Photometry is taken if the tables have it (parallax, g_mag,
     bp_mag, rp_mag, j_mag, h_mag, k_mag). Values that are null, not finite, below -900 (the survey's
     -9999) or a Teff of 0 count as unknown. Raises UsageError for a table without labels or without names.
     """
@@ -73,7 +73,7 @@ def load_labels(paths: Sequence[Path], columns: Mapping[str, str] | None = None)
 
 
 def named_columns(words: Sequence[str]) -> dict[str, str]:
-    """What --column says: NAME=COLUMN each. Raises UsageError for words that do not."""
+    """Parse the words of --column, NAME=COLUMN each. Raises UsageError for any other form."""
     pairs = [word.partition("=") for word in words]
     for word, (name, _, value) in zip(words, pairs, strict=True):
         if not name or not value:
@@ -99,7 +99,7 @@ def _load(path: Path, asked: Mapping[str, str]) -> _OneTable:
     path_column = _column_of(table, asked.get("path"), ("path",), path)
     if obj_column is None and path_column is None:
         raise UsageError(
-            "the label table does not say which star a row is of",
+            "the label table does not tell which star a row is of",
             got=f"columns {', '.join(table.column_names)}",
             expected=f"a column {', '.join((*_OBJ_COLUMNS, 'path'))}",
             remedy="--column obj=NAME",
@@ -154,14 +154,14 @@ def _column_of(table: pa.Table, asked: str | None, names: tuple[str, ...], path:
 
 
 def _texts(table: pa.Table, column: str | None) -> list[str]:
-    """Values of a column without blanks; "" where it has none, or where there is no column."""
+    """Return the values of a column without outer blanks; "" for nulls and if there is no column."""
     if column is None:
         return [""] * len(table)
     return [(name or "").strip() for name in table[column].cast(pa.string()).to_pylist()]
 
 
 def _first_rows(names: Sequence[str]) -> tuple[dict[str, int], int]:
-    """The first row of each name, and how many names come back in later rows."""
+    """Return the first row of each name, and the number of names that come back in later rows."""
     rows: dict[str, int] = {}
     repeated = {name for row, name in enumerate(names) if name and rows.setdefault(name, row) != row}
     return rows, len(repeated)

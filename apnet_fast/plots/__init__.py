@@ -1,1 +1,1 @@
-"""Figures of catalogues. They need matplotlib, the extra `plots`; nothing here touches pyplot or its state."""
+"""Draw figures of catalogues. This needs matplotlib (the extra `plots`) and never touches pyplot or its state."""

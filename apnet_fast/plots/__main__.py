@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.plots`: figures of a catalogue."""
+"""`python -m apnet_fast.plots`: draw figures of a catalogue or of a training."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def plots() -> None:
     """Draw figures of a catalogue (needs matplotlib, the extra `plots`)."""
 
 
-@app.command()
-def kiel(
+@app.command("kiel")
+def kiel_command(
     catalogue: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
     style: Annotated[
@@ -28,13 +28,16 @@ def kiel(
             " | auto (points, cells beyond 20,000 stars)"
         ),
     ] = "auto",
-    log_teff: Annotated[bool, typer.Option("--log-teff", help="log10 Teff instead of Teff.")] = False,
+    log_teff: Annotated[
+        bool | None,
+        typer.Option("--log-teff/--linear-teff", help="Draw log10 Teff or Teff.", show_default="as the range asks"),
+    ] = None,
     isochrone: Annotated[
-        list[Path] | None, typer.Option(help="Isochrones in PARSEC (CMD) table form; may be given more than once.")
+        list[Path] | None, typer.Option(help="Isochrones as a PARSEC (CMD) table; may be repeated.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the figure.", show_default="none")] = "",
 ) -> None:
-    """Teff against log g, coloured by [Fe/H], both axes inverted; flagged stars faint grey."""
+    """Draw Teff against log g, coloured by [Fe/H], with both axes inverted and flagged stars in grey."""
     from apnet_fast.plots.figures import check_figure_path, save_figure
     from apnet_fast.plots.isochrones import read_isochrones
     from apnet_fast.plots.kiel import STYLES, draw_kiel, read_stars
@@ -50,12 +53,12 @@ def kiel(
     typer.echo(f"{output}: {len(stars)} stars, {int(stars.bad.sum())} of them with flag_bad")
 
 
-@app.command()
-def curves(
+@app.command("curves")
+def curves_command(
     path: Annotated[Path, typer.Argument(metavar="CURVES", help="curves.json of `python -m apnet_fast.train`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
 ) -> None:
-    """Learning curves of a training run: losses and the scatter of each label, by epoch."""
+    """Draw the learning curves of a training: losses and the scatter of each label, by epoch."""
     from apnet_fast.plots.curves import draw_curves, read_curves
     from apnet_fast.plots.figures import check_figure_path, save_figure
 

@@ -1,4 +1,4 @@
-"""Learning curves of a training run: losses, and the scatter of each label, by epoch."""
+"""Draw the learning curves of a training: losses and the scatter of each label, by epoch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SCATTER = "scatter_"
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
-    """The epochs of a curves.json of `apnet_fast.train`, or of the folder with it; NaN where a value is not known.
+    """Read the epochs from a curves.json of `apnet_fast.train`, or from its folder; unknown values become NaN.
 
-    Raises UsageError for a file that is none.
+    Raises UsageError if the file is not a curves.json.
     """
     if path.is_dir():
         path = path / "curves.json"
@@ -36,7 +36,7 @@ def read_curves(path: Path) -> list[dict[str, float]]:
 
 
 def draw_curves(epochs: list[dict[str, float]]) -> Figure:
-    """Losses above, below, the robust scatter of each label's recovered - true, over that of the first epoch."""
+    """Draw the losses and, below, the robust scatter of recovered - true per label, relative to the first epoch."""
     numbers = [epoch["epoch"] for epoch in epochs]
     with new_figure(5.0, 5.0) as figure:
         losses, scatters = figure.subplots(2, 1, sharex=True)

@@ -1,4 +1,4 @@
-"""What every figure shares: matplotlib without pyplot, one style, files that appear complete."""
+"""Make and write figures: matplotlib without pyplot, in one style, into files that appear complete."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_folder_of, written_whole
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
+ORANGE, BLUE, VERMILION = "#E69F00", "#0072B2", "#D55E00"
+# Vermilion is too light for small text on white.
+VERMILION_TEXT = "#A84300"
 _DPI = 200
 
 _STYLE: dict[Any, Any] = {
@@ -38,14 +43,16 @@ _STYLE: dict[Any, Any] = {
     "ytick.major.width": 0.7,
     "xtick.minor.width": 0.5,
     "ytick.minor.width": 0.5,
+    "mathtext.fontset": "dejavusans",
+    "savefig.facecolor": "white",
     "svg.fonttype": "path",
-    # The same figure is the same file.
+    # With a fixed salt the same figure gives the same bytes.
     "svg.hashsalt": "apnet_fast",
 }
 
 
 def check_matplotlib() -> None:
-    """Raise UsageError with the remedy where matplotlib is not installed."""
+    """Raise UsageError with the remedy if matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         raise UsageError(
             "figures need matplotlib, which is not installed", remedy="python -m pip install 'apnet_fast[plots]'"
@@ -53,7 +60,7 @@ def check_matplotlib() -> None:
 
 
 def check_figure_path(path: Path) -> None:
-    """Raise UsageError, before any work is done, where a figure cannot be written to `path`."""
+    """Raise UsageError, before any work is done, if a figure cannot be written to `path`."""
     check_matplotlib()
     if path.suffix.lower() not in FORMATS:
         raise UsageError("unknown kind of figure", got=str(path), expected=f"a name that ends in {' | '.join(FORMATS)}")
@@ -62,7 +69,7 @@ def check_figure_path(path: Path) -> None:
 
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure of that size [inch] in the package's style, to draw on inside the block."""
+    """Yield a figure of this size [inch] in the package's style; draw on it inside the block."""
     check_matplotlib()
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -74,11 +81,20 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
+@contextmanager
+def new_panels(number: int, columns: int) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure of equal panels, beside each other or one below the other, for wide or narrow pages."""
+    rows = -(-number // columns)
+    width, height = (8.2, 2.95 * rows) if columns > 1 else (4.1, 2.5 * rows + 0.3)
+    with new_figure(width, height) as figure:
+        yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """The figure as a "png", "svg" or "pdf" file; the same bytes for the same figure."""
+    """Return the figure as the bytes of a "png", "svg" or "pdf" file; the same figure gives the same bytes."""
     import matplotlib
 
-    # Dates would make each file another one.
+    # A date would make every file different.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
@@ -87,7 +103,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the figure in the format that the name ends in; the file appears complete or not at all."""
+    """Write the figure in the format of the file's suffix; the file appears complete or not at all."""
     check_figure_path(path)
     with written_whole(path) as partial:
         partial.write_bytes(figure_bytes(figure, path.suffix.lower().removeprefix(".")))

@@ -1,4 +1,4 @@
-"""Isochrones of a user's, as tables of the PARSEC web interface (CMD): comment lines, one of them with the columns."""
+"""Read isochrones from a table of the PARSEC web interface (CMD), whose comment lines name the columns."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from apnet_fast.support.errors import UsageError
 
 _NEEDED = ("logTe", "logg")
-# PARSEC's stage 9 is the leap from the AGB to the cooling track of white dwarfs, which is no part of the line.
+# PARSEC's stage 9 is the jump from the AGB to the white-dwarf cooling track, which is not part of the line.
 _LAST_STAGE = 8
 
 
 @dataclass(frozen=True)
 class Isochrone:
-    """One line: log10 age [yr] and [M/H] (NaN where the table has none), teff [K] and logg float64 (n,)."""
+    """One isochrone: log10 age [yr] and [M/H] (NaN if the table has none), teff [K] and logg float64 (n,)."""
 
     log_age: float
     m_h: float
@@ -26,9 +26,9 @@ class Isochrone:
 
 
 def read_isochrones(path: Path) -> list[Isochrone]:
-    """The isochrones of a table, one for each logAge and MH, in the order of the file.
+    """Read the isochrones of a table, one for each logAge and MH, in the order of the file.
 
-    Raises UsageError for a table without a comment line that names logTe and logg, or with rows that do not fit it.
+    Raises UsageError if no comment line names logTe and logg, or if a row does not fit it.
     """
     names: list[str] = []
     lines: dict[tuple[float, float], list[tuple[float, float]]] = {}
@@ -52,7 +52,7 @@ def read_isochrones(path: Path) -> list[Isochrone]:
             "no isochrones in this file",
             got=str(path),
             expected="a comment line with the columns (logTe, logg; logAge, MH), and rows of numbers below it",
-            remedy="save the table of the PARSEC web interface (CMD) as it comes",
+            remedy="save the table of the PARSEC web interface (CMD) unchanged",
         )
     out = []
     for (log_age, m_h), points in lines.items():

@@ -1,1 +1,1 @@
-"""Validation of catalogues: errors against repeated visits, and one catalogue against another."""
+"""Validate catalogues: test errors on repeated visits, and compare one catalogue with another."""

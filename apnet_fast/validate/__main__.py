@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.validate`: errors against repeats, and one catalogue against another."""
+"""`python -m apnet_fast.validate`: test errors on repeated visits, or compare two catalogues."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ EXIT_OFF = 1
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")]
 
 
-@app.command()
-def repeats(
+@app.command("repeats")
+def repeats_command(
     catalogue: Annotated[Path, typer.Argument(help="A visit catalogue: FITS or Parquet.")],
     keep: Annotated[str, typer.Option(help="clean (result_flags = 0) | not-bad (flag_bad not set) | all")] = "clean",
     percentiles: Annotated[
@@ -30,22 +30,22 @@ def repeats(
     ] = None,
     star_column: Annotated[
         str | None,
-        typer.Option(help="Column that tells stars apart.", show_default="source_pk, sdss_id or obj: the best known"),
+        typer.Option(help="Column that identifies the star.", show_default="source_pk, sdss_id or obj: the best known"),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Exit 1 where published errors are off by more than this factor.")
+        float, typer.Option(help="Exit with 1 if published errors are off by more than this factor.")
     ] = 1.25,
-    bootstrap: Annotated[int, typer.Option(help="Bootstrap replicates, over stars.")] = 500,
+    bootstrap: Annotated[int, typer.Option(help="Number of bootstrap replicates (stars are resampled).")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     figure: Annotated[Path | None, typer.Option(help="Draw the z-scores to this file (.png, .svg, .pdf).")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Test errors on all pairs of visits of the same star, and fit the noise model e = scale raw_e + offset.
 
-    A pair of a star with n visits counts 2 / n. Of rows with the same identity only the first selected one is used.
-    "Off" is fitted over published error, for spectra at the 16th, 50th and 84th percentile of the raw error, beyond
-    --tolerance (or its inverse) by more than three standard errors. Labels of fewer than 30 stars are not judged. Exit
-    codes: 0 within the tolerance or not judged, 1 off, 2 usage, 70 a fault of this program.
+    Each pair of a star with n visits has weight 2 / n. If rows share an identity, only the first selected one is used.
+    Errors are "off" if the ratio of fitted to published error, at the 16th, 50th or 84th percentile of the raw error,
+    exceeds --tolerance (or falls below its inverse) by more than three standard errors. With fewer than 30 stars there
+    is no verdict. Exit codes: 0 within the tolerance or no verdict, 1 off, 2 usage, 70 a fault of this program.
     """
     from apnet_fast.support.errors import UsageError
     from apnet_fast.validate.pairs import Selection
@@ -79,34 +79,34 @@ def repeats(
         typer.echo(f"\nno published error is off by more than a factor {tolerance:g} beyond three standard errors")
 
 
-@app.command()
-def compare(
+@app.command("compare")
+def compare_command(
     a: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
-    b: Annotated[Path, typer.Argument(help="Another one, of the same spectra.")],
+    b: Annotated[Path, typer.Argument(help="Another catalogue of the same spectra.")],
     on: Annotated[
         str | None,
         typer.Option(
-            help="Columns that name a spectrum, with commas.",
+            help="Columns that identify a spectrum, separated by commas.",
             show_default="identity, else obj,telescope,field[,mjd,fiber]",
         ),
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Exit 1 where too many labels differ by more than this many sigma.", show_default="none"),
+        typer.Option(help="Exit with 1 if too many labels differ by more than this many sigma.", show_default="none"),
     ] = None,
     share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of common rows that may lie beyond --tolerance.")
+        float, typer.Option(min=0, max=1, help="Share of common rows allowed beyond --tolerance.")
     ] = 0.001,
     same_rows: Annotated[
-        bool, typer.Option("--same-rows", help="Exit 1 where a row is in one catalogue only.")
+        bool, typer.Option("--same-rows", help="Exit with 1 if a row is in one catalogue only.")
     ] = False,
     outliers: Annotated[int, typer.Option(min=0, help="How many of the largest differences to list.")] = 10,
     json_file: JsonFile = None,
 ) -> None:
     """Compare two catalogues row by row: bias, scatter, outliers, NaN, flags, rows in one only.
 
-    Sigma is the root mean square of the two e_ columns. A label that only one catalogue has lies beyond any tolerance.
-    Exit codes: 0 alike, or no tolerance given; 1 not alike; 2 usage; 70 a fault of this program.
+    Sigma is the root mean square of the two e_ columns. A label that only one catalogue has counts as beyond any
+    tolerance. Exit codes: 0 alike, or no tolerance given; 1 not alike; 2 usage; 70 a fault of this program.
     """
     from apnet_fast.support.errors import UsageError
     from apnet_fast.validate.compare import compare_catalogues

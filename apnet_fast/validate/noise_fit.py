@@ -1,25 +1,25 @@
 """Robust fit of errors to the differences between repeated measurements of the same stars.
 
-Model: a spectrum with formal error e measures its star with a Gaussian error sigma = scale * e + offset, so that the
-difference d of two spectra i and j of one star has variance sigma_i^2 + sigma_j^2, and z = d / sqrt(that variance) is
-normal. The true label of the star drops out.
+Model. A spectrum with formal error e measures its star with Gaussian error sigma = scale * e + offset. The difference d
+of two spectra i and j of one star then has variance sigma_i^2 + sigma_j^2, and z = d / sqrt(that variance) is normal.
+The true label of the star cancels.
 
-Weights. A star with n visits gives n (n - 1) / 2 pairs but only n - 1 independent differences. Each of its pairs
-counts 2 / n, so the star counts n - 1: for equal errors this is the ordinary sample variance pooled over stars.
+Weights. A star with n visits gives n (n - 1) / 2 pairs but only n - 1 independent differences. Each of its pairs has
+weight 2 / n, so the star has weight n - 1. For equal errors this is the ordinary sample variance pooled over stars.
 
-Estimate. Maximum likelihood, but that |z| beyond CUT counts as CUT (Huber's "Proposal 2"; Huber 1981, Robust
-Statistics, ch. 6): minimise the sum of w [B ln(sigma) + R(z)], where R = z^2 / 2 for |z| < CUT and goes on as
-CUT^2 ln|z|, and B = E[min(z^2, CUT^2)] under N(0, 1) makes it consistent for Gaussian errors. Binaries and failed
-visits have bounded weight: 1 % of pairs that differ by any amount raise the errors by 2 %. Without outliers the
+Estimate. This is maximum likelihood, except that |z| beyond CUT counts as CUT (Huber's "Proposal 2"; Huber 1981, Robust
+Statistics, ch. 6). It minimises the sum of w [B ln(sigma) + R(z)]. R is z^2 / 2 for |z| < CUT and continues as
+CUT^2 ln|z|; B = E[min(z^2, CUT^2)] under N(0, 1) makes the estimate consistent for Gaussian errors. Binaries and failed
+visits have bounded weight: if 1 % of the pairs differ by any amount, the errors rise by 2 %. Without outliers the
 variance of the estimate is 1.13 times that of plain maximum likelihood.
 
-What can be told. Scale and offset are separate only as far as formal errors differ between spectra: with equal
-errors only scale * e + offset is known. Where they cannot be told apart at all, both are NaN. An offset below zero is
-allowed (else an offset of zero would be estimated too high), as long as every sigma is positive.
+Degeneracy. Scale and offset can be separated only if formal errors differ between spectra: equal errors determine only
+scale * e + offset. If they cannot be separated at all, both are NaN. A negative offset is allowed as long as every
+sigma is positive; otherwise a true offset of zero would be overestimated.
 
-Uncertainties. Stars, not pairs, are drawn again with replacement, because pairs share spectra. The standard error is
-half the range of the central 68 % of the replicates. Below REFITTED stars every replicate is fitted; from there on each
-makes one Newton step from the estimate with its own score and curvature, which is the same to first order.
+Uncertainties. The bootstrap resamples stars, not pairs, because pairs share spectra. The standard error is half the
+range of the central 68 % of the replicates. With fewer than REFITTED stars every replicate is fitted. With more, each
+takes one Newton step from the estimate with its own score and curvature, which is the same to first order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _BELOW = math.erf(CUT / math.sqrt(2.0)) - 2 * CUT * math.exp(-(CUT**2) / 2) / ma
 _EXPECTED = _BELOW + CUT**2 * math.erfc(CUT / math.sqrt(2.0))
 
 _MOST_STEPS = 60
-# Of parameters that are about one, and known to a few per mille at best.
+# The parameters are about one, and known to a few per mille at best.
 _SMALLEST_STEP = 1e-6
 # Relative determinant of the information matrix below which scale and offset count as one parameter.
 _SINGULAR = 1e-7
@@ -46,7 +46,7 @@ _SINGULAR = 1e-7
 
 @dataclass(frozen=True)
 class Differences:
-    """Repeated measurements of a label: values, formal errors float64 (n,); star k has rows starts[k]:starts[k + 1]."""
+    """Repeated measurements of a label: values and formal errors float64 (n,); star k is starts[k]:starts[k + 1]."""
 
     values: NDArray[np.float64]
     errors: NDArray[np.float64]
@@ -61,9 +61,9 @@ class Differences:
 
 @dataclass(frozen=True)
 class Fit:
-    """scale and offset (units of the label), and bootstrap replicates float64 (b, 2) of both.
+    """Fitted scale and offset (in units of the label), and bootstrap replicates float64 (b, 2) of both.
 
-    singular: share of the replicates drawn that could not tell scale from offset, and are left out.
+    singular: share of the replicates that could not separate scale from offset and are left out.
     """
 
     scale: float
@@ -83,31 +83,31 @@ class Fit:
 
     @property
     def correlation(self) -> float:
-        """Correlation of scale and offset; NaN where one of them does not vary."""
+        """Correlation of scale and offset; NaN if one of them does not vary."""
         deviations = self.replicates - self.replicates.mean(axis=0)
         norms = np.sqrt((deviations**2).sum(axis=0))
         return float((deviations[:, 0] * deviations[:, 1]).sum() / norms.prod()) if norms.all() else math.nan
 
     def sigma(self, error: NDArray[np.float64] | float) -> NDArray[np.float64] | float:
-        """The error that the fit gives a spectrum of that formal error."""
+        """Return the fitted error of a spectrum with this formal error."""
         return self.scale * error + self.offset
 
 
 def standard_error(replicates: NDArray[np.float64]) -> float:
-    """Half the range of the central 68 % of bootstrap replicates: their standard deviation, if they are normal."""
+    """Return half the central 68 % range of bootstrap replicates; for normal ones this is the standard deviation."""
     low, high = np.percentile(replicates, (15.865, 84.135))
     return float(high - low) / 2
 
 
 def fit_scale(differences: Differences, *, bootstrap: int, seed: int) -> Fit:
-    """The factor on the formal errors that makes z standard normal, i.e. the robust scatter of z; offset 0."""
+    """Fit the factor on the formal errors that makes z standard normal (the robust scatter of z); the offset is 0."""
     return _fit(differences, free_offset=False, bootstrap=bootstrap, seed=seed)
 
 
 def fit_noise_model(differences: Differences, *, bootstrap: int, seed: int) -> Fit:
-    """Scale and offset, as the module's docstring defines them; NaN where formal errors are all alike.
+    """Fit scale and offset as the module's docstring defines them; NaN if all formal errors are alike.
 
-    bootstrap: replicates, at least 2. Raises ValueError for differences without a star.
+    bootstrap: number of replicates, at least 2. Raises ValueError if there is no star.
     """
     return _fit(differences, free_offset=True, bootstrap=bootstrap, seed=seed)
 
@@ -115,7 +115,7 @@ def fit_noise_model(differences: Differences, *, bootstrap: int, seed: int) -> F
 def _fit(differences: Differences, *, free_offset: bool, bootstrap: int, seed: int) -> Fit:
     if len(differences.starts) < 2:
         raise ValueError("no star with two visits")
-    # In units of the median error both parameters are about one.
+    # In units of the median error, both parameters are about one.
     unit = float(np.median(differences.errors))
     data = (differences.values / unit, differences.errors / unit, differences.starts)
     stars = len(differences.starts) - 1
@@ -132,7 +132,7 @@ def _fit(differences: Differences, *, free_offset: bool, bootstrap: int, seed: i
                 replicates[b] = _minimise(data, weights, estimate, free)
             else:
                 replicates[b] = _newton_step(terms, weights, estimate, free)
-        # A replicate of few stars may hold none that tells scale from offset.
+        # A replicate of few stars may be unable to separate scale from offset.
         replicates = replicates[np.isfinite(replicates[:, 0])]
     singular = 1 - len(replicates) / bootstrap
     if len(replicates) < 2:
@@ -146,7 +146,7 @@ _Data = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 
 def _first_guess(data: _Data) -> float:
-    """A scale from neighbouring visits alone: 1.48 x the median of |z|, or 1 where most differences are 0."""
+    """Estimate the scale from neighbouring visits: 1.48 x the median of |z|, or 1 if most differences are 0."""
     values, errors, starts = data
     same_star = np.ones(len(values) - 1, dtype=bool)
     same_star[starts[1:-1] - 1] = False
@@ -155,7 +155,7 @@ def _first_guess(data: _Data) -> float:
 
 
 def _minimise(data: _Data, weights: NDArray[np.float64], start: NDArray[np.float64], free: int) -> NDArray[np.float64]:
-    """Fisher scoring with halved steps for the first `free` parameters; NaN where the information is singular.
+    """Fit the first `free` parameters by Fisher scoring with step halving; NaN if the information is singular.
 
     weights: float64 (stars,), how often each star counts.
     """
@@ -181,7 +181,7 @@ def _minimise(data: _Data, weights: NDArray[np.float64], start: NDArray[np.float
 def _newton_step(
     terms: NDArray[np.float64], weights: NDArray[np.float64], estimate: NDArray[np.float64], free: int
 ) -> NDArray[np.float64]:
-    """Where one Newton step leads from the estimate if stars count as `weights`; NaN where the loss is not convex."""
+    """Take one Newton step from the estimate with these star weights; NaN if the loss is not convex."""
     sums = weights @ terms
     curvature = _symmetric(sums[3:6])[:free, :free]
     if not (np.linalg.det(curvature) > 0 and curvature[0, 0] > 0):
@@ -197,7 +197,7 @@ def _symmetric(entries: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @compiled
 def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-def]
-    """What each star adds, float64 (stars, 9): loss, 2 first and 3 second derivatives, 3 of the information."""
+    """Return each star's terms, float64 (stars, 9): loss, 2 first and 3 second derivatives, 3 of the information."""
     stars = len(starts) - 1
     out = np.zeros((stars, 9))
     for k in range(stars):
@@ -206,7 +206,7 @@ def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-de
         for i in range(first, last):
             sigma_i = scale * errors[i] + offset
             if not sigma_i > 0:
-                # All other sums are kept finite, so that a weight of 0 is harmless to them.
+                # The other sums stay finite, so that a weight of 0 removes them.
                 out[k, 0] = 1e300
                 break
             for j in range(i + 1, last):
@@ -217,7 +217,7 @@ def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-de
                     rho, chi, slope = z2 / 2, z2, 2 * z2
                 else:
                     rho, chi, slope = CUT * CUT / 2 * (1 + math.log(z2 / (CUT * CUT))), CUT * CUT, 0.0
-                # Derivatives of ln(sigma of the difference) by scale (s) and offset (o).
+                # Derivatives of ln(sigma of the difference) with respect to scale (s) and offset (o).
                 s = (sigma_i * errors[i] + sigma_j * errors[j]) / variance
                 o = (sigma_i + sigma_j) / variance
                 ss = (errors[i] * errors[i] + errors[j] * errors[j]) / variance - 2 * s * s
@@ -238,7 +238,7 @@ def _terms(values, errors, starts, scale, offset):  # type: ignore[no-untyped-de
 
 @compiled
 def z_histogram(values, errors, starts, width, bins):  # type: ignore[no-untyped-def]
-    """Weights of |z| float64 (bins + 1,) in bins of that width from 0, the last beyond them; pairs count 2 / n."""
+    """Return the weights of |z| float64 (bins + 1,) in bins of that width from 0; the last holds all larger |z|."""
     out = np.zeros(bins + 1)
     for k in range(len(starts) - 1):
         first, last = starts[k], starts[k + 1]

@@ -1,4 +1,4 @@
-"""Repeated visits of the same stars, out of a visit catalogue: selection, and grouping by star."""
+"""Select the repeated visits of a visit catalogue and group them by star."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _IDENTITY = "identity"
 
 Keep = Literal["clean", "not-bad", "all"]
 _KEEP_COLUMN: dict[str, str | None] = {"clean": "result_flags", "not-bad": "flag_bad", "all": None}
-# Errors above this count as failed in Astra's calibration script, for every label.
+# Astra's calibration script treats larger errors as failures, for every label.
 _LARGEST_ERROR = 1000.0
-# Conditions that leave rows out, as messages name them.
+# Reasons to leave rows out, as messages name them.
 _NO_ERROR = "an error that is 0 or not finite"
 _OUTSIDE = "a label outside the percentiles"
-_COPY = "the identity of a row before"
+_COPY = "the identity of an earlier row"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which spectra are used.
+    """Criteria for the spectra to use.
 
-    keep: "clean" (result_flags == 0, as Astra's calibration script), "not-bad" (flag_bad not set) or "all".
-    percentiles: keep only spectra all of whose labels lie between these percentiles of the kept ones (the script: 5,
-        95); default none, because a cut in the labels makes the differences near it smaller.
-    star_column: what tells stars apart; default that of STAR_COLUMNS that is known for most spectra.
+    keep: "clean" (result_flags == 0, as in Astra's calibration script), "not-bad" (flag_bad not set) or "all".
+    percentiles: keep only spectra whose labels all lie between these percentiles of the kept ones (the script uses 5
+        and 95); default none, because a cut in the labels reduces the differences near it.
+    star_column: column that identifies the star; default the one of STAR_COLUMNS known for most spectra.
     Labels and both errors must always be finite, and raw errors between 0 and 1000.
     """
 
@@ -48,16 +48,16 @@ class Selection:
         if self.keep not in _KEEP_COLUMN:
             raise UsageError("unknown selection", got=repr(self.keep), expected=" | ".join(_KEEP_COLUMN))
         if self.percentiles is not None and not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise UsageError("no range of percentiles", got=self.percentiles, expected="two of 0..100, such as 5 95")
+            raise UsageError("not a range of percentiles", got=self.percentiles, expected="two of 0..100, such as 5 95")
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Spectra of stars with two or more of them, sorted by star.
+    """Spectra of stars with two or more spectra, sorted by star.
 
-    columns: teff, logg, fe_h and their e_ and raw_e_ errors, float32 (n,). starts: int64 (stars + 1,), rows of star k
-    are starts[k]:starts[k + 1]. star_column: what told stars apart. rows, selected: spectra in the file, and those
-    that pass the selection, each once. copies: rows that pass it too, but have the identity of one before them.
+    columns: teff, logg, fe_h and their e_ and raw_e_ errors, float32 (n,). starts: int64 (stars + 1,); star k has rows
+    starts[k]:starts[k + 1]. star_column: column that identified the stars. rows: spectra in the file. selected: those
+    that pass the selection, each once. copies: rows that also pass it, but repeat the identity of an earlier row.
     """
 
     columns: Mapping[str, NDArray[np.float32]]
@@ -74,13 +74,13 @@ class Repeats:
 
 
 def read_repeats(path: str | Path, selection: Selection) -> Repeats:
-    """Repeated visits of a catalogue, FITS or Parquet.
+    """Read the repeated visits of a catalogue, FITS or Parquet.
 
-    Where there is a column `identity`, only the first selected row of each is used: a spectrum held in two files is in
-    the catalogue twice, and its copies, which have the same noise, would make errors look better than they are.
+    If there is a column `identity`, only the first selected row of each identity is used. A spectrum stored in two
+    files is in the catalogue twice; its copies share their noise and would make errors look better than they are.
 
-    Only the columns needed are read; memory is about 250 bytes a row of the file. Raises UsageError for a file that
-    lacks them, or without a star that has two selected spectra.
+    Only the needed columns are read; memory is about 250 bytes per row of the file. Raises UsageError if columns are
+    missing, or if no star has two selected spectra.
     """
     values = [f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")]
     present = table_columns(path)
@@ -93,7 +93,7 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
         missing.append(" or ".join(candidates))
     if missing:
         raise missing_columns("the catalogue lacks columns that repeats need", missing, present, path)
-    # Read alone and first: beside the other columns the texts would add to the peak of memory.
+    # Read first and alone: beside the other columns, these strings would raise the peak memory.
     spectra = _spectra(path) if _IDENTITY in present else None
     table = read_table(path, [*wanted, *keys])
     rows = table.num_rows
@@ -105,7 +105,7 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
     del table
     unfit = _unfit(columns, flags, known[key], flag or "", key)
     chosen = ~np.any(list(unfit.values()), axis=0)
-    # Before the percentiles, which copies would move.
+    # Copies go before the percentile cut, because they would shift the percentiles.
     unfit[_COPY] = np.zeros(rows, dtype=bool) if spectra is None else _copies(spectra, chosen)
     chosen &= ~unfit[_COPY]
     if selection.percentiles is not None:
@@ -126,7 +126,7 @@ def read_repeats(path: str | Path, selection: Selection) -> Repeats:
 
 
 def _known(column: pa.ChunkedArray, name: str, path: str | Path) -> NDArray[np.bool_]:
-    """Where a key is known: text that is not empty, a number above 0 (nulls are -1). UsageError for other types."""
+    """Return which keys are known: non-empty text or a number above 0 (nulls are -1). UsageError for other types."""
     of = column.type
     if pa.types.is_string(of):
         known = pc.not_equal(column, "")
@@ -134,9 +134,9 @@ def _known(column: pa.ChunkedArray, name: str, path: str | Path) -> NDArray[np.b
         known = pc.greater(column, 0)
     else:
         raise UsageError(
-            "a column of this type cannot tell stars apart",
+            "a column of this type cannot identify stars",
             got=f"{name} of type {of}",
-            expected="text or numbers, the same for all spectra of a star and for those of no other",
+            expected="text or numbers, equal for all spectra of a star and different between stars",
             remedy=f"--star-column with another, such as {', '.join(STAR_COLUMNS)}",
             where=str(path),
         )
@@ -144,14 +144,14 @@ def _known(column: pa.ChunkedArray, name: str, path: str | Path) -> NDArray[np.b
 
 
 def _spectra(path: str | Path) -> NDArray[np.int32]:
-    """A number for each identity of the catalogue, int32 (n,); -1 where it is empty, which names no spectrum."""
+    """Return a number for each distinct identity, int32 (n,); -1 if the identity is empty."""
     column = read_table(path, [_IDENTITY])[_IDENTITY]
     known = _known(column, _IDENTITY, path)
     if not known.any():
         return np.full(len(known), -1, dtype=np.int32)
     identity = column.combine_chunks()
     del column
-    # Sorted, and not encoded as a dictionary: the hash table of millions of texts takes three times the memory.
+    # Sorted rather than dictionary-encoded: a hash table of millions of strings takes three times the memory.
     order = pc.sort_indices(identity)
     identity = identity.take(order)
     another = pc.fill_null(pc.not_equal(identity[1:], identity[:-1]), True).to_numpy(zero_copy_only=False)
@@ -159,16 +159,16 @@ def _spectra(path: str | Path) -> NDArray[np.int32]:
     numbers[order.to_numpy()[1:]] = np.cumsum(another, dtype=np.int32)
     numbers[~known] = -1
     del identity, order, another
-    # What Arrow keeps for later would stand beside the numpy arrays that follow.
+    # Release what Arrow keeps in reserve before the numpy arrays that follow are allocated.
     pa.default_memory_pool().release_unused()
     return numbers
 
 
 def _copies(spectra: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Chosen rows whose spectrum is that of a chosen row before them, bool (n,)."""
+    """Return the chosen rows whose spectrum repeats that of an earlier chosen row, bool (n,)."""
     rows = np.flatnonzero(chosen & (spectra >= 0))
     first = np.zeros(len(spectra), dtype=np.int64)
-    # Of several values for one place numpy keeps the last, which is here the first row.
+    # If an index repeats, numpy keeps the last value: here, the first row.
     first[spectra[rows[::-1]]] = rows[::-1]
     copies = np.zeros(len(spectra), dtype=bool)
     copies[rows] = first[spectra[rows]] != rows
@@ -182,7 +182,7 @@ def _unfit(
     flag: str,
     key: str,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Rows that each condition leaves out, bool (n,), by what they have; a row may stand under several."""
+    """Return the rows that each condition leaves out, bool (n,); a row may fail several conditions."""
     values, raw, inflated = (
         np.stack([columns[f"{prefix}{label}"] for label in LABELS]) for prefix in ("", "raw_e_", "e_")
     )
@@ -198,7 +198,7 @@ def _unfit(
 def _no_repeats(
     unfit: Mapping[str, NDArray[np.bool_]], selected: int, rows: int, key: str, path: str | Path
 ) -> UsageError:
-    """The error of a catalogue without a pair: how many rows each condition left out, and what to do about it."""
+    """Return the error for a catalogue without a pair, with the number of rows that each condition left out."""
     left_out = {what: int(np.count_nonzero(which)) for what, which in unfit.items()}
     counts = ", ".join(f"{number} with {what}" for what, number in left_out.items() if number) or "none"
     remedy = "give the AllVisit file, or another --keep or --star-column"
@@ -206,7 +206,7 @@ def _no_repeats(
         remedy = "give a catalogue whose errors come from noise draws; the null engine and --draws 0 make none"
     return UsageError(
         "no star has two spectra in the selection",
-        got=f"{selected} selected of {rows} rows, stars told apart by {key}; left out: {counts}",
+        got=f"{selected} selected of {rows} rows, stars identified by {key}; left out: {counts}",
         expected="two or more usable spectra of some stars",
         remedy=remedy,
         where=str(path),
@@ -225,7 +225,7 @@ def _inside(
 
 
 def _by_star(codes: NDArray[np.integer], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row numbers of the chosen spectra of repeated stars, by star, and where each star starts."""
+    """Return the row numbers of the chosen spectra of repeated stars, sorted by star, and where each star starts."""
     rows = np.flatnonzero(chosen)
     visits = np.bincount(codes[rows]) if len(rows) else np.zeros(0, dtype=np.int64)
     rows = rows[visits[codes[rows]] > 1] if len(rows) else rows

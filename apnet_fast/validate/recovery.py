@@ -1,4 +1,4 @@
-"""Recovered minus true labels of a catalogue, by signal-to-noise ratio."""
+"""Measure recovered minus true labels of a catalogue, by signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ SNR_EDGES = (0.0, 50.0, 100.0, 200.0, np.inf)
 
 @dataclass(frozen=True)
 class Recovery:
-    """Recovered minus true for the spectra of one range of S/N.
+    """Recovered minus true labels of the spectra in one S/N range.
 
-    bias: median; scatter: half the range from the 16th to the 84th percentile; raw_error: median. Each (3,) of teff
-    [fraction of the true Teff], logg [dex], fe_h [dex]; NaN where nothing is known. n: spectra with a result.
+    bias: median; scatter: half the range from the 16th to the 84th percentile; raw_error: median. Each has shape (3,)
+    for teff [fraction of the true Teff], logg [dex] and fe_h [dex], and is NaN if no value is known. n: number of
+    spectra with a result.
     """
 
     name: str
@@ -34,16 +35,16 @@ class Recovery:
     raw_error: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def recovery(
     recovered: NDArray[np.float64], raw_errors: NDArray[np.float64], true: NDArray[np.float64], snr: NDArray[np.float64]
 ) -> list[Recovery]:
-    """Recovery of all spectra and of those of each range of S/N that has any.
+    """Return the recovery of all spectra, then of each S/N range that contains any.
 
-    recovered, raw_errors, true: (n, 3), teff [K], logg, fe_h; NaN where there is no result or no true label.
+    recovered, raw_errors, true: (n, 3), teff [K], logg, fe_h; NaN if there is no result or no true label.
     snr: (n,), per pixel.
     """
     unit = np.stack([true[:, 0], np.ones(len(true)), np.ones(len(true))], axis=1)
@@ -73,7 +74,7 @@ def _of(name: str, differences: NDArray[np.float64], errors: NDArray[np.float64]
 
 
 def recovery_lines(rows: Sequence[Recovery]) -> list[str]:
-    """The table as text: bias ± robust scatter (median raw error)."""
+    """Return the table as lines of text: bias ± robust scatter (median raw error)."""
     lines = [f"{'recovered - true':18} {'n':>6} {'Teff [%]':>22} {'logg [dex]':>22} {'[Fe/H] [dex]':>22}"]
     for row in rows:
         cells = [
@@ -89,10 +90,10 @@ def recovery_lines(rows: Sequence[Recovery]) -> list[str]:
 def catalogue_recovery(
     catalogue: Path, labels: Sequence[Path], columns: dict[str, str] | None = None
 ) -> list[Recovery]:
-    """Recovery of a star or visit catalogue (Parquet or FITS), matched to label tables as spectra are in training.
+    """Return the recovery of a star or visit catalogue (Parquet or FITS).
 
-    columns: other names for teff, logg, fe_h, obj, path in the label tables. Raises UsageError for tables that are
-    none, and where no row of the catalogue has a true label.
+    Its rows are matched to the label tables as spectra are in training. columns: other names for teff, logg, fe_h, obj
+    and path in the label tables. Raises UsageError if a table cannot be read, or if no row has a true label.
     """
     names = ["obj", "snr", *LABELS, *(f"raw_e_{label}" for label in LABELS)]
     if "path" in table_columns(catalogue):

@@ -1,4 +1,4 @@
-"""What repeated visits say about the errors of a catalogue."""
+"""Test the errors of a catalogue on repeated visits."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from apnet_fast.validate.pairs import Repeats, Selection, read_repeats
 from apnet_fast.validate.text import aligned
 
 UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex"}
-Z_WIDTH, Z_BINS = 0.1, 60  # bins of |z| in the histograms, in bins of 0.1 up to 6
-# Formal errors at which published and fitted model are compared: around the middle of what the catalogue holds.
+Z_WIDTH, Z_BINS = 0.1, 60  # the histograms have bins of 0.1 in |z|, up to 6
+# Percentiles of the formal errors at which the published and the fitted model are compared.
 _COMPARED_AT = (16.0, 50.0, 84.0)
-# Of fewer stars the bootstrap does not know its own error, nor of a fit that loses this share of its replicates.
+# With fewer stars, or if a fit loses this share of its replicates, the bootstrap error is unreliable.
 FEWEST_STARS = 30
 _MOST_SINGULAR = 0.05
-# Standard errors that a verdict asks for. Nine ratios are looked at, and right errors should fail at most one catalogue
-# in twenty: two-sided 0.05 / 9 is 2.8 of them.
+# Standard errors that a verdict needs. Nine ratios are tested, and correct errors should fail at most one catalogue in
+# twenty: a two-sided probability of 0.05 / 9 is 2.8 standard errors.
 _SIGNIFICANT = 3.0
-# Variance of the robust scatter over that of the root mean square, for normal z (`noise_fit`).
+# Variance of the robust scatter relative to that of the root mean square, for normal z (`noise_fit`).
 _ROBUST_VARIANCE = 1.13
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its standard error, by bootstrap over stars."""
+    """A value and its standard error, from a bootstrap over stars."""
 
     value: float
     error: float
 
     def text(self, digits: int) -> str:
-        """As printed."""
+        """Return the value and its error as printed."""
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
 @dataclass(frozen=True)
 class ZScores:
-    """z-scores of all pairs with one kind of errors.
+    """z-scores of all pairs, with either raw or inflated errors.
 
-    scatter: robust scatter of z, 1 for right errors; it is the factor that the errors lack. beyond_3: share of |z| > 3
-    (0.0027 for normal errors). density: of |z| in bins of 0.1 from 0 to 6, per unit of |z|; the rest lies beyond.
+    scatter: robust scatter of z; it is 1 for correct errors, else the factor by which the errors are too small.
+    beyond_3: share of pairs with |z| > 3 (0.0027 for normal errors). density: density of |z| per unit of |z|, in bins
+    of 0.1 from 0 to 6; pairs beyond 6 are in no bin.
     """
 
     scatter: Estimate
@@ -58,9 +59,9 @@ class ZScores:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Fitted over published error of a spectrum with this formal error (at a percentile of the repeated spectra).
+    """Ratio of fitted to published error at one percentile of the formal errors of the repeated spectra.
 
-    margin: of the logarithm of the ratio, what counts as chance: three standard errors, widened as Student's t is.
+    margin: deviations of ln(ratio) up to this count as chance: three standard errors, widened as in Student's t.
     """
 
     percentile: float
@@ -69,18 +70,18 @@ class Comparison:
     margin: float
 
     def off_by_more_than(self, factor: float) -> bool:
-        """Whether the ratio lies outside 1 / factor .. factor by more than the margin."""
+        """Return whether the ratio lies outside 1 / factor .. factor by more than the margin."""
         distance = abs(math.log(self.ratio.value)) if self.ratio.value > 0 else math.inf
         return distance - self.margin > math.log(factor)
 
 
 @dataclass(frozen=True)
 class LabelResult:
-    """One label: z-scores with both errors, and the noise model that the pairs ask for beside the published one.
+    """Result for one label: z-scores with raw and inflated errors, and the fitted and the published noise model.
 
-    published: (scale, offset) of the catalogue itself, read off its e_ and raw_e_ columns. scale, offset, correlation
-    are NaN where formal errors are too alike, or stars too few, to tell scale from offset. judged: whether there are
-    stars enough for a verdict.
+    published: (scale, offset) of the catalogue itself, derived from its e_ and raw_e_ columns. scale, offset and
+    correlation are NaN if formal errors are too similar, or stars too few, to separate scale from offset. judged:
+    whether there are enough stars for a verdict.
     """
 
     label: str
@@ -98,10 +99,10 @@ class LabelResult:
 
 @dataclass(frozen=True)
 class RepeatsReport:
-    """What `validate repeats` finds: counts, and a result for each label.
+    """Result of `validate repeats`: counts, and one result per label.
 
-    rows, selected, spectra, stars: of the file, those that pass the selection, those of them of stars with two or more,
-    and such stars. copies: rows left out because a selected row has the same identity.
+    rows: rows of the file. selected: those that pass the selection. spectra: selected spectra of stars with two or more
+    of them. stars: the number of such stars. copies: rows left out because a selected row has the same identity.
     """
 
     catalogue: str
@@ -115,7 +116,7 @@ class RepeatsReport:
     labels: tuple[LabelResult, ...]
 
     def off_by_more_than(self, factor: float) -> list[str]:
-        """Labels with stars enough whose published errors are off by more than the factor, beyond chance."""
+        """Return the judged labels whose published errors are off by more than the factor, beyond chance."""
         return [
             result.label
             for result in self.labels
@@ -124,15 +125,15 @@ class RepeatsReport:
 
     @property
     def not_judged(self) -> list[str]:
-        """Labels of which too few stars are there to judge their errors."""
+        """Labels with too few stars for a verdict on their errors."""
         return [result.label for result in self.labels if not result.judged]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: NaN becomes null."""
+        """Return plain values for JSON; NaN becomes null."""
         return without_nan(asdict(self))
 
     def text(self) -> str:
-        """The tables as printed."""
+        """Return the tables as printed."""
         head = (
             f"{self.catalogue}: {self.rows} rows, {self.selected} selected, {self.spectra} of them repeats of"
             f" {self.stars} stars (by {self.star_column}; at most {self.most_visits} visits each)"
@@ -174,8 +175,8 @@ def validate_repeats(
 ) -> RepeatsReport:
     """Test the errors of a visit catalogue (FITS or Parquet) on all pairs of visits of the same star.
 
-    Definitions: `apnet_fast.validate.noise_fit`. bootstrap: replicates, at least 2; seed: of the bootstrap.
-    Raises UsageError for a file without the columns or without repeats.
+    `apnet_fast.validate.noise_fit` defines the method. bootstrap: number of replicates, at least 2; seed: its seed.
+    Raises UsageError if the file lacks the columns or has no repeats.
     """
     if bootstrap < 2:
         raise UsageError("too few bootstrap replicates", got=bootstrap, expected="at least 2")
@@ -200,7 +201,7 @@ def _label_result(repeats: Repeats, label: str, bootstrap: int, seed: int, path:
     differences = Differences(values, raw, repeats.starts)
     fit = fit_noise_model(differences, bootstrap=bootstrap, seed=seed)
     told_apart = fit.scale > 0 and fit.singular <= _MOST_SINGULAR
-    # Of errors that are all alike, or that certainly run the wrong way, the scatter of z can still be judged.
+    # If errors are all alike, or certainly run the wrong way, the scatter of z can still be judged.
     by_scatter = math.isnan(fit.scale) or fit.scale + _SIGNIFICANT * fit.scale_error < 0
     judged = repeats.stars >= FEWEST_STARS and (told_apart or by_scatter)
     published = published_model(raw, inflated, label, path)
@@ -224,7 +225,7 @@ def _label_result(repeats: Repeats, label: str, bootstrap: int, seed: int, path:
 
 def _z_scores(differences: Differences, bootstrap: int, seed: int) -> ZScores:
     fit = fit_scale(differences, bootstrap=bootstrap, seed=seed)
-    # Few stars drawn again repeat themselves: no error is below that of as many independent Gaussian differences.
+    # Resampling few stars underestimates the error, so it is never below that of as many independent Gaussian values.
     independent = int(differences.starts[-1]) - (len(differences.starts) - 1)
     error = max(fit.scale_error, fit.scale * math.sqrt(_ROBUST_VARIANCE / (2 * independent)))
     weights = z_histogram(differences.values, differences.errors, differences.starts, Z_WIDTH, Z_BINS)
@@ -236,9 +237,9 @@ def _z_scores(differences: Differences, bootstrap: int, seed: int) -> ZScores:
 def published_model(
     raw: NDArray[np.float64], inflated: NDArray[np.float64], label: str, path: str
 ) -> tuple[float, float]:
-    """scale and offset of e = scale * raw_e + offset as a catalogue applied it; scale alone where raw_e never varies.
+    """Return scale and offset of the catalogue's own e = scale * raw_e + offset; the offset is 0 if raw_e is constant.
 
-    raw, inflated: float64 (n,), as stored in float32. UsageError where the columns follow no straight line.
+    raw, inflated: float64 (n,), as stored in float32. Raises UsageError if the columns follow no straight line.
     """
     low, high = int(np.argmin(raw)), int(np.argmax(raw))
     if raw[high] > raw[low]:
@@ -249,13 +250,13 @@ def published_model(
     worst = int(np.argmax(np.abs(inflated - scale * raw - offset) / inflated))
     if abs(inflated[worst] - scale * raw[worst] - offset) > 1e-3 * inflated[worst]:
         raise UsageError(
-            f"e_{label} is no straight line in raw_e_{label}, so no one noise model was applied",
+            f"e_{label} is not linear in raw_e_{label}, so no single noise model was applied",
             got=f"e {inflated[worst]:.6g} at raw {raw[worst]:.6g}",
             expected=f"{scale * raw[worst] + offset:.6g} = {scale:.4g} raw + {offset:.4g}",
             remedy="give a catalogue of one run",
             where=path,
         )
-    # The columns are float32: more digits than these are rounding.
+    # The columns are float32: further digits are rounding.
     return float(f"{scale:.4g}"), float(f"{offset:.3g}") if abs(offset) > 1e-5 * inflated[worst] else 0.0
 
 
@@ -266,7 +267,7 @@ def _comparisons(
     inflated_scatter: Estimate,
     repeats: Repeats,
 ) -> list[Comparison]:
-    """Fitted over published error at typical formal errors; the scatter of inflated z where there is no fit."""
+    """Return fitted over published error at typical formal errors; without a fit, the scatter of inflated z."""
     # Student's t over the normal quantile, to first order in 1 / degrees of freedom (Abramowitz & Stegun 26.7.5).
     widened = _SIGNIFICANT + (_SIGNIFICANT**3 + _SIGNIFICANT) / (4 * max(repeats.stars - 1, 1))
     out = []

@@ -1,4 +1,4 @@
-"""Tier end-to-end: files to catalogues with the cpu engine and weights of the real size."""
+"""Tier end-to-end: time whole runs, files to catalogues, with the cpu engine and weights of the real size."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 from apnet_fast.catalog.names import RUN_FILE
-from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
-from apnet_fast.pipeline.run import run
+from apnet_fast.pipeline.run import run_survey
 from benchmarks.inputs import linked_tree, weights
 from benchmarks.results import Result
 
@@ -17,36 +16,18 @@ _STARS = 60
 
 
 def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result]:
-    """Spectra a second, and the share of wall time in which the engine waited for reading and writing."""
+    """Measure spectra per second, and the share of wall time in which the engine waited for reading and writing."""
     tree = linked_tree(folder, stars or _STARS)
     return [timed_run("cpu engine", tree, folder, repeats, engine="cpu", readers=0)]
 
 
 def timed_run(name: str, tree: Path, folder: Path, repeats: int, *, engine: str, readers: int) -> Result:
-    """Median of several runs, each into a fresh folder."""
+    """Return the median rate of several runs, each into a fresh folder."""
     path, _ = weights(folder)
     records = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(dir=folder) as output:
-            run(
-                RunArguments(
-                    inputs=(str(tree),),
-                    weights=path,
-                    output=Path(output),
-                    engine=engine,
-                    device="cpu",
-                    recipe="dr19",
-                    draws=20,
-                    seed=0,
-                    precision="fp32",
-                    spectra="both",
-                    readers=readers,
-                    batch_size=64,
-                    shard_size=default_shard_size(engine),
-                    max_failures=None,
-                    restart=False,
-                )
-            )
+            run_survey(tree, weights=path, output=output, engine=engine, device="cpu", readers=readers)
             records.append(json.loads((Path(output) / RUN_FILE).read_text()))
     rate = statistics.median(record["spectra_per_second"] for record in records)
     last = records[-1]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from apnet_fast.catalog.rows import RowTimes, catalog_rows
+from apnet_fast.catalog.rows import RowTimes, catalogue_rows
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.failures import Reason
@@ -69,4 +69,4 @@ def times(n: int, created: datetime = CREATED) -> RowTimes:
 
 def table(product: Product, records: Sequence[SpectrumRecord]) -> pa.Table:
     """Rows of a product."""
-    return catalog_rows(product, records, labels(len(records)), times(len(records)), network="v3")
+    return catalogue_rows(product, records, labels(len(records)), times(len(records)), network="v3")

@@ -18,7 +18,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from apnet_fast.catalog.columns import COLUMNS, boss_columns
 from apnet_fast.catalog.fits import Card, fits_time, text_widths, write_fits
-from apnet_fast.catalog.rows import catalog_rows
+from apnet_fast.catalog.rows import catalogue_rows
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from tests.catalog.samples import CREATED, labels, mixed_records, star_record, table, times
 
@@ -214,7 +214,7 @@ def test_characters_beyond_ascii_become_question_marks(tmp_path: Path, text: str
 def test_nulls_come_back(tmp_path: Path) -> None:
     nothing = replace(star_record(1), snr=np.nan, n_visits=-1, star=replace(star_record(1).star, field=""))
     no_flags = replace(labels(1), flag_warn=np.array([False]), flag_bad=np.array([False]))
-    rows = catalog_rows("star", [nothing], no_flags, times(1), network="v3")
+    rows = catalogue_rows("star", [nothing], no_flags, times(1), network="v3")
     row = checked(write(tmp_path / "p.fits", "star", [rows]))[2].data[0]
     assert np.isnan(row["snr"])
     assert np.isnan(row["t_overhead"])
@@ -276,6 +276,7 @@ def test_text_longer_than_its_column_is_refused(tmp_path: Path) -> None:
         write_fits(tmp_path / "p.fits", COLUMNS["star"], boss_columns("v3"), [rows], widths, [], CREATED, "v3")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     rows = table("star", mixed_records(2000))
 

@@ -13,7 +13,7 @@ import pytest
 from apnet_fast.catalog.columns import product_columns
 from apnet_fast.catalog.fits import text_widths
 from apnet_fast.catalog.products import write_product
-from apnet_fast.catalog.rows import catalog_rows
+from apnet_fast.catalog.rows import catalogue_rows
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.spectra.batch import Product
 from tests.catalog.samples import CREATED, labels, mixed_records, star_record, table, times
@@ -67,7 +67,7 @@ def test_rows_are_counted_by_what_the_table_of_sources_knew(tmp_path: Path) -> N
     stars = [record.star for record in records[:3]]
     known = {"obj": [star.obj for star in stars], "telescope": ["apo25m", "apo25m", "lco25m"], "g_mag": [9.0] * 3}
     matches = SourceTable(pa.table(known)).match(records)
-    rows = catalog_rows("star", records, labels(5), times(5), matches, network="v3")
+    rows = catalogue_rows("star", records, labels(5), times(5), matches, network="v3")
     assert write(tmp_path, "star", [rows, rows]) == {"spectrum": 4, "source": 2, "none": 4}
 
 

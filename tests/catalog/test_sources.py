@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from apnet_fast.catalog.rows import catalog_rows
+from apnet_fast.catalog.rows import catalogue_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
@@ -84,7 +84,7 @@ def dr17_visit() -> pa.Table:
 def rows(table: pa.Table, product: Product, records: Sequence[SpectrumRecord]) -> list[dict[str, object]]:
     n = len(records)
     matches = SourceTable(table).match(records)
-    return catalog_rows(product, records, labels(n), times(n), matches, network="v3").to_pylist()
+    return catalogue_rows(product, records, labels(n), times(n), matches, network="v3").to_pylist()
 
 
 def test_dr17_stars_fill_source_and_spectrum_of_the_coadd() -> None:
@@ -324,7 +324,7 @@ def test_rows_without_sdss_id_are_told_apart_by_gaia(sdss_ids: list[int], gaia: 
 
 
 def test_table_without_names_of_objects_is_refused() -> None:
-    with pytest.raises(UsageError, match="does not say of which objects"):
+    with pytest.raises(UsageError, match="does not tell of which objects"):
         SourceTable(pa.table({"ra": [1.0], "telescope": ["apo25m"]}))
 
 

@@ -1,4 +1,4 @@
-"""Learning curves: what is drawn, and what is no curves.json."""
+"""Learning curves are drawn from a curves.json, and other files are refused."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from apnet_fast.plots.__main__ import app
 from apnet_fast.plots.curves import draw_curves, read_curves
 from apnet_fast.support.errors import UsageError
-
-EPOCHS = [
-    {"epoch": epoch, "training_loss": 1 / epoch, "validation_loss": 0.5 / epoch, "scatter_logg": 0.4 / epoch}
-    for epoch in (1, 2, 4)
-]
+from tests.plots.samples import EPOCHS
 
 
 def test_losses_and_scatters_are_drawn() -> None:
@@ -25,15 +19,6 @@ def test_losses_and_scatters_are_drawn() -> None:
     assert list(validation.get_ydata()) == [0.5, 0.25, 0.125]
     assert list(scatters.lines[0].get_ydata()) == [1, 0.5, 0.25]
     assert scatters.lines[0].get_label() == "logg: 0.1"
-
-
-def test_the_command_writes_a_figure(tmp_path: Path) -> None:
-    (tmp_path / "curves.json").write_text(json.dumps({"epochs": EPOCHS}))
-    words = ["curves", str(tmp_path / "curves.json"), "--output", str(tmp_path / "curves.png")]
-    result = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert result.exit_code == 0
-    assert "3 epochs" in result.output
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_folder_will_do_and_values_may_be_unknown(tmp_path: Path) -> None:

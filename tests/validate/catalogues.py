@@ -1,4 +1,4 @@
-"""Visit catalogues with labels that are true + noise of a known model."""
+"""Make visit catalogues whose labels are truth plus noise of a known model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.named import PAGE_NOISE_MODEL
 from apnet_fast.validate.noise_fit import Differences
 
-LABELS = ("teff", "logg", "fe_h")
 _TYPICAL_RAW = (40.0, 0.05, 0.03)
 _TRUE = ((4800.0, 600.0), (2.8, 1.0), (-0.2, 0.3))
 
@@ -26,7 +26,7 @@ def differences(
     spread: float = 0.6,
     visits: NDArray[np.int64] | None = None,
 ) -> Differences:
-    """Visits of stars whose formal errors are log-normal about 30, with noise of scale x raw + offset."""
+    """Simulate visits of stars with log-normal formal errors about 30 and noise of scale x raw + offset."""
     rng = np.random.default_rng(seed)
     number = rng.integers(2, 7, stars) if visits is None else visits
     starts = np.concatenate([[0], np.cumsum(number)]).astype(np.int64)
@@ -42,7 +42,7 @@ def visit_table(
     scale: tuple[float, float, float] = PAGE_NOISE_MODEL.scale,
     offset: tuple[float, float, float] = PAGE_NOISE_MODEL.offset,
 ) -> pa.Table:
-    """A visit catalogue with the page's e_, whose true noise is scale x raw_e + offset of each label; rows shuffled."""
+    """Make a visit catalogue with the page's e_ columns and true noise of scale x raw_e + offset; rows are shuffled."""
     rng = np.random.default_rng(seed)
     star = np.repeat(np.arange(stars), rng.integers(1, 6, stars))
     rows = len(star)
@@ -71,13 +71,13 @@ def visit_table(
 
 
 def with_target_flags(table: pa.Table) -> pa.Table:
-    """The table with a column of 57 bytes a row, as catalogues have for `sdss5_target_flags`."""
+    """Add a column of 57 bytes per row, like the catalogues' `sdss5_target_flags`."""
     flat = pa.array(np.zeros(57 * len(table), dtype=np.uint8))
     return table.append_column("sdss5_target_flags", pa.FixedSizeListArray.from_arrays(flat, 57))
 
 
 def changed(table: pa.Table, **columns: object) -> pa.Table:
-    """The table with other values in some columns."""
+    """Replace the values of some columns."""
     for name, values in columns.items():
         position = table.column_names.index(name)
         table = table.set_column(position, name, pa.array(values, table.schema.field(name).type))
@@ -85,7 +85,7 @@ def changed(table: pa.Table, **columns: object) -> pa.Table:
 
 
 def written(table: pa.Table, path: Path, flag_table: str = "page", **cards: str) -> Path:
-    """The table as a Parquet catalogue; no card FLAGTAB where the name is empty."""
+    """Write the table as a Parquet catalogue, without the card FLAGTAB if its name is empty."""
     named = {"FLAGTAB": flag_table} if flag_table else {}
     pq.write_table(table.replace_schema_metadata(named | cards), path)
     return path

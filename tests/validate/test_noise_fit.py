@@ -1,4 +1,4 @@
-"""The fit of the noise model: it finds what was put in, and says how well."""
+"""The fit of the noise model recovers an injected model, with correct uncertainties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selection and grouping of repeated visits."""
+"""Repeated visits are selected and grouped by star."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_percentile_cut_of_the_script(tmp_path: Path) -> None:
     assert repeats.columns["teff"].max() < all_teff.max()
 
 
-def test_the_best_known_key_tells_stars_apart(tmp_path: Path) -> None:
+def test_the_best_known_key_identifies_stars(tmp_path: Path) -> None:
     table = visit_table(0, stars=50)
     ids = np.array([int(obj[2:]) + 1 for obj in table["obj"].to_pylist()])
     by_id = changed(table, sdss_id=ids)
@@ -88,12 +88,12 @@ def test_the_best_known_key_tells_stars_apart(tmp_path: Path) -> None:
 )
 def test_a_column_that_names_no_stars_is_refused(column: str, type_name: str, tmp_path: Path) -> None:
     path = written(with_target_flags(visit_table(0, stars=50)), tmp_path / "v.parquet")
-    with pytest.raises(UsageError, match=rf"tell stars apart; got {column} of type {type_name}; expected .*v\.parquet"):
+    with pytest.raises(UsageError, match=rf"identify stars; got {column} of type {type_name}; expected .*v\.parquet"):
         read_repeats(path, Selection(star_column=column))
 
 
 def test_of_each_identity_one_row_is_used(tmp_path: Path) -> None:
-    """The first that passes the selection, wherever it stands; rows without identity are nobody's copies."""
+    """It is the first that passes the selection; rows without identity are never copies."""
     table = visit_table(0, stars=50)
     rows = len(table)
     once = read_repeats(written(table, tmp_path / "once.parquet"), Selection())
@@ -105,7 +105,7 @@ def test_of_each_identity_one_row_is_used(tmp_path: Path) -> None:
         assert (twice.rows, twice.selected, twice.copies) == (2 * rows, alone.selected, rows)
         assert np.array_equal(twice.starts, alone.starts)
         assert all(np.array_equal(twice.columns[name], alone.columns[name]) for name in alone.columns)
-    # A copy is used where the first row does not pass.
+    # A copy is used if the first row does not pass.
     flagged = changed(table, result_flags=np.where(np.arange(rows) % 2, 4, 0))
     both = read_repeats(written(pa.concat_tables([flagged, table]), tmp_path / "both.parquet"), Selection())
     assert (both.selected, both.copies) == (rows, rows - rows // 2)
@@ -133,7 +133,7 @@ def test_without_a_pair_the_error_counts_what_each_condition_left_out(tmp_path: 
         read_repeats(written(flagged, tmp_path / "flagged.parquet"), Selection())
 
 
-def test_errors_tell_what_to_do(tmp_path: Path) -> None:
+def test_errors_name_the_remedy(tmp_path: Path) -> None:
     table = visit_table(0, stars=50)
     with pytest.raises(UsageError, match="repeats need: raw_e_teff; got columns"):
         read_repeats(written(table.drop_columns(["raw_e_teff"]), tmp_path / "a.parquet"), Selection())
@@ -142,7 +142,7 @@ def test_errors_tell_what_to_do(tmp_path: Path) -> None:
     single = changed(table, obj=table["identity"].to_pylist())
     with pytest.raises(UsageError, match="no star has two spectra"):
         read_repeats(written(single, tmp_path / "c.parquet"), Selection())
-    with pytest.raises(UsageError, match=rf"left out: {len(table)} with the identity of a row before"):
+    with pytest.raises(UsageError, match=rf"left out: {len(table)} with the identity of an earlier row"):
         read_repeats(written(pa.concat_tables([single, single]), tmp_path / "e.parquet"), Selection())
     with pytest.raises(UsageError, match="no star has two spectra"):
         read_repeats(written(table.slice(0, 0), tmp_path / "d.parquet"), Selection())

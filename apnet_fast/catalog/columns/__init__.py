@@ -21,11 +21,11 @@ from apnet_fast.spectra.batch import Product
 __all__ = ["COLUMNS", "SPECTRUM_COLUMNS", "Column", "Form", "arrow_schema", "boss_columns", "product_columns"]
 
 SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COLUMNS, "visit": VISIT_SPECTRUM_COLUMNS}
-"""What a product says of a spectrum itself: behind the columns of the source, before those of the results."""
+"""Columns of the spectrum itself: they follow those of the source and precede those of the results."""
 
 
 def product_columns(product: Product, network: str, own: bool = True) -> tuple[Column, ...]:
-    """All columns of a product of a network (some have medians of the draws), with or without this package's own."""
+    """Return all columns of a product of a network (v2 has medians too), with or without this package's own."""
     return _columns(product, result_columns(network), OWN_COLUMNS if own else ())
 
 
@@ -34,15 +34,15 @@ def _columns(product: Product, results: Sequence[Column], own: Sequence[Column])
 
 
 def result_columns(network: str) -> tuple[Column, ...]:
-    """What a product of a network says of its labels."""
+    """Return the columns of the results of a network."""
     return RESULT_COLUMNS_WITH_MEDIANS if network_version(network).medians else RESULT_COLUMNS
 
 
 def boss_columns(network: str) -> tuple[Column, ...]:
-    """Columns of the empty table of BOSS spectra: those it shares with the table of APOGEE spectra.
+    """Return the columns of the empty table of BOSS spectra: those it shares with the table of APOGEE spectra.
 
-    Astra's file has further ones there, of BOSS spectra themselves (179 in all for stars, 213 for visits), which no
-    source at hand lists.
+    Astra's file has more of them there, on the BOSS spectra themselves (179 in all for stars, 213 for visits), which
+    no source at hand lists.
     """
     return (*SOURCE_COLUMNS, *result_columns(network))
 
@@ -55,13 +55,13 @@ COLUMNS: dict[Product, tuple[Column, ...]] = {
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Parquet schema of columns; description and unit are metadata of each field."""
+    """Return the Parquet schema of columns; description and unit are metadata of each field."""
     return pa.schema(
         [
             pa.field(
                 column.name,
                 column.arrow_type,
-                nullable=False,
+                nullable=column.nullable,
                 metadata={"description": column.comment, "unit": column.unit},
             )
             for column in columns

@@ -19,7 +19,7 @@ _ARROW: dict[Form, pa.DataType] = {
     "K": pa.int64(),
     "L": pa.bool_(),
 }
-# As the file has it: big-endian; a logical is the letter T or F.
+# In the file, numbers are big-endian and a logical is the letter T or F.
 _FITS: dict[Form, str] = {"E": ">f4", "J": ">i4", "K": ">i8", "L": "S1"}
 
 
@@ -29,7 +29,7 @@ class Column:
 
     form: FITS type letter (A: text, B: field of bits in bytes, E: float32, J: int32, K: int64, L: logical), without
     the width of A and B: that is the longest value of the file, at least `length`. category: the group whose card
-    stands in front of it. bits: the integer is a field of bits. card: comment of the TTYPE card where it is not
+    stands in front of it. bits: whether the integer is a field of bits. card: comment of the TTYPE card, if it is not
     "comment [unit]". note: text of a COMMENT card behind the column.
     """
 
@@ -45,30 +45,35 @@ class Column:
 
     @property
     def null(self) -> object:
-        """What stands for "not known": NaN, -1, False, "", or 0 in a field of bits."""
+        """Return the value for "not known": NaN, -1, False, "", or 0 in a field of bits."""
         if self.form == "B":
             return bytes(self.length)
         return 0 if self.bits else _NULLS[self.form]
 
     @property
+    def nullable(self) -> bool:
+        """Return whether Parquet has real nulls in it: the FITS null of bits and logicals is a value like any other."""
+        return self.bits or self.form in "BL"
+
+    @property
     def has_width(self) -> bool:
-        """Whether the values of the column have a width of their own: text and bytes."""
+        """Return whether the column has a width of its own, as text and bytes do."""
         return self.form in "AB"
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """Type of the Parquet column."""
+        """Return the type of the Parquet column."""
         return _ARROW[self.form]
 
     def numpy_type(self, width: int = 1) -> str:
-        """Type of the column in a row of the FITS file; `width` is the longest value in bytes, for forms A and B."""
+        """Return the type of the column in a row of the FITS file; `width`: longest value [bytes] of forms A and B."""
         return f"S{max(width, self.length)}" if self.has_width else _FITS[self.form]
 
     def tform(self, width: int = 1) -> str:
-        """Value of the TFORM card; `width` as in `numpy_type`."""
+        """Return the value of the TFORM card; `width` as in `numpy_type`."""
         return f"{max(width, self.length)}{self.form}" if self.has_width else self.form
 
     @property
     def fits_comment(self) -> str:
-        """Comment of the TTYPE card: the unit, where there is one, in brackets at the end."""
+        """Return the comment of the TTYPE card: the unit, if there is one, in brackets at the end."""
         return self.card or (f"{self.comment} [{self.unit}]" if self.unit else self.comment)

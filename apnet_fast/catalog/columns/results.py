@@ -1,4 +1,4 @@
-"""The last columns of both products: what ApogeeNet made of a spectrum, and this package's own provenance."""
+"""The last columns of both products: ApogeeNet's results, and this package's own provenance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns 1 to 133 of both products: what is known of the source."""
+"""Columns 1 to 133 of both products, which describe the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns 134 to 172 of the star product: the coadded spectrum."""
+"""Columns 134 to 172 of the star product, which describe the coadded spectrum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns 134 to 183 of the visit product: the spectrum of the visit."""
+"""Columns 134 to 183 of the visit product, which describe the visit's spectrum."""
 
 from __future__ import annotations
 
