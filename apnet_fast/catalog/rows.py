@@ -113,12 +113,15 @@ def catalogue_rows(
 def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
     """Return a table with exactly these columns, in order; those that it lacks are null."""
     arrays = [
-        table[column.name]
-        if column.name in table.column_names
-        else pa.repeat(pa.scalar(column.null, column.arrow_type), table.num_rows)
+        table[column.name] if column.name in table.column_names else _unknown(column, table.num_rows)
         for column in columns
     ]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
+
+
+def _unknown(column: Column, rows: int) -> pa.Array:
+    null = None if column.nullable else column.null
+    return pa.repeat(pa.scalar(null, column.arrow_type), rows)
 
 
 def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
@@ -160,7 +163,7 @@ def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str
 def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
     """Prefer values of the table of sources to those of the file; the other way round for the file's names."""
     if of_file is None:
-        return of_sources.fill_null(column.null)
+        return of_sources if column.nullable else of_sources.fill_null(column.null)
     values = pa.array(of_file, type=column.arrow_type)
     if column.name in _OF_THE_FILE:
         return pc.if_else(pc.equal(values, column.null), of_sources.fill_null(column.null), values)

@@ -29,8 +29,10 @@ from apnet_fast.pipeline.workers import DeviceWorkers
 from apnet_fast.spectra import Product
 from apnet_fast.spectra.identity import printable
 from apnet_fast.support.errors import Stopped
-from apnet_fast.support.files import locked, write_json
-from apnet_fast.support.progress import RunProgress, say
+from apnet_fast.support.files import write_json
+from apnet_fast.support.lock import locked
+from apnet_fast.support.notices import say
+from apnet_fast.support.progress import RunProgress
 from apnet_fast.support.stopping import StopRequest
 
 PathLike = str | os.PathLike[str]
@@ -95,6 +97,8 @@ def _run(settings: RunSettings, stop: StopRequest) -> RunSummary:
 
 
 def _say_what_is_left_out(inputs: Inputs) -> None:
+    for note in inputs.notes:
+        say(note)
     if inputs.nameless_rows:
         say(f"{inputs.nameless_rows} rows of tables left out: they name no file")
     if inputs.other_products:
@@ -159,7 +163,10 @@ class _Run:
             f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
             f" engine {settings.engine} on {settings.device}, {settings.precision}, recipe {settings.recipe}"
         )
-        work = [Work(shard, plan.files_of(shard)) for shard in pending]
+        work = []
+        for shard in pending:
+            files = plan.files_of(shard)
+            work.append(Work(shard, files, self.inputs.known.part(files)))
         files_done = len(plan.files) - sum(len(shard.files) for shard in work)
         markers: dict[int, Marker] = {}
         self.stop.unit = "shard"

@@ -1,4 +1,4 @@
-"""Faults that are made to happen: nothing is lost, and the same command goes on to the same catalogues."""
+"""Faults made to happen: nothing is lost, and the same command goes on to the same catalogues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.readers import pool as readers
 from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
-from apnet_fast.support.files import locked
+from apnet_fast.support.lock import locked
 from tests.pipeline.runs import arguments, catalogue_bytes, quarantine
 from tests.pipeline.test_run import command
 
@@ -122,7 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_real_full_disk(three: Path, small_weights: Path, undisturbed: bytes, small_disk: Path) -> None:
-    """A run that does not fit: exit 4 and what to do; with room the same command goes on."""
+    """A run that does not fit exits with 4 and a remedy; with room the same command goes on."""
     output = small_disk / "out"
     words = command(three, small_weights, output, "--engine", "null")
     (small_disk / "filler").write_bytes(bytes(40_000))

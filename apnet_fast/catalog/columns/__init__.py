@@ -61,7 +61,7 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
             pa.field(
                 column.name,
                 column.arrow_type,
-                nullable=False,
+                nullable=column.nullable,
                 metadata={"description": column.comment, "unit": column.unit},
             )
             for column in columns
