@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from apnet_fast.inputs.known_files import KnownFile
 
 
 @dataclass(frozen=True)
 class Work:
-    """A shard to compute."""
+    """A shard to compute. known: what tables know of its files, for those that cannot be read."""
 
     shard: int
     files: tuple[str, ...]
+    known: Mapping[str, KnownFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
