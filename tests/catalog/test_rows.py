@@ -142,7 +142,8 @@ def test_every_other_column_is_filled(product: Product, record: SpectrumRecord) 
     (row,) = table(product, [record]).to_pylist()
     empty = {c.name for c in COLUMNS[product] if c.name in row and c.form != "L" and row[c.name] == c.null}
     empty |= {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
-    assert not empty
+    # Without a table of sources nobody knows where flags and velocities come from.
+    assert empty <= {"flags_from", "v_rad_from"}
     assert not {*NOBODY_FILLS, "t_overhead"} & set(row)
 
 
