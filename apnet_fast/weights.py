@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.weights`: import, export and make weights files."""
+"""Import, export, make and check weights files: `python -m apnet_fast.weights`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
 
 @app.command("import")
-def import_(
+def import_command(
     path: Annotated[Path, typer.Argument(help="Upstream file (.pt), or its folder (v3: model_chunk_0..9).")],
     output: Output,
     network: Network = "v3",
@@ -31,8 +31,8 @@ def import_(
         typer.echo(f"left out, not part of this network: {', '.join(checkpoint.left_out)}")
 
 
-@app.command()
-def random(
+@app.command("random")
+def random_command(
     output: Output,
     network: Network = "v3",
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
@@ -44,8 +44,8 @@ def random(
     typer.echo(f"{output}: ApogeeNet {network}, random weights, seed {seed}: not for science")
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_command(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
 ) -> None:
@@ -58,17 +58,22 @@ def export(
     typer.echo(f"{output}: {', '.join(names)}")
 
 
-@app.command()
-def check(
+@app.command("check")
+def check_command(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
 ) -> None:
     """Print the largest activation of every layer, and for v3 whether fp16 can hold it."""
     from apnet_fast.engines.ranges import LEAST_HEADROOM, layer_ranges
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.shipped import weights_path
+    from apnet_fast.recipes.flux import FLUX_UNIT
 
     checkpoint = load_checkpoint(weights_path(weights))
     typer.echo(f"{weights}: ApogeeNet {checkpoint.network}, {checkpoint.origin}, sha256 {checkpoint.sha256}")
+    least_flux, greatest_flux = checkpoint.plausible_flux
+    typer.echo(f"for spectra with a median flux of {least_flux:.3g} to {greatest_flux:.3g} [{FLUX_UNIT}]")
+    if checkpoint.for_simulated_only:
+        typer.echo("for simulated spectra only: on real stars their labels mean nothing")
     typer.echo(f"{'layer':36} {'largest':>10} {'65504 / it':>10}")
     ranges = layer_ranges(checkpoint)
     for layer in ranges:

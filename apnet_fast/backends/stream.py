@@ -1,4 +1,4 @@
-"""A stream of anybody's spectra becomes a stream of labels: lazy, in order, one result a spectrum, whatever happens."""
+"""Turn a stream of anybody's spectra into a stream of labels: lazily, in order, always one result per spectrum."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.api import ApogeeNet
+from apnet_fast.api import ApogeeNet, check_errors
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.spectra.quantities import UnitError, flux_and_error
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.grid import PIXELS
 
@@ -28,11 +30,12 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What the network needs of a spectrum.
+    """Hold what the network needs of a spectrum.
 
-    flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, be masked, or have errors of 0, NaN,
-    infinity or 1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag],
-    NaN or masked where unknown, or `networks.photometry.NO_SOURCE`, for networks that use it; None is nothing known.
+    flux, error: (8575,), rest frame, in 1e-17 erg/s/cm^2/Angstrom, or astropy Quantities, which are converted; missing
+    pixels may be NaN, be masked, or have errors of 0, NaN, infinity or 1e10.
+    identity: key of its noise. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown, or
+    `recipes.photometry.NO_SOURCE`, for networks that use it; None means that nothing is known.
     """
 
     flux: ArrayLike
@@ -43,11 +46,11 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Result(Generic[Item]):
-    """What became of an item.
+    """Hold the outcome of an item.
 
-    labels: one row of the label columns (`ApogeeNet.label_dtype`; of v2 with medians of the draws); NaN and the
-    recipe's "no result" bit where there is a failure. failure: why there are no labels; empty if there are. seconds:
-    time of its batch, reading and network, over the size of the batch.
+    labels: one row of the label columns (`ApogeeNet.label_dtype`; for v2 with medians of the draws); NaN and the
+    recipe's "no result" bit after a failure. failure: why there are no labels; empty if there are. seconds: time of
+    its batch, for reading and network, over the size of the batch.
     """
 
     item: Item
@@ -64,36 +67,53 @@ def label_stream(
     draws: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    simulated: bool = False,
 ) -> Iterator[Result[Item]]:
-    """Labels of items of any type, one result each, in their order.
+    """Yield the labels of items of any type, one result each, in their order.
 
     Items are taken when results are asked for, at most one batch ahead, and none is kept after its result is given.
 
     Parameters
     ----------
-    items: anything that can be iterated over, also without end.
-    read: gives the spectrum of an item. Where it raises, or gives arrays of another length, or no pixel with data,
-        the item gets a result with a failure; the log has the traceback, and the stream goes on.
-    draws: noise realisations a spectrum; default the recipe's.
-    batch_size: spectra given to the engine at once. It changes no label.
+    items: any iterable, even an endless one.
+    read: gives the spectrum of an item. If it raises, or gives arrays of another length, negative errors or no pixel
+        with data, the item gets a result with a failure, the log has the traceback, and the stream goes on.
+    draws: noise realisations per spectrum; default the recipe's.
+    batch_size: spectra given to the engine at once; it changes no label.
+    simulated: whether the spectra are simulated, as in `ApogeeNet.predict`.
 
     Raises
     ------
-    UsageError for draws or a batch size that cannot be used. What `items` itself or the engine raises ends the stream:
-    it is no fault of a spectrum.
+    UsageError for draws or a batch size that cannot be used, and for units that are not those of flux. Errors from
+    `items` itself or from the engine end the stream, because no spectrum causes them.
+
+    Warns
+    -----
+    As `ApogeeNet.predict`: once, with the first batch that gives a reason. The log has the numbers at the end.
     """
     draws = net.recipe.default_draws if draws is None else draws
     net.recipe.check_draws(draws)
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
     waiting = iter(items)
+    notices = _Notices(net, simulated)
     while True:
         started = time.perf_counter()
         batch = list(islice(waiting, batch_size))
         if not batch:
+            notices.end()
             return
         spectra, failures = _read_all(batch, read)
-        labels = _predict(net, spectra, draws, seed)
+        labels, counts = net.predict_and_count(
+            spectra.flux,
+            spectra.error,
+            spectra.identities,
+            draws=draws,
+            seed=seed,
+            photometry=spectra.photometry,
+            simulated=simulated,
+        )
+        notices.add(counts)
         seconds = (time.perf_counter() - started) / len(batch)
         results = [
             Result(item, row, failure, seconds) for item, row, failure in zip(batch, labels, failures, strict=True)
@@ -102,8 +122,26 @@ def label_stream(
         yield from _handed_over(results)
 
 
+class _Notices:
+    """Warn once of the weights and once of the flux in a stream, and log the numbers of all of it at its end."""
+
+    def __init__(self, net: ApogeeNet, simulated: bool) -> None:
+        self._net, self._counts, self._told = net, FluxCounts(), False
+        net.warn(FluxCounts(), simulated=simulated, stacklevel=4)
+
+    def add(self, counts: FluxCounts) -> None:
+        self._counts += counts
+        if not self._told and self._counts.messages(self._net.plausible_flux):
+            self._told = True
+            self._net.warn(self._counts, simulated=True, stacklevel=4)
+
+    def end(self) -> None:
+        for line in self._counts.messages(self._net.plausible_flux):
+            log.warning("%s", line)
+
+
 def _handed_over(results: list[Result[Item]]) -> Iterator[Result[Item]]:
-    """The results, each forgotten here once it is given."""
+    """Yield the results, and forget each once it is given."""
     results.reverse()
     while results:
         yield results.pop()
@@ -111,7 +149,7 @@ def _handed_over(results: list[Result[Item]]) -> Iterator[Result[Item]]:
 
 @dataclass(frozen=True)
 class _Spectra:
-    """A batch: float32 (n, 8575) flux and error, NaN where reading failed; n identities; photometry (n, 7) or None."""
+    """Hold a batch: flux, error float32 (n, 8575), NaN if reading failed; n identities; photometry (n, 7) or None."""
 
     flux: NDArray[np.float32]
     error: NDArray[np.float32]
@@ -129,14 +167,18 @@ def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spe
     for i, item in enumerate(batch):
         try:
             spectrum = read(item)
-            flux[i], error[i] = _row(spectrum.flux, "flux"), _row(spectrum.error, "error")
+            given_flux, given_error = flux_and_error(spectrum.flux, spectrum.error)
+            flux[i], error[i] = _row(given_flux, "flux"), _row(given_error, "error")
+            check_errors(error[i : i + 1], [str(spectrum.identity)])
             identities[i] = spectrum.identity
             if spectrum.photometry is not None:
                 photometry[i], with_photometry = without_mask(spectrum.photometry), True
-        # Reading is the builder's code on the builder's files and may raise anything; no spectrum must end the run.
+        except UnitError:
+            raise
+        # Reading is the builder's code on the builder's files and may raise anything, but no spectrum may end the run.
         except Exception as problem:
             log.exception("spectrum %d of the batch could not be read", i)
-            flux[i] = np.nan
+            flux[i] = error[i] = np.nan
             failures[i] = f"{type(problem).__name__}: {problem}"
     for i, usable in enumerate(usable_spectra(flux)):
         if not usable and not failures[i]:
@@ -149,8 +191,3 @@ def _row(values: ArrayLike, what: str) -> NDArray[np.float32]:
     if row.shape != (PIXELS,):
         raise UsageError(f"{what} of another shape", got=row.shape, expected=f"({PIXELS},)")
     return row
-
-
-def _predict(net: ApogeeNet, spectra: _Spectra, draws: int, seed: int) -> NDArray[np.void]:
-    more = {} if spectra.photometry is None else {"photometry": spectra.photometry}
-    return net.predict(spectra.flux, spectra.error, spectra.identities, draws=draws, seed=seed, **more)

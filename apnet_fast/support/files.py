@@ -1,24 +1,27 @@
-"""Files that appear complete or not at all, and the lock of an output folder."""
+"""Write files that appear complete or not at all, and read small files that others may have changed."""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from apnet_fast.support.attempts import end_attempt, new_attempt
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.notices import warn_once
 
-PARTIAL = ".partial"
+# What file systems answer that have no fsync, or none for this kind of file. EIO is not among them: data are lost then.
+_WITHOUT_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EROFS}
 
 
 def _umask() -> int:
-    """The process's umask; the only way to read it is to set it."""
+    """Return the process's umask; the only way to read it is to set it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
@@ -29,23 +32,43 @@ _UMASK = _umask()
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; on success it is flushed to disk and renamed to `path`."""
-    partial = path.with_name(path.name + PARTIAL)
-    partial.unlink(missing_ok=True)
+    """Yield a path beside `path` to write to; on success flush it to disk and rename it to `path`.
+
+    Several processes may write the same file at once: each has a path of its own, and the last rename counts. Raises
+    OSError with a file name, whatever the writer in between raises.
+    """
+    attempt = new_attempt(path)
     try:
-        yield partial
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        yield attempt
+        _flush(attempt, path)
+        # Some writers make files that only their owner may read, whatever the umask. File systems of clusters may
+        # refuse to change that; the data are the same.
+        with suppress(PermissionError, NotImplementedError):
+            attempt.chmod(0o666 & ~_UMASK)
+        os.replace(attempt, path)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in (None, str(attempt)):
+            error.filename = str(path)
+        end_attempt(attempt, remove=True)
         raise
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    # Some writers make files that only their owner may read, whatever the umask says.
-    partial.chmod(0o666 & ~_UMASK)
-    os.replace(partial, path)
+    end_attempt(attempt, remove=False)
+
+
+def _flush(attempt: Path, path: Path) -> None:
+    with attempt.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _WITHOUT_FSYNC:
+                raise
+            warn_once(
+                f"the file system cannot flush files to disk ({error.strerror}) [{path}]:"
+                " what was written last may be lost if the machine loses power"
+            )
 
 
 def check_folder_of(path: Path) -> None:
-    """Raise UsageError, before any work is done, where the folder of a file to write does not exist."""
+    """Raise UsageError, before any work is done, if the folder of a file to write does not exist."""
     if not path.absolute().parent.is_dir():
         raise UsageError("no such folder", got=str(path.parent), remedy="make it first")
     if path.is_dir():
@@ -53,14 +76,14 @@ def check_folder_of(path: Path) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON, NaN and infinity as null; the file appears complete or not at all."""
+    """Write JSON, with null for NaN and infinity; the file appears complete or not at all."""
     text = json.dumps(without_nan(value), indent=2, allow_nan=False)
     with written_whole(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
 def without_nan(value: Any) -> Any:
-    """The same nest of mappings, lists and values, where NaN and infinity, which JSON does not know, are None."""
+    """Return a nest of mappings, lists and values with None for NaN and infinity, which JSON does not know."""
     if isinstance(value, Mapping):
         return {key: without_nan(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -71,21 +94,6 @@ def without_nan(value: Any) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other runs on this machine; UsageError if another one has it."""
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                "another run is writing to this output folder",
-                got=str(folder),
-                remedy="wait for it, or give another --output",
-            ) from error
-        yield

@@ -1,7 +1,7 @@
-"""The spectra of a training set in one memory-mapped file, so that an epoch reads no FITS.
+"""Keep a training set's spectra in one memory-mapped file, so that an epoch reads no FITS.
 
-8575 pixels of flux and error take 68.6 kB a spectrum on disk. The operating system keeps in memory what fits, and the
-process itself holds one batch at a time, so a training set may be larger than the memory.
+Flux and error of one spectrum take 68.6 kB on disk. The operating system keeps in memory what fits, and the process
+holds one batch at a time, so a training set may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -21,26 +21,30 @@ from apnet_fast.inputs.changed_files import state_of
 from apnet_fast.inputs.label_tables import LabelTable
 from apnet_fast.inputs.words import Inputs
 from apnet_fast.readers.pool import Readers
+from apnet_fast.recipes.flux import FluxRange, median_flux
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra import Product
+from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import PARTIAL, written_whole
+from apnet_fast.support.files import written_whole
 from apnet_fast.support.grid import PIXELS
 from apnet_fast.support.progress import say
 
 _SPECTRA_FILE = "spectra.f32"
 _INDEX_FILE = "spectra.parquet"
 _FINGERPRINT = b"made_from"
+# Spectra whose median flux is taken, for the range that weights were trained on.
+_MOST_MEDIANS = 10_000
 
 
 @dataclass(frozen=True)
 class SpectrumCache:
     """n labelled spectra.
 
-    spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: identities (n). stars: whose spectra
-    they are (n). labels: float64 (n, 3), teff [K], logg, fe_h, NaN where unknown. photometry: float32 (n, 7),
-    as in `networks.photometry`. snr: float64 (n), per pixel.
+    spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: n identities. stars: n names of stars.
+    labels: float64 (n, 3), teff [K], logg, fe_h, NaN if unknown. photometry: float32 (n, 7), as in
+    `recipes.photometry`. snr: float64 (n), per pixel.
     """
 
     spectra: NDArray[np.float32]
@@ -55,17 +59,28 @@ class SpectrumCache:
 
 
 def content_of(inputs: Inputs, products: Sequence[Product], labels: LabelTable, columns: Mapping[str, str]) -> str:
-    """A hash of all that decides what a cache holds: files (names, sizes, times; packs by their checksum), labels."""
+    """Hash all that decides a cache's content: files (names, sizes, times; packs by their checksum) and labels."""
     content = [inputs.digest, list(map(state_of, inputs.files)), list(products), labels.sha256, sorted(columns.items())]
     return hashlib.sha256(json.dumps(content).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def flux_range(cache: SpectrumCache) -> FluxRange | None:
+    """Return the least and the greatest median flux above 0 of the cached spectra, of an even sample if there are many.
+
+    None if there is none.
+    """
+    step = max(1, len(cache.spectra) // _MOST_MEDIANS)
+    medians = [float(median_flux(cache.spectra[row : row + 1, 0])[0]) for row in range(0, len(cache.spectra), step)]
+    known = [median for median in medians if median > 0]
+    return (min(known), max(known)) if known else None
 
 
 def open_or_fill(
     folder: Path, files: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
 ) -> SpectrumCache:
-    """The cache in `folder`, read from the files where it is not yet there.
+    """Open the cache in `folder`; if it is not there, fill it from the files first.
 
-    made_from: `content_of` the training set; a cache of another one is filled anew.
+    made_from: `content_of` the training set; a cache of another set is filled again.
     Raises UsageError if no spectrum has a label.
     """
     index_path = folder / _INDEX_FILE
@@ -125,7 +140,7 @@ def _fill(
             "no spectrum has a label",
             got=f"{unlabelled} usable spectra without, {unusable} unusable",
             expected="spectra whose star (obj) or path is in the label table",
-            remedy="check that the table is of these spectra; --column obj=NAME",
+            remedy="check that the table belongs to these spectra; if its column has another name: --column obj=NAME",
         )
     partial.replace(path)
     with written_whole(folder / _INDEX_FILE) as index:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fitsio
 import numpy as np
@@ -21,11 +22,13 @@ import torch
 from astropy.io import fits
 from astropy.table import Table
 
+import apnet_fast
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.names import PRODUCT_NAMES
 from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.pipeline import results
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import ShardStore
 from apnet_fast.readers import pool as readers
@@ -46,6 +49,18 @@ def undisturbed(tree: Path, small_weights: Path, tmp_path_factory: pytest.TempPa
     return catalogue_bytes(output)
 
 
+def test_a_survey_is_run_from_python(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    summary = apnet_fast.run_survey(tree, weights=small_weights, output=tmp_path / "one", device="cpu", draws=3)
+    assert summary.rows == {"star": 7, "visit": 14}
+    assert catalogue_bytes(tmp_path / "one") == undisturbed
+    files = [str(path) for path in tree.rglob("*.fits")]
+    apnet_fast.run_survey(files, weights=str(small_weights), output=str(tmp_path / "two"), device="cpu", draws=3)
+    assert catalogue_bytes(tmp_path / "two") == undisturbed
+    with pytest.raises(TypeError, match="colour"):
+        apnet_fast.run_survey(tree, weights=small_weights, output=tmp_path / "three", colour="red")
+
+
+@pytest.mark.slow
 def test_real_files_give_a_row_for_every_star_and_visit(data: Path, small_weights: Path, tmp_path: Path) -> None:
     summary = run(arguments([data / "apstar", data / "apstar_relaid"], small_weights, tmp_path))
     assert summary.rows == {"star": 8, "visit": 27}
@@ -58,6 +73,7 @@ def test_real_files_give_a_row_for_every_star_and_visit(data: Path, small_weight
     assert len(set(visit["identity"].to_pylist()) | set(star["identity"].to_pylist())) == 35
 
 
+@pytest.mark.slow
 def test_real_files_equal_a_literal_evaluation(data: Path, full_checkpoint: Checkpoint, tmp_path: Path) -> None:
     weights = tmp_path / "full.safetensors"
     full_checkpoint.save(weights)
@@ -96,6 +112,7 @@ def test_fits_and_parquet_hold_the_same(tree: Path, small_weights: Path, tmp_pat
         assert len(Table.read(path, hdu=2)) == len(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -197,6 +214,7 @@ def wait_for_a_shard(output: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 4), (signal.SIGINT, 4)])
 def test_a_killed_run_goes_on_where_it_was(how: signal.Signals, code: int, small_weights: Path, tmp_path: Path) -> None:
     tree = simulate_tree(tmp_path / "tree", stars=24, layout="sdss5", visits=1, seed=8)
@@ -229,9 +247,10 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from apnet_fast.pipeline import run as module
+    from apnet_fast.pipeline import run as runs
 
     where = "write_product" if moment == "last table" else moment
+    module = results if where == "write_product" else runs
     real = getattr(module, where)
 
     def interrupted(*given: object, **more: object) -> object:
@@ -412,7 +431,7 @@ def test_shards_without_their_plan_are_not_adopted(
     assert catalogue_bytes(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("after", [0, 1, 5])
+@pytest.mark.parametrize("after", [0, 1, 5, 12])
 def test_a_kill_while_discarding_mixes_nothing(
     after: int,
     tree: Path,
@@ -421,29 +440,86 @@ def test_a_kill_while_discarding_mixes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def remove_some(folder: Path, **how: object) -> None:
-        for path in [*sorted(folder.glob("plan*")), *sorted(folder.glob("0*"))][:after]:
-            path.unlink()
-        if folder.exists():
+    removed = 0
+    unlink = Path.unlink
+
+    def remove_some(path: Path, **how: bool) -> None:
+        nonlocal removed
+        if removed == after:
             raise KeyboardInterrupt
+        removed += 1
+        unlink(path, **how)
 
     run(arguments([tree], small_weights, tmp_path, seed=7))
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.rmtree", remove_some)
+        patch.setattr(Path, "unlink", remove_some)
         with pytest.raises(KeyboardInterrupt):
             run(arguments([tree], small_weights, tmp_path, restart=True))
-    run(arguments([tree], small_weights, tmp_path))
+    # Until all is discarded the folder is the old run's; the same command goes on.
+    with pytest.raises(UsageError, match="seed was 7"):
+        run(arguments([tree], small_weights, tmp_path))
+    run(arguments([tree], small_weights, tmp_path, restart=True))
     assert catalogue_bytes(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", ""])
-def test_a_damaged_plan_is_refused_by_name(text: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["bit", "gone"])
+def test_a_part_that_changes_during_the_run_is_done_again(
+    how: str,
+    tree: Path,
+    small_weights: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    changed = tmp_path / "shards" / "000001.visit.parquet"
+    original, done = results.write_product, False
+
+    def write(*given: Any, **more: Any) -> Any:
+        nonlocal done
+        if not done:
+            done = True
+            content = bytearray(changed.read_bytes())
+            content[len(content) // 2] ^= 4
+            changed.unlink() if how == "gone" else changed.write_bytes(content)
+        return original(*given, **more)
+
+    monkeypatch.setattr(results, "write_product", write)
     run(arguments([tree], small_weights, tmp_path))
-    (tmp_path / "shards" / "plan.json").write_text(text)
-    with pytest.raises(UsageError, match=r"plan\.json"):
-        run(arguments([tree], small_weights, tmp_path))
+    assert f"its shard is done again [{changed}]" in capfd.readouterr().err
+    assert catalogue_bytes(tmp_path) == undisturbed
 
 
+def test_a_disk_that_changes_every_part_stops_the_run(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(folder: Path, name: str, product: str, tables: Any, *given: Any, **more: Any) -> None:
+        (tmp_path / "shards" / "000000.star.parquet").write_bytes(b"noise")
+        list(tables)
+
+    monkeypatch.setattr(results, "write_product", write)
+    with pytest.raises(Stopped, match="change after they are written"):
+        run(arguments([tree], small_weights, tmp_path, engine="null"))
+
+
+def test_an_output_folder_that_goes_away_is_named(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    original = ShardStore.write
+
+    def write(self: ShardStore, shard: int, *given: Any) -> Any:
+        if shard == 2:
+            shutil.rmtree(output)
+        return original(self, shard, *given)
+
+    monkeypatch.setattr(ShardStore, "write", write)
+    with pytest.raises(Stopped, match="went away") as stopped:
+        run(arguments([tree], small_weights, output, engine="null"))
+    assert str(output) in str(stopped.value)
+
+
+@pytest.mark.slow
 def test_files_that_kill_their_readers_are_quarantined(
     tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,6 +581,7 @@ def linked(tree: Path, folder: Path, files: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_files(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     few, many = (
         peak_memory(linked(tree, tmp_path / f"{files}", files), small_weights, tmp_path / f"out{files}")
