@@ -31,6 +31,7 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work, WorkQueue
 from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes import Labels
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
 from apnet_fast.support.limits import doing
 
@@ -72,6 +73,8 @@ class _Computed:
     elapsed: list[NDArray[np.float32]] = field(default_factory=list)
     matches: list[SourceMatches] = field(default_factory=list)
     incomplete_photometry: int = 0
+    flux: FluxCounts = field(default_factory=FluxCounts)
+    not_simulated: int = 0
 
     def add(self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_]) -> None:
         """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry."""
@@ -82,6 +85,16 @@ class _Computed:
         if batch.matches is not None:
             self.matches.append(batch.matches)
         self.incomplete_photometry += int(incomplete[usable].sum())
+        self.not_simulated += int((_not_simulated(batch.spectra) & usable).sum())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the end of the run tells about the spectra with a result."""
+        return {
+            "implausible_flux": self.flux.implausible,
+            "without_scatter": self.flux.without_scatter,
+            "not_simulated": self.not_simulated,
+        }
 
 
 class Computer:
@@ -218,6 +231,7 @@ class Computer:
                 seed=self.settings.seed,
                 usable=usable,
                 photometry=photometry,
+                unreliable=_not_simulated(spectra) if self.net.engine.checkpoint.for_simulated_only else None,
             )
         return _UnderWay(batch, photometry, labels, timer.seconds)
 
@@ -228,6 +242,8 @@ class Computer:
             labels = done.labels()
         incomplete = self.net.recipe.incomplete_photometry(done.photometry, number)
         shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete)
+        spectra = done.batch.spectra
+        shard.flux += self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
         self.times.spectra += number
         return shard
 
@@ -235,7 +251,11 @@ class Computer:
         for done in self.times.awaited("writing", self._computed):
             with self.times.measure("writing"):
                 marker = self.store.write(
-                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard)
+                    done.shard,
+                    self._tables(done),
+                    done.incomplete_photometry,
+                    self._states.pop(done.shard),
+                    done.counts,
                 )
             self.on_shard(done.shard, marker)
 
@@ -255,3 +275,8 @@ def _joined(parts: Sequence[Labels]) -> Labels:
     return Labels(
         **{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Labels)}
     )
+
+
+def _not_simulated(spectra: SpectrumBatch) -> NDArray[np.bool_]:
+    """Tell which spectra do not say that they are simulated: bool (n,)."""
+    return np.fromiter((not record.simulated for record in spectra.records), bool, len(spectra))
