@@ -31,7 +31,8 @@ from apnet_fast.support.files import written_whole
 
 # How safetensors names the types of tensors.
 _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
-_SIMULATED = "simulated"
+SIMULATED = "simulated"
+"""`Checkpoint.trained_on` of weights whose training spectra were all simulated."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Checkpoint:
     @property
     def for_simulated_only(self) -> bool:
         """Tell whether these weights mean nothing on real spectra, because they were trained on simulated ones."""
-        return self.trained_on == _SIMULATED
+        return self.trained_on == SIMULATED
 
     @property
     def plausible_flux(self) -> FluxRange:
