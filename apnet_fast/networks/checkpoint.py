@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import reprlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from apnet_fast.networks.values import check_values
 from apnet_fast.recipes.flux import FLUX_UNIT, FluxRange, plausible_range
 from apnet_fast.support.errors import WeightsError
 from apnet_fast.support.files import written_whole
+from apnet_fast.support.notices import warn_once
 
 # How safetensors names the types of tensors.
 _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
@@ -208,9 +208,7 @@ def network_of(path: Path) -> str:
 
 def _verify(written: str | None, found: str, where: str) -> None:
     if written is None:
-        sys.stderr.write(
-            f"WARNING: {where} has no checksum, because an earlier version wrote it: damage to it cannot be noticed\n"
-        )
+        warn_once(f"{where} has no checksum, because an earlier version wrote it: damage to it cannot be noticed")
     elif written != found:
         raise WeightsError(
             "the weights have changed since they were written",

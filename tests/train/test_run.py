@@ -19,7 +19,7 @@ from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.plots.curves import draw_curves, read_curves
 from apnet_fast.support.errors import Stopped, UsageError
-from apnet_fast.support.files import locked
+from apnet_fast.support.lock import locked
 from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train import cache
 from apnet_fast.train.batches import split_by_star
