@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ from tests.fuzz.case import FAILURES, Outcome
 
 MOST_SECONDS = 10.0
 SECONDS_TO_PREPARE = 300.0
+LEAST_SHARE, MOST_PATIENCE = 0.05, 8.0
+"""On a machine that others use, a case may take longer if it gets less of the processor, but not without end."""
 CASES_PER_PROCESS = 500
 """A process is replaced after so many cases, so that what it gathered does not count for later ones."""
 
@@ -117,9 +120,16 @@ class Process:
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(question).encode() + b"\n")
             process.stdin.flush()
+        began, used_before, wait = time.monotonic(), _processor_seconds(process.pid), seconds
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            return process.stdout.readline() if selector.select(seconds) else b""
+            while not selector.select(wait):
+                elapsed, used = time.monotonic() - began, _processor_seconds(process.pid) - used_before
+                # A process that waits for something uses no time; one that shares the machine uses less than passes.
+                if used >= seconds or used < LEAST_SHARE * elapsed or elapsed > MOST_PATIENCE * seconds:
+                    return b""
+                wait = seconds - used
+            return process.stdout.readline()
 
 
 def try_cases(
@@ -166,6 +176,14 @@ def try_cases(
     if errors:
         raise errors[0]
     return [outcomes[place] for place in range(len(cases))]
+
+
+def _processor_seconds(pid: int) -> float:
+    """Return the seconds that a process has computed; 0 if it has ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def counted(outcomes: Sequence[Outcome]) -> dict[str, Counts]:
