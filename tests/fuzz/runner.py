@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.fuzz.case import FAILURES, Outcome
 
 MOST_SECONDS = 10.0
-SECONDS_TO_PREPARE = 300.0
+SECONDS_TO_PREPARE, SECONDS_TO_END = 300.0, 30.0
 LEAST_SHARE, MOST_PATIENCE = 0.05, 8.0
 """On a machine that others use, a case may take longer if it gets less of the processor, but not without end."""
 CASES_PER_PROCESS = 500
@@ -77,10 +77,13 @@ class Process:
         line = self._answer(process, {"kind": kind, "seed": seed, "number": number}, self.most_seconds)
         if line:
             return Outcome(**json.loads(line))
-        hangs = process.poll() is None
-        self.close()
-        if hangs:
+        if line is None:
+            self.close()
             return Outcome(kind, number, failure="hang", text=f"no answer in {self.most_seconds:g} s")
+        # The end of its answers is seen a little before the end of the process.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        self.close()
         return Outcome(kind, number, failure="died", text=f"exit code {process.returncode}")
 
     def close(self) -> None:
@@ -113,8 +116,8 @@ class Process:
         return self._process
 
     @staticmethod
-    def _answer(process: subprocess.Popen[bytes], question: dict[str, object], seconds: float) -> bytes:
-        """Return the line with which a process answers; nothing if none comes in time or the process has ended."""
+    def _answer(process: subprocess.Popen[bytes], question: dict[str, object], seconds: float) -> bytes | None:
+        """Return the line with which a process answers, b"" if it ends instead, None if no answer comes in time."""
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError):
@@ -127,7 +130,7 @@ class Process:
                 elapsed, used = time.monotonic() - began, _processor_seconds(process.pid) - used_before
                 # A process that waits for something uses no time; one that shares the machine uses less than passes.
                 if used >= seconds or used < LEAST_SHARE * elapsed or elapsed > MOST_PATIENCE * seconds:
-                    return b""
+                    return None
                 wait = seconds - used
             return process.stdout.readline()
 
