@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
@@ -17,6 +17,7 @@ from apnet_fast.catalog.sources import SourceMatches
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.identity import printable
+from apnet_fast.spectra.measured import Measured
 
 # Columns that an attribute of a spectrum's record fills.
 _ATTRIBUTES = {
@@ -43,7 +44,8 @@ _ATTRIBUTES = {
     "identity": "identity",
     "reason": "reason",
 }
-FROM_THE_FILE = frozenset({*_ATTRIBUTES, "filetype", "apstar"})
+_MEASURED = tuple(field.name for field in fields(Measured))
+FROM_THE_FILE = frozenset({*_ATTRIBUTES, *_MEASURED, "filetype", "apstar"})
 """Columns that a spectrum's own file fills."""
 
 _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
@@ -52,6 +54,9 @@ _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
 _OF_THE_FILE = frozenset(
     "release filetype apred apstar obj telescope field prefix plate fiber mjd reduction".split()  # noqa: SIM905
 )
+
+# Columns that tell where another one comes from: no bit and "not looked at" are the same in FITS.
+_ORIGINS = {"flags_from": "spectrum_flags", "v_rad_from": "v_rad"}
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -96,13 +101,14 @@ def catalogue_rows(
     of_records = _of_records(product, mine)
     of_sources = {} if matches is None else matches.table.columns_for(product, matches.take(chosen))
 
+    known |= _origins(of_records, of_sources, len(mine))
     arrays, columns = [], []
     for column in product_columns(product, network):
         if column.name in of_sources and column.name not in known:
             file = of_records.get(column.name)
             values = _merged(column, file, of_sources[column.name])
         elif column.name in of_records or column.name in known:
-            values = pa.array(of_records.get(column.name, known.get(column.name)), type=column.arrow_type)
+            values = _of_file(column, of_records.get(column.name, known.get(column.name)))
         else:
             continue
         arrays.append(values)
@@ -113,12 +119,15 @@ def catalogue_rows(
 def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
     """Return a table with exactly these columns, in order; those that it lacks are null."""
     arrays = [
-        table[column.name]
-        if column.name in table.column_names
-        else pa.repeat(pa.scalar(column.null, column.arrow_type), table.num_rows)
+        table[column.name] if column.name in table.column_names else _unknown(column, table.num_rows)
         for column in columns
     ]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
+
+
+def _unknown(column: Column, rows: int) -> pa.Array:
+    null = None if column.nullable else column.null
+    return pa.repeat(pa.scalar(null, column.arrow_type), rows)
 
 
 def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
@@ -143,25 +152,53 @@ def _of_labels(labels: Labels, chosen: NDArray[np.bool_]) -> dict[str, object]:
     return {name: value[chosen] for name, value in values.items() if value is not None}
 
 
-def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, object]:
+def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, Sequence[object]]:
     """Return the columns that the records of one product fill, by name."""
     get = attrgetter(*_ATTRIBUTES.values())
     columns = list(zip(*map(get, records), strict=True)) or [()] * len(_ATTRIBUTES)
-    known: dict[str, object] = dict(zip(_ATTRIBUTES, columns, strict=True))
+    known: dict[str, Sequence[object]] = dict(zip(_ATTRIBUTES, columns, strict=True))
+    measured = attrgetter(*_MEASURED)
+    values = list(zip(*(measured(record.measured) for record in records), strict=True)) or [()] * len(_MEASURED)
+    known |= dict(zip(_MEASURED, values, strict=True))
     known["path"] = [printable(record.path) for record in records]
     known["reason"] = [record.reason or "" for record in records]
     # The prefix tells the telescopes of SDSS-4 apart; Astra has none for SDSS-V, although its files are named so.
     known["prefix"] = ["" if record.star.release == "sdss5" else record.star.prefix for record in records]
-    known["filetype"] = [_FILETYPES[product]] * len(records)
+    known["filetype"] = [
+        f"{_FILETYPES[product]}C" if product == "star" and record.star.commissioning else _FILETYPES[product]
+        for record in records
+    ]
     known["apstar"] = ["stars"] * len(records)
     return known
+
+
+def _origins(
+    of_file: Mapping[str, Sequence[object]], of_sources: Mapping[str, pa.Array], rows: int
+) -> dict[str, pa.Array]:
+    """Return where flags and velocities come from: "table", "header" or "" (nowhere)."""
+    origins = {}
+    for origin, name in _ORIGINS.items():
+        in_table = of_sources[name].is_valid() if name in of_sources else pa.repeat(pa.scalar(False), rows)
+        in_header = pa.array([_is_known(value) for value in of_file.get(name, ())] or [False] * rows, pa.bool_())
+        origins[origin] = pc.if_else(in_table, "table", pc.if_else(in_header, "header", ""))
+    return origins
+
+
+def _is_known(value: object) -> bool:
+    return value is not None and value == value  # NaN differs from itself
+
+
+def _of_file(column: Column, values: object) -> pa.Array:
+    """Return what the file knows, in the type of the column; None is null."""
+    array = pa.array(values, type=column.arrow_type)
+    return array if column.nullable else array.fill_null(column.null)
 
 
 def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
     """Prefer values of the table of sources to those of the file; the other way round for the file's names."""
     if of_file is None:
-        return of_sources.fill_null(column.null)
-    values = pa.array(of_file, type=column.arrow_type)
+        return of_sources if column.nullable else of_sources.fill_null(column.null)
+    values = _of_file(column, of_file)
     if column.name in _OF_THE_FILE:
         return pc.if_else(pc.equal(values, column.null), of_sources.fill_null(column.null), values)
     return pc.coalesce(of_sources, values)

@@ -184,14 +184,17 @@ class _Run:
             f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
             f" engine {settings.engine} on {settings.device}, {settings.precision}, recipe {settings.recipe}"
         )
-        work = [Work(shard, plan.files_of(shard)) for shard in pending]
+        work = []
+        for shard in pending:
+            files = plan.files_of(shard)
+            work.append(Work(shard, files, self.inputs.known.part(files)))
         files_done = len(plan.files) - sum(len(shard.files) for shard in work)
         markers: dict[int, Marker] = {}
         self.stop.unit = "shard"
         with RunProgress(len(plan.files), files_done) as progress:
             count = _Count(progress, sum(marker.failures for marker in done), settings.max_failures)
             if len(settings.devices) > 1:
-                workers = DeviceWorkers(settings, plan.fingerprint, self.times, self.inputs.known)
+                workers = DeviceWorkers(settings, plan.fingerprint, self.times)
                 workers.go(
                     work,
                     on_batch=count.add,
@@ -220,14 +223,13 @@ class _Run:
                 precision=settings.precision,
             )
             sources = None if settings.catalog is None else SourceTable.load(settings.catalog)
-        with_known = (replace(each, known=self.inputs.known.of(each.files)) for each in work)
         Computer(
             settings,
             ApogeeNet(engine),
             self.store,
             self.times,
             sources=sources,
-            work=WorkList(with_known),
+            work=WorkList(work),
             on_batch=count.add,
             on_shard=markers.__setitem__,
             stop=lambda: self.stop.requested,

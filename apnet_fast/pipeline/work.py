@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from apnet_fast.inputs.known_files import KnownFile
+from apnet_fast.inputs.known_files import KnownFiles
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Work:
 
     shard: int
     files: tuple[str, ...]
-    known: Mapping[str, KnownFile] = field(default_factory=dict)
+    known: KnownFiles = field(default_factory=KnownFiles, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

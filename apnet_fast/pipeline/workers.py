@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine
-from apnet_fast.inputs.known_files import KnownFiles
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.compute import Computer
 from apnet_fast.pipeline.plan import Fingerprint, Plan
@@ -60,10 +59,7 @@ class DeviceWorkers:
     A worker that dies is replaced, up to three times per device, and its shards are done again.
     """
 
-    def __init__(
-        self, settings: RunSettings, fingerprint: Fingerprint, times: StageTimes, known: KnownFiles | None = None
-    ) -> None:
-        self._known = known or KnownFiles()
+    def __init__(self, settings: RunSettings, fingerprint: Fingerprint, times: StageTimes) -> None:
         threads = max(1, _threads() // len(settings.devices))
         self._orders = [
             Orders(settings, fingerprint, device, threads, warns=number == 0)
@@ -109,7 +105,7 @@ class DeviceWorkers:
             for worker in self._workers.values():
                 if self._waiting and len(worker.shards) <= ahead:
                     work = self._waiting.popleft()
-                    worker.assign(replace(work, known=self._known.of(work.files)))
+                    worker.assign(work)
         # Until the last shard is stored, a worker may die and leave its shards to the others.
         if not self._waiting and not any(worker.shards for worker in self._workers.values()):
             for worker in self._workers.values():
