@@ -19,7 +19,7 @@ class RunSummary:
     incomplete_photometry: spectra with a result that lack photometry that the network uses. counts: further spectra
     with a result, by what is to be told of them ("implausible_flux", "without_scatter", "not_simulated"). matches: rows
     per product by what the catalog knew of them ("spectrum", "source", ...). rate [spectra per second] and bound, the
-    line that names the slowest stage, are None if nothing was left to compute. warnings: what the counts mean, in words.
+    line that names the slowest stage, are None if nothing was left to compute. warnings: the counts in words.
     """
 
     rows: dict[Product, int]
