@@ -31,6 +31,7 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work, WorkQueue
 from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes import Labels
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
 from apnet_fast.support.limits import doing
 
@@ -72,8 +73,11 @@ class _Computed:
     elapsed: list[NDArray[np.float32]] = field(default_factory=list)
     matches: list[SourceMatches] = field(default_factory=list)
     incomplete_photometry: int = 0
+    flux: FluxCounts = field(default_factory=FluxCounts)
 
-    def add(self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_]) -> None:
+    def add(
+        self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_], flux: FluxCounts
+    ) -> None:
         """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry."""
         usable = batch.spectra.usable
         self.records.extend(batch.spectra.records)
@@ -82,6 +86,7 @@ class _Computed:
         if batch.matches is not None:
             self.matches.append(batch.matches)
         self.incomplete_photometry += int(incomplete[usable].sum())
+        self.flux += flux
 
 
 class Computer:
@@ -218,24 +223,32 @@ class Computer:
                 seed=self.settings.seed,
                 usable=usable,
                 photometry=photometry,
+                unreliable=self._unreliable(spectra.records),
             )
         return _UnderWay(batch, photometry, labels, timer.seconds)
 
     def _finished(self, done: _UnderWay, shard: _Computed) -> _Computed:
         """Wait for a batch's labels and add them to its shard."""
-        number = len(done.batch.spectra)
+        spectra = done.batch.spectra
         with self.times.measure("engine") as timer:
             labels = done.labels()
-        incomplete = self.net.recipe.incomplete_photometry(done.photometry, number)
-        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete)
-        self.times.spectra += number
+        incomplete = self.net.recipe.incomplete_photometry(done.photometry, len(spectra))
+        flux = self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
+        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete, flux)
+        self.times.spectra += len(spectra)
         return shard
+
+    def _unreliable(self, records: Sequence[SpectrumRecord]) -> NDArray[np.bool_] | None:
+        """Tell which spectra these weights mean nothing for: real ones, if the weights know only simulated ones."""
+        if not self.net.engine.checkpoint.for_simulated_only:
+            return None
+        return np.fromiter((not record.simulated for record in records), bool, len(records))
 
     def _write(self) -> None:
         for done in self.times.awaited("writing", self._computed):
             with self.times.measure("writing"):
                 marker = self.store.write(
-                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard)
+                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard), done.flux
                 )
             self.on_shard(done.shard, marker)
 

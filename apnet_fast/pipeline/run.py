@@ -236,7 +236,14 @@ class _Run:
         ).go()
 
     def _summary(self, markers: Mapping[int, Marker | None]) -> RunSummary:
-        return summary_of(_complete(markers), self.settings.products)
+        summary = summary_of(_complete(markers), self.settings.products)
+        warnings = summary.flux.messages(self.checkpoint.plausible_flux)
+        if self.checkpoint.for_simulated_only:
+            warnings.append(
+                f"these weights are for simulated spectra only ({self.checkpoint.origin}): for real stars their labels"
+                " mean nothing, and carry RESULT_UNRELIABLE"
+            )
+        return replace(summary, warnings=tuple(warnings))
 
     def _write_results(self, markers: dict[int, Marker | None], resumed: int) -> dict[Product, dict[str, int]]:
         """Write the catalogues, then run.json; return the rows of each product by `source_match`.
@@ -284,7 +291,7 @@ class _Run:
             checkpoint=self.checkpoint,
             inputs=self.inputs,
             catalog=None if catalog is None else {"file": printable(str(catalog)), "rows_by_match": matches},
-            summary=summary_of(markers, self.settings.products),
+            summary=self._summary(dict(enumerate(markers))),
             products=products,
             resumed_shards=resumed,
             times=self.times,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apnet_fast.pipeline.shards import Marker
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra import Product
 
 
@@ -16,13 +17,16 @@ class RunSummary:
 
     incomplete_photometry: spectra with a result that lack photometry that the network uses. matches: rows per product
     by what the catalog knew of them ("spectrum", "source", ...). rate [spectra per second] and bound, the line that
-    names the slowest stage, are None if nothing was left to compute.
+    names the slowest stage, are None if nothing was left to compute. flux: counts of spectra whose flux or scatter is
+    implausible. warnings: lines about what makes labels worthless.
     """
 
     rows: dict[Product, int]
     reasons: dict[str, int]
     incomplete_photometry: int = 0
     matches: Mapping[Product, Mapping[str, int]] = field(default_factory=dict, compare=False)
+    flux: FluxCounts = field(default_factory=FluxCounts)
+    warnings: tuple[str, ...] = ()
     rate: float | None = field(default=None, compare=False)
     bound: str | None = field(default=None, compare=False)
 
@@ -43,4 +47,5 @@ def summary_of(markers: Sequence[Marker], products: Sequence[Product]) -> RunSum
     for marker in markers:
         reasons.update(marker.reasons)
     rows = {product: sum(marker.parts[product].rows for marker in markers) for product in products}
-    return RunSummary(rows, dict(reasons), sum(marker.incomplete_photometry for marker in markers))
+    incomplete = sum(marker.incomplete_photometry for marker in markers)
+    return RunSummary(rows, dict(reasons), incomplete, flux=sum((marker.flux for marker in markers), FluxCounts()))
