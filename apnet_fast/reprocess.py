@@ -141,6 +141,8 @@ def _say_summary(summary: RunSummary, output: Path) -> None:
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")
+    for warning in summary.warnings:
+        say(f"warning: {warning}")
 
 
 if __name__ == "__main__":

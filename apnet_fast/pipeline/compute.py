@@ -74,9 +74,10 @@ class _Computed:
     matches: list[SourceMatches] = field(default_factory=list)
     incomplete_photometry: int = 0
     flux: FluxCounts = field(default_factory=FluxCounts)
-    not_simulated: int = 0
 
-    def add(self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_]) -> None:
+    def add(
+        self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_], flux: FluxCounts
+    ) -> None:
         """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry."""
         usable = batch.spectra.usable
         self.records.extend(batch.spectra.records)
@@ -85,16 +86,7 @@ class _Computed:
         if batch.matches is not None:
             self.matches.append(batch.matches)
         self.incomplete_photometry += int(incomplete[usable].sum())
-        self.not_simulated += int((_not_simulated(batch.spectra) & usable).sum())
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What the end of the run tells about the spectra with a result."""
-        return {
-            "implausible_flux": self.flux.implausible,
-            "without_scatter": self.flux.without_scatter,
-            "not_simulated": self.not_simulated,
-        }
+        self.flux += flux
 
 
 class Computer:
@@ -231,31 +223,32 @@ class Computer:
                 seed=self.settings.seed,
                 usable=usable,
                 photometry=photometry,
-                unreliable=_not_simulated(spectra) if self.net.engine.checkpoint.for_simulated_only else None,
+                unreliable=self._unreliable(spectra.records),
             )
         return _UnderWay(batch, photometry, labels, timer.seconds)
 
     def _finished(self, done: _UnderWay, shard: _Computed) -> _Computed:
         """Wait for a batch's labels and add them to its shard."""
-        number = len(done.batch.spectra)
+        spectra = done.batch.spectra
         with self.times.measure("engine") as timer:
             labels = done.labels()
-        incomplete = self.net.recipe.incomplete_photometry(done.photometry, number)
-        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete)
-        spectra = done.batch.spectra
-        shard.flux += self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
-        self.times.spectra += number
+        incomplete = self.net.recipe.incomplete_photometry(done.photometry, len(spectra))
+        flux = self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
+        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete, flux)
+        self.times.spectra += len(spectra)
         return shard
+
+    def _unreliable(self, records: Sequence[SpectrumRecord]) -> NDArray[np.bool_] | None:
+        """Tell which spectra these weights mean nothing for: real ones, if the weights know only simulated ones."""
+        if not self.net.engine.checkpoint.for_simulated_only:
+            return None
+        return np.fromiter((not record.simulated for record in records), bool, len(records))
 
     def _write(self) -> None:
         for done in self.times.awaited("writing", self._computed):
             with self.times.measure("writing"):
                 marker = self.store.write(
-                    done.shard,
-                    self._tables(done),
-                    done.incomplete_photometry,
-                    self._states.pop(done.shard),
-                    done.counts,
+                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard), done.flux
                 )
             self.on_shard(done.shard, marker)
 
@@ -275,8 +268,3 @@ def _joined(parts: Sequence[Labels]) -> Labels:
     return Labels(
         **{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Labels)}
     )
-
-
-def _not_simulated(spectra: SpectrumBatch) -> NDArray[np.bool_]:
-    """Tell which spectra do not say that they are simulated: bool (n,)."""
-    return np.fromiter((not record.simulated for record in spectra.records), bool, len(spectra))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +21,7 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Recipe
 from apnet_fast.spectra.batch import Product
 
+_SIMULATED_ONLY = "simulated spectra only: for real stars the labels mean nothing"
 _LIBRARIES = ("numpy", "numba", "fitsio", "pyarrow")
 
 
@@ -57,8 +59,9 @@ def run_record(
         "skipped_files": _skipped(inputs),
         "rows": dict(summary.rows),
         "without_result": dict(sorted(summary.reasons.items())),
-        "noticed": dict(summary.counts),
         "incomplete_photometry": summary.incomplete_photometry if with_photometry else None,
+        "flux": asdict(summary.flux),
+        "warnings": list(summary.warnings),
         "products": {name: dict(content) for name, content in products.items()},
         "shards": plan.shards,
         "resumed_shards": resumed_shards,
@@ -125,7 +128,7 @@ def provenance_cards(plan: Plan, recipe: Recipe, checkpoint: Checkpoint, product
         # No comments: these values fill their cards.
         ("WSHA256", checkpoint.sha256, ""),
         ("WORIGIN", checkpoint.origin, ""),
-        *([("WSIMUL", True, "Weights mean nothing for real stars")] if checkpoint.for_simulated_only else []),
+        *([("WUSE", _SIMULATED_ONLY, "")] if checkpoint.for_simulated_only else []),
         *([("CSHA256", fingerprint.catalog.removeprefix("sha256 "), "")] if fingerprint.catalog else []),
         ("NFILES", len(plan.files), "apStar files of the run"),
     ]

@@ -23,7 +23,7 @@ from apnet_fast.pipeline.provenance import provenance_cards, run_record
 from apnet_fast.pipeline.results import Results
 from apnet_fast.pipeline.settings import RunSettings, resolve_settings
 from apnet_fast.pipeline.shards import DamagedPart, Marker, ShardStore
-from apnet_fast.pipeline.summary import RunSummary, summary_of, warnings_of
+from apnet_fast.pipeline.summary import RunSummary, summary_of
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work, WorkList
 from apnet_fast.pipeline.workers import DeviceWorkers
@@ -237,7 +237,13 @@ class _Run:
 
     def _summary(self, markers: Mapping[int, Marker | None]) -> RunSummary:
         summary = summary_of(_complete(markers), self.settings.products)
-        return replace(summary, warnings=warnings_of(summary, self.checkpoint))
+        warnings = summary.flux.messages(self.checkpoint.plausible_flux)
+        if self.checkpoint.for_simulated_only:
+            warnings.append(
+                f"these weights are for simulated spectra only ({self.checkpoint.origin}): for real stars their labels"
+                " mean nothing, and carry RESULT_UNRELIABLE"
+            )
+        return replace(summary, warnings=tuple(warnings))
 
     def _write_results(self, markers: dict[int, Marker | None], resumed: int) -> dict[Product, dict[str, int]]:
         """Write the catalogues, then run.json; return the rows of each product by `source_match`.
@@ -285,7 +291,7 @@ class _Run:
             checkpoint=self.checkpoint,
             inputs=self.inputs,
             catalog=None if catalog is None else {"file": printable(str(catalog)), "rows_by_match": matches},
-            summary=summary_of(markers, self.settings.products),
+            summary=self._summary(dict(enumerate(markers))),
             products=products,
             resumed_shards=resumed,
             times=self.times,

@@ -17,15 +17,18 @@ from apnet_fast.catalog.fits import text_widths
 from apnet_fast.inputs.changed_files import none_came_back
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.pipeline.stored import Unsound, checksum_of, read_marker, read_stored
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra.batch import Product
+from apnet_fast.spectra.failures import PASSING, Reason
 from apnet_fast.support.attempts import remove_stale_attempts
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of, write_json, written_whole
 
 SHARDS_FOLDER, PLAN_FILE = "shards", "plan.json"
 QUARANTINE = "quarantine"
-# Failures that another attempt may not have: such a shard is done again by the same command.
-_PASSING = {"io_error", "being_written"}
+# Failures that another attempt may not have: such a shard is done again by the same command. Of missing files their
+# states tell whether they came back.
+_PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 # Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000
 _SHARD_FILE = re.compile(r"(\d{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
@@ -52,15 +55,15 @@ class Part:
 class Marker:
     """A finished shard: its run, its parts ("star", "visit", "quarantine") and its failures by reason.
 
-    incomplete_photometry: spectra with a result that lack photometry that the network uses. counts: further spectra
-    with a result that the end of a run tells of, by what they are.
+    incomplete_photometry: spectra with a result that lack photometry that the network uses. flux: counts of spectra
+    whose flux or scatter is implausible.
     """
 
     run: str
     parts: Mapping[str, Part]
     reasons: Mapping[str, int]
     incomplete_photometry: int
-    counts: Mapping[str, int] = field(default_factory=dict)
+    flux: FluxCounts = field(default_factory=FluxCounts)
 
     @property
     def failures(self) -> int:
@@ -96,7 +99,7 @@ class ShardStore:
         tables: Mapping[str, pa.Table],
         incomplete_photometry: int,
         states: Sequence[str],
-        counts: Mapping[str, int] | None = None,
+        flux: FluxCounts = FluxCounts(),  # noqa: B008 - it is frozen
     ) -> Marker:
         """Store the tables of a shard ("star", "visit" as wanted, "quarantine"), then its marker.
 
@@ -110,9 +113,9 @@ class ShardStore:
                 checksum = sha256_of(partial)
             widths = {} if name == QUARANTINE else text_widths(table)
             parts[name] = Part(checksum, table.num_rows, widths)
-        failures = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-        reasons = {entry["values"]: entry["counts"] for entry in failures}
-        marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, dict(counts or {}))
+        counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
+        reasons = {entry["values"]: entry["counts"] for entry in counts}
+        marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, flux)
         content: dict[str, Any] = {**asdict(marker), "files": list(states)}
         write_json(self._marker(shard), {**content, "checksum": checksum_of(content)})
         return marker
@@ -134,7 +137,8 @@ class ShardStore:
         if len(stored.files) != len(files) or _PASSING & set(stored.reasons):
             return None
         parts = {str(name): Part(part.sha256, part.rows, part.widths) for name, part in stored.parts.items()}
-        marker = Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry, stored.counts)
+        flux = FluxCounts(stored.flux.spectra, stored.flux.implausible, stored.flux.without_scatter)
+        marker = Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry, flux)
         for name, part in marker.parts.items():
             file = self._part(shard, name)
             if not file.is_file() or sha256_of(file) != part.sha256:

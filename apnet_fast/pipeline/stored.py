@@ -31,6 +31,14 @@ class StoredPart(msgspec.Struct, frozen=True):
     widths: dict[str, _Width]
 
 
+class StoredFlux(msgspec.Struct, frozen=True):
+    """The counts of `FluxCounts` in a marker."""
+
+    spectra: _Count
+    implausible: _Count
+    without_scatter: _Count
+
+
 class StoredMarker(msgspec.Struct, frozen=True):
     """A marker, without its checksum."""
 
@@ -38,8 +46,8 @@ class StoredMarker(msgspec.Struct, frozen=True):
     parts: dict[Literal["star", "visit", "quarantine"], StoredPart]
     reasons: dict[str, _Count]
     incomplete_photometry: _Count
+    flux: StoredFlux
     files: list[str]
-    counts: dict[str, _Count] = {}
 
 
 class StoredPlan(msgspec.Struct, frozen=True):

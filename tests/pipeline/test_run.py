@@ -33,13 +33,14 @@ from apnet_fast.pipeline import results
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import ShardStore
 from apnet_fast.readers import pool as readers
+from apnet_fast.recipes.flag_tables import known_table
 from apnet_fast.recipes.noise import noise_keys, normals
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra import Product
 from apnet_fast.support.errors import Stopped, UsageError
 from tests.conftest import SMALL
 from tests.literal import evaluate
-from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine, table_bytes
+from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine, stored_record, table_bytes
 
 
 @pytest.fixture(scope="module")
@@ -676,6 +677,40 @@ def test_too_many_failures_stop_the_run_and_it_can_go_on(
     assert not list(tmp_path.glob("astra*"))
     summary = run(arguments([tree], small_weights, tmp_path, max_failures=1000, engine="null"))
     assert summary.failures > 3
+
+
+@pytest.mark.slow
+def test_demo_weights_are_marked_on_real_stars_and_not_on_simulated_ones(
+    data: Path, tree: Path, tmp_path: Path
+) -> None:
+    table = known_table("page")
+    assert table is not None
+    unreliable = next(bit.number for bit in table.bits if bit.name == "RESULT_UNRELIABLE")
+    real = sorted((data / "apstar").rglob("*.fits"))[0]
+    simulated = resolve_inputs([str(tree)]).files[0]
+    for name, file, expected in (("real", real, True), ("simulated", simulated, False)):
+        given = arguments([file], Path("demo"), tmp_path / name, spectra="star", draws=2)
+        summary = run(given)
+        flags = catalogue(tmp_path / name, "star")["result_flags"].to_pylist()
+        assert [bool(flag >> unreliable & 1) for flag in flags] == [expected]
+        assert "for simulated spectra only" in summary.warnings[-1]
+        assert run(given).warnings == summary.warnings  # said again if nothing is left to do
+        header = fits.getheader(tmp_path / name / f"{PRODUCT_NAMES['star']}.fits")
+        assert header["WUSE"].startswith("simulated spectra only")
+
+
+def test_flux_on_another_scale_is_counted_and_said(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    source = resolve_inputs([str(tree)]).files[0]
+    (tmp_path / "in").mkdir()
+    scaled = Path(shutil.copy(source, tmp_path / "in"))
+    assert run(arguments([scaled], small_weights, tmp_path / "plain")).warnings == ()
+    with fits.open(scaled, mode="update") as file:
+        for hdu in (1, 2):
+            file[hdu].data = (file[hdu].data * 1e-17).astype(np.float32)
+    summary = run(arguments([scaled], small_weights, tmp_path / "scaled"))
+    assert summary.flux.implausible == summary.flux.spectra == 3
+    assert "3 of 3 spectra have a median flux outside" in summary.warnings[0]
+    assert stored_record(tmp_path / "scaled")["flux"]["implausible"] == 3
 
 
 def test_run_json_says_what_was_done(tree: Path, small_weights: Path, tmp_path: Path) -> None:

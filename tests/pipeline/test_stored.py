@@ -17,6 +17,7 @@ MARKER: dict[str, Any] = {
     "parts": {"star": {"sha256": SHA, "rows": 2, "widths": {"obj": 5}}},
     "reasons": {"no_data": 1},
     "incomplete_photometry": 0,
+    "flux": {"spectra": 2, "implausible": 1, "without_scatter": 0},
     "files": ["", "1:2"],
 }
 
@@ -45,6 +46,7 @@ def test_a_sound_marker_is_read(tmp_path: Path) -> None:
         {"reasons": {"no_data": "many"}},
         {"reasons": None},
         {"incomplete_photometry": 10**30},
+        {"flux": {"spectra": 2}},
         {"files": {"a": 1}},
         {"files": [1]},
     ],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from apnet_fast.pipeline.shards import Marker, Part
 from apnet_fast.pipeline.summary import summary_of
+from apnet_fast.recipes.flux import FluxCounts
 
 
 def marker(stars: int, visits: int, reasons: dict[str, int], incomplete: int) -> Marker:
     parts = {"star": Part("", stars, {}), "visit": Part("", visits, {}), "quarantine": Part("", 0, {})}
-    return Marker("run", parts, reasons, incomplete)
+    return Marker("run", parts, reasons, incomplete, FluxCounts(stars + visits, incomplete, 1))
 
 
 def test_rows_and_failures_of_all_shards() -> None:
@@ -18,4 +19,5 @@ def test_rows_and_failures_of_all_shards() -> None:
     assert summary.rows == {"star": 3, "visit": 9}
     assert summary.reasons == {"no_data": 3, "truncated": 1}
     assert (summary.failures, summary.results, summary.incomplete_photometry) == (4, 8, 3)
+    assert summary.flux == FluxCounts(12, 3, 2)
     assert summary_of([marker(2, 5, {}, 0)], ["visit"]).rows == {"visit": 5}
