@@ -1,6 +1,6 @@
 """`python -m apnet_fast.tune`: measure a GPU and write its tuning table.
 
-Every candidate is checked against the kernel's twin before it is timed. The table is for review: put it into
+Every candidate is checked against the kernel's twin before it is timed. Review the table and put it into
 kernels/tuning/ under the architecture's name. Nothing is ever tuned during a run.
 """
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from apnet_fast.kernels.conv import ConvConfig
+    from apnet_fast.kernels.naive import naive_conv
     from apnet_fast.kernels.tuning import Tuning
 
 app = typer.Typer(add_completion=False)
@@ -43,13 +44,13 @@ Measure = Callable[[Callable[[int], object]], float]
 
 
 def conv_candidates(c_out: int) -> Iterator[ConvConfig]:
-    """Tiles worth trying for a convolution of `c_out` channels."""
+    """Yield tiles worth trying for a convolution with `c_out` output channels."""
     from apnet_fast.kernels.conv import ConvConfig
 
     tiles = itertools.product((2, 4, 8, 16), ((128, 128), (256, 128), (128, 256)), (3, 4), (True, False))
     for positions, (block_m, block_n), stages, through_l1 in tiles:
         columns = positions * c_out
-        # Fewer columns than a tensor core's tile waste it; more than 256 only repeat the filter.
+        # Fewer columns than a tensor core's tile waste part of it; more than 256 only repeat the filter.
         if 128 <= columns <= 256 and columns % block_n == 0:
             yield ConvConfig(positions, block_m, block_n, 64, 8, stages, through_l1)
 
@@ -63,14 +64,13 @@ def best_conv(
     length: int = _LENGTH,
     segment: int = _SEGMENT,
 ) -> tuple[ConvConfig, float]:
-    """The fastest right candidate for a conv, and its seconds for a group of `rows` segments.
+    """Return the fastest correct candidate for a conv, and its seconds for a group of `rows` segments.
 
-    A candidate that does not compile, does not fit the chip, or is wrong is passed over. Raises RuntimeError if none
-    is left.
+    Candidates that do not compile, do not fit the chip, or are wrong are skipped. Raises RuntimeError if none is left.
     """
     import torch
 
-    from apnet_fast.kernels.conv import activations, conv, naive_conv, segments_of, toeplitz_filter
+    from apnet_fast.kernels.conv import activations, conv, segments_of, toeplitz_filter
 
     c_in, c_out, pad, channels = shape
     given, filled = (length, length + 1) if pad == 15 else (length + 1, length)
@@ -80,7 +80,7 @@ def best_conv(
         return torch.randn(size, generator=generator, device=device)
 
     weight, bias = noise(c_out, c_in, 30) / (30 * c_in) ** 0.5, noise(c_out)
-    # Three sets of buffers in turn, so that a repeat does not find its input in L2.
+    # Three sets of buffers take turns, so that a repeat does not find its input in L2.
     inputs = [activations(rows, segment, c_in, device) for _ in range(3)]
     residuals = [activations(rows, segment, channels, device) if channels else None for _ in range(3)]
     for buffer, width in [*((x, given) for x in inputs), *((r, filled) for r in residuals if r is not None)]:
@@ -123,7 +123,7 @@ def tune(
     length: int = _LENGTH,
     segment: int = _SEGMENT,
 ) -> Tuning:
-    """`base` with the fastest tile of every convolution for its group of rows."""
+    """Return `base` with the fastest tile of every convolution for its group of rows."""
     convs = dict(base.convs)
     for shape in CONVS:
         c_in, c_out, _, _ = shape
@@ -135,7 +135,7 @@ def tune(
 
 
 def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tuning:
-    """The table with the number of rows a group that makes the whole engine fastest."""
+    """Return the table with the rows per group that make the whole engine fastest."""
     import torch
 
     from apnet_fast.engines.triton import TritonEngine

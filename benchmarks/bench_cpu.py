@@ -1,8 +1,8 @@
-"""Stages of the CPU engine, and the whole of it beside its rivals, under pytest-benchmark.
+"""Time the CPU engine stage by stage, and the whole engine beside its rivals, under pytest-benchmark.
 
     python -m pytest benchmarks/bench_cpu.py --benchmark-only
 
-One thread; each stage does the work of one spectrum, the clean pass and 20 draws.
+Everything runs on one thread. Each stage does the work for one spectrum: the clean pass and 20 draws.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def test_conv(benchmark: BenchmarkFixture, network: CpuNetwork, stage: str, laye
 
 
 def test_first_linear_layer(benchmark: BenchmarkFixture, network: CpuNetwork) -> None:
-    """All `ROWS` rows of a call, the share of 128 / 21 spectra."""
+    """Time one call of `ROWS` rows, which serves 128 / 21 spectra."""
     layers = LinearLayers(network.linear)
     features, out = torch.randn(ROWS, network.features), torch.empty(ROWS, layers.width)
     benchmark(lambda: [layers.first(features, column, out) for column in layers.columns])

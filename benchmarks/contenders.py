@@ -1,7 +1,8 @@
-"""What can run ApogeeNet v3 on a CPU at equal semantics: recipe dr19, a clean pass and the draws, fp32, noise included.
+"""Ways to run ApogeeNet v3 on a CPU that all compute the same: recipe dr19, clean pass and draws, fp32, noise included.
 
 A contender takes cleaned flux and error (n, 8575), float32, and a number of draws, and returns network outputs
-(n, 1 + draws, 3), the clean spectrum's first. `check` compares those, which know no noise, before anything is timed.
+(n, 1 + draws, 3), the clean spectrum's first. `check` compares the clean outputs, which have no noise, before anything
+is timed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _TOLERANCE = 1e-3
 
 
 def contenders(checkpoint: Checkpoint, draws: int, names: list[str] | None = None) -> dict[str, Contender]:
-    """Contenders by name, each warm to be called; those whose library is absent are left out."""
+    """Return the contenders by name, ready to call. Those whose library is not installed are left out."""
     makers: dict[str, Callable[[Checkpoint, int], Contender] | None] = {
         OURS: _ours,
         UPSTREAM: _upstream,
@@ -46,9 +47,9 @@ def contenders(checkpoint: Checkpoint, draws: int, names: list[str] | None = Non
 
 
 def check(all_of_them: dict[str, Contender], flux: NDArray[np.float32], error: NDArray[np.float32], draws: int) -> None:
-    """Raise ValueError naming a contender whose outputs of the clean spectra are not those of the engine to 1e-3.
+    """Compare every contender's clean outputs with the engine's.
 
-    The engine itself is held to float64 in the tests.
+    Raises ValueError that names a contender which differs by 1e-3 or more. The tests hold the engine itself to float64.
     """
     expected = all_of_them[OURS](flux, error, draws)
     for name, run in all_of_them.items():
@@ -115,7 +116,7 @@ def _onnxruntime(checkpoint: Checkpoint, draws: int) -> Contender:
 
 
 class _GroupedPool(nn.Module):
-    """The adaptive pooling as a small matrix product: ONNX has no windows of unequal length, but they repeat."""
+    """Adaptive pooling as a small matrix product: ONNX lacks windows of unequal length, but their pattern repeats."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class _GroupedPool(nn.Module):
         self.matrix = functional.adaptive_avg_pool1d(torch.eye(self.inputs), self.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, length) to (B, C, pooled)."""
+        """Pool (B, C, length) to (B, C, pooled)."""
         return (x.unflatten(2, (-1, self.inputs)) @ self.matrix).flatten(2)
 
 
@@ -133,6 +134,6 @@ class _GroupedPool(nn.Module):
 def _spectra_by_spectrum(
     network: nn.Module | Callable[[Tensor], Tensor], flux: NDArray[np.float32], error: NDArray[np.float32], draws: int
 ) -> NDArray[np.float32]:
-    """All rows of a spectrum in one batch: 21 rows a batch are as fast as more for every one of them."""
+    """Run each spectrum's rows as one batch: none of the rivals is faster per row with more than 21."""
     rows = (preprocessed(*(torch.from_numpy(x[i : i + 1]) for x in (flux, error)), draws) for i in range(len(flux)))
     return np.stack([network(x).numpy() for x in rows])

@@ -1,9 +1,9 @@
 """`python -m benchmarks.cpu`: the CPU engine and its rivals, in one run, at equal semantics.
 
 Every round gives each contender the same spectra, in an order that turns from round to round, so that a busy moment
-of the machine hits all of them. Prints seconds a spectrum (median of the rounds), spectra a second, and how many times
-faster than the others the engine is (median and range of the ratios within a round); errors against float64; the cost
-a spectrum from few to many spectra; and memory.
+of the machine hits all of them. Prints the seconds per spectrum (median of the rounds), the spectra per second, and how
+many times faster than the others the engine is (median and range of the ratios within a round); errors against float64;
+the cost per spectrum from few to many spectra; and memory.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from apnet_fast.support.grid import CHIP_GAPS, PIXELS
 from benchmarks.contenders import OURS, Contender, check, contenders
 from benchmarks.results import peak_mb
 
-# Spectra of a large batch; their noise differs from row to row.
+# A large batch repeats this many spectra; their noise differs from row to row.
 _DIFFERENT = 20
 
 
 def made_up_spectra(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Flux and error float32 (n, 8575) at S/N 25 with chip gaps, cleaned by the recipe."""
+    """Make flux and error, float32 (n, 8575), at S/N 25 with chip gaps, cleaned by the recipe."""
     rng = np.random.default_rng(0)
     flux = rng.normal(500, 50, (n, PIXELS)).astype(np.float32)
     error = np.full_like(flux, 20)
@@ -43,7 +43,7 @@ def made_up_spectra(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare(all_of_them: dict[str, Contender], spectra: int, rounds: int, draws: int) -> dict[str, Any]:
-    """Seconds a spectrum of each contender in every round, after one that does not count."""
+    """Return each contender's seconds per spectrum in every round. The first round does not count."""
     flux, error = made_up_spectra(spectra)
     seconds: dict[str, list[float]] = {name: [] for name in all_of_them}
     names = list(all_of_them)
@@ -63,7 +63,7 @@ def compare(all_of_them: dict[str, Contender], spectra: int, rounds: int, draws:
 
 
 def errors(checkpoint: Checkpoint, draws: int) -> dict[str, float]:
-    """Root mean square error of outputs against float64, of the engine and of eager torch, over the worst label."""
+    """Return the root mean square error of the worst label against float64, for the engine and for eager torch."""
     flux, error = made_up_spectra(2)
     keys = noise_keys(0, "ab")
     recipe = RECIPES["dr19"]
@@ -80,7 +80,7 @@ def errors(checkpoint: Checkpoint, draws: int) -> dict[str, float]:
 
 
 def cost_by_number(checkpoint: Checkpoint, numbers: list[int], draws: int) -> dict[int, dict[str, float]]:
-    """Seconds a spectrum, most memory so far and what of it the spectra are (MB), for batches of these numbers."""
+    """Return seconds per spectrum, peak memory so far and the spectra's share of it (MB), by number of spectra."""
     engine = CpuEngine(checkpoint, RECIPES["dr19"])
     different = made_up_spectra(_DIFFERENT)
     engine.predict(*different, np.zeros(_DIFFERENT, np.uint64), draws)  # warm
@@ -95,33 +95,31 @@ def cost_by_number(checkpoint: Checkpoint, numbers: list[int], draws: int) -> di
         given = (flux.nbytes + error.nbytes) / 1e6
         costs[number] = {"seconds": taken, "peak_mb": peak, "spectra_mb": given}
         print(
-            f"{number:6d} spectra at once: {taken:.4f} s a spectrum;"
-            f" peak of memory {peak:.0f} MB, {given:.0f} of them the spectra themselves"
+            f"{number:6d} spectra at once: {taken:.4f} s per spectrum;"
+            f" peak memory {peak:.0f} MB, of which the spectra take {given:.0f}"
         )
     return costs
 
 
 def main() -> None:
-    """Run what the arguments ask for and write JSON if wanted."""
+    """Run the comparison and write its JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spectra", type=int, default=6, help="spectra of each contender in a round")
+    parser.add_argument("--spectra", type=int, default=6, help="spectra per contender and round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--threads", type=int, help="default: as torch chooses")
-    parser.add_argument("--only", action="append", help="a contender to run beside the engine; may be repeated")
-    parser.add_argument("--numbers", type=int, nargs="*", default=[10, 100, 1000], help="batches to be timed")
-    parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--only", action="append", help="a contender to run beside the engine; repeat for more")
+    parser.add_argument("--numbers", type=int, nargs="*", default=[10, 100, 1000], help="batch sizes to time")
+    parser.add_argument("--json", type=Path, help="file to write the results to")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     line = machine()
-    print(
-        f"{line['processor']}, {line['threads']} threads, torch {line['torch']}; 1 + {options.draws} passes a spectrum"
-    )
+    print(f"{line['processor']}, {line['threads']} threads, torch {line['torch']}; clean and {options.draws} draws")
     checkpoint = random_checkpoint()
     names = [OURS, *options.only] if options.only else None
     report: dict[str, Any] = {"machine": line, "draws": options.draws}
-    # First, while nobody else's memory counts.
+    # Measured first, before the rivals take memory.
     report["cost"] = cost_by_number(checkpoint, options.numbers, options.draws)
     everyone = contenders(checkpoint, options.draws, names)
     check(everyone, *made_up_spectra(1), options.draws)

@@ -145,9 +145,8 @@ class Bench:
     def _kernel_errors(self) -> dict[str, float]:
         """Relative error of each kernel's output against its twin on the same input, taken layer by layer."""
         from apnet_fast.engines.reference import process, realisations
-        from apnet_fast.kernels.conv import naive_conv, segments_of
-        from apnet_fast.kernels.pool import naive_pool
-        from apnet_fast.kernels.stem import naive_stem
+        from apnet_fast.kernels.conv import segments_of
+        from apnet_fast.kernels.naive import naive_conv, naive_pool, naive_stem
         from apnet_fast.networks.folding import fold_v3
         from apnet_fast.recipes.noise import noise_keys, normals
 

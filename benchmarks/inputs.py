@@ -1,4 +1,4 @@
-"""Files that the tiers read: a few simulated stars under many names, which cost no disk."""
+"""Make the files that the tiers read: a few simulated stars under many names, which cost no disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOLDER_FILES = 500
 
 
 def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
-    """A tree of `stars` files of four visits each: hard links to 40 different simulated ones. Made once a folder."""
+    """Return a tree of `stars` files with four visits each: hard links to 40 simulated files, made once per folder."""
     originals, tree = folder / f"{layout}-originals", folder / f"{layout}-{stars}"
     if tree.exists():
         return tree
@@ -26,7 +26,7 @@ def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
         shutil.rmtree(begun, ignore_errors=True)
         simulate_tree(begun, stars=_DIFFERENT, layout=layout, visits=_VISITS, seed=1)
         begun.rename(originals)
-    # Where the layout has symlinks, what they point to.
+    # If the layout has symlinks, link to their targets.
     sources = [os.path.realpath(path) for path in resolve_inputs([str(originals)]).files]
     partial = tree.with_suffix(".partial")
     for number in range(stars):
@@ -40,7 +40,7 @@ def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
 
 
 def weights(folder: Path) -> tuple[Path, Checkpoint]:
-    """Random weights of the real size."""
+    """Return random weights of the real size, and their file in the folder."""
     path, checkpoint = folder / "random.safetensors", random_checkpoint(seed=0)
     if not path.exists():
         checkpoint.save(path)

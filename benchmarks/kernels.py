@@ -1,7 +1,7 @@
-"""`python -m benchmarks.kernels --compile-only`: what the compiler makes of every shipped configuration.
+"""`python -m benchmarks.kernels --compile-only`: compile every shipped configuration and report what came out.
 
-No GPU is needed. Exit status 1 if anything spills, uses local memory, needs more shared memory than the chip has, or
-computes a convolution without matrix instructions.
+No GPU is needed. The exit status is 1 if anything spills, uses local memory, needs more shared memory than the chip
+has, or computes a convolution without matrix instructions.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ app = typer.Typer(add_completion=False)
 
 
 def compile_shipped() -> Iterator[tuple[str, Compiled]]:
-    """(table, compiled launch) for every table on its own architecture, and for the generic one on all."""
-    # A kernel defined while the interpreter is asked for cannot be compiled.
+    """Yield (table, compiled launch) for every table on its own architecture, and for the generic table on all."""
+    # Kernels defined while the interpreter is on cannot be compiled.
     os.environ.pop("TRITON_INTERPRET", None)
     from apnet_fast.kernels.aot import ARCHITECTURES, compile_launch, launches
     from apnet_fast.kernels.tuning import GENERIC, shipped
@@ -36,7 +36,7 @@ def compile_shipped() -> Iterator[tuple[str, Compiled]]:
 @app.command()
 def main(
     compile_only: Annotated[bool, typer.Option("--compile-only", help="Compile and print; run nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print kernel, architecture, configuration, registers, spills, shared memory and matrix instructions."""
     if not compile_only:

@@ -14,10 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from apnet_fast.engines.reference import process, realisations
-from apnet_fast.kernels.conv import naive_conv
 from apnet_fast.kernels.halves import diffused
-from apnet_fast.kernels.pool import naive_pool
-from apnet_fast.kernels.stem import naive_stem
+from apnet_fast.kernels.naive import naive_conv, naive_pool, naive_stem
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.recipes import RECIPES

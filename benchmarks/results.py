@@ -1,4 +1,4 @@
-"""What a benchmark measures: figures by name, with their units; rates and memory."""
+"""Results of a benchmark: named figures with units, and how rates and memory are measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Result:
-    """A figure: more is better. name: unique within its tier, equal from run to run. more: what else was seen."""
+    """A figure; more is better. name: unique in its tier and the same in every run. more: other observations."""
 
     name: str
     value: float
@@ -21,7 +21,7 @@ class Result:
 
 
 def rates(work: Callable[[], int], repeats: int) -> float:
-    """Median things a second: `work` does some and returns how many; called once before, to warm up."""
+    """Return the median rate per second of `work`, which returns how many things it did. One call warms up."""
     work()
     found = []
     for _ in range(repeats):
@@ -32,9 +32,9 @@ def rates(work: Callable[[], int], repeats: int) -> float:
 
 
 def peak_mb() -> float:
-    """The most memory this process has had so far, libraries included."""
+    """Return the peak memory of this process so far in MB, libraries included."""
     try:
-        # Not ru_maxrss: on Linux a program begins with that of the one that started it.
+        # ru_maxrss would not do: on Linux a program inherits it from the one that started it.
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""What the engine is measured against: the same recipe (dr19), the same draws, by other means, in torch alone."""
+"""Rivals of the GPU engine: the same recipe (dr19) and number of draws by other means, in torch alone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _RECIPE = RECIPES["dr19"]
 
 
 def upstream_loop(checkpoint: Checkpoint, device: torch.device) -> Callable[[np.ndarray, np.ndarray, int], Tensor]:
-    """One spectrum as the survey's code runs it: fp32, noise and percentile on the CPU, a pass for the clean spectrum,
-    then one for all its draws."""
+    """Return a function that runs one spectrum as the survey's code does.
+
+    That is fp32, with noise and percentile on the CPU, one pass for the clean spectrum and one for all its draws.
+    """
     network = checkpoint.module().to(device)
 
     def run(flux: np.ndarray, error: np.ndarray, draws: int) -> Tensor:
@@ -36,7 +38,7 @@ def upstream_loop(checkpoint: Checkpoint, device: torch.device) -> Callable[[np.
 
 
 def preprocessed(flux: Tensor, error: Tensor, draws: int) -> Tensor:
-    """Network input (n * (1 + draws), pixels) of cleaned flux and error (n, pixels), float32, on their device."""
+    """Return network input (n * (1 + draws), pixels) for cleaned flux and error, float32 (n, pixels)."""
     rank = percentile_rank(flux.shape[1], _RECIPE.quantile)
     noisy = flux[:, None] + error[:, None] * torch.randn(len(flux), draws, flux.shape[1], device=flux.device)
     x = torch.cat([flux[:, None], noisy], dim=1).flatten(0, 1)
@@ -45,7 +47,7 @@ def preprocessed(flux: Tensor, error: Tensor, draws: int) -> Tensor:
 
 
 class Batched(nn.Module):
-    """The folded network, all draws of many spectra at once; conv1d, or conv2d of height 1, channels last."""
+    """The folded network over all draws of many spectra at once, by conv1d or by channels-last conv2d of height 1."""
 
     def __init__(
         self, checkpoint: Checkpoint, pixels: int, dtype: torch.dtype, *, two_dimensional: bool = False
@@ -61,7 +63,7 @@ class Batched(nn.Module):
         self.pool = folded.pool
 
     def to_device(self, device: torch.device) -> Batched:
-        """Weights on the device."""
+        """Move the weights to the device."""
         self.first, self.first_map = self.first.to(device), self.first_map.to(device)
         self.blocks = [[(w.to(device), b.to(device)) for w, b in block] for block in self.blocks]
         self.linear = [(w.to(device), b.to(device)) for w, b in self.linear]
@@ -78,11 +80,11 @@ class Batched(nn.Module):
         return functional.conv1d(x, weight, bias, padding=pad)
 
     def forward(self, flux: Tensor, error: Tensor, draws: int) -> Tensor:
-        """Cleaned flux and error (n, pixels), float32, on the device, to outputs (n * (1 + draws), 3)."""
+        """Turn cleaned flux and error (n, pixels), float32, on the device, into outputs (n * (1 + draws), 3)."""
         return self.network(preprocessed(flux, error, draws).to(self.first.dtype))
 
     def network(self, x: Tensor) -> Tensor:
-        """Processed flux (rows, pixels) to outputs (rows, 3)."""
+        """Turn processed flux (rows, pixels) into outputs (rows, 3)."""
         x = functional.conv1d(x[:, None], self.first, padding=15) + self.first_map
         x = functional.max_pool1d(functional.elu(x), 2)
         if self.two_dimensional:

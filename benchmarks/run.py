@@ -1,11 +1,11 @@
-"""`python -m benchmarks.run`: how fast reading, the driver, whole runs and the backends are on this machine.
+"""`python -m benchmarks.run`: measure reading, the driver, whole runs and the backends on this machine.
 
     python -m benchmarks.run --tier read|driver|end-to-end [--json FILE] [--repeats 3] [--stars N] [--folder DIR]
     python -m benchmarks.run --tier backends [--json FILE] [--repeats 3] [--spectra N]
-    python -m benchmarks.run compare A.json B.json          ratios B / A, figure by figure
+    python -m benchmarks.run compare A.json B.json          print the ratio B / A of every figure
 
-A tier is a module of `benchmarks.tiers`. Inputs are made in --folder (default: a temporary one) and take 0.5 GB
-with the weights.
+A tier is a module of `benchmarks.tiers`. Inputs are made in --folder (default: a temporary folder) and take 0.5 GB with
+the weights.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from benchmarks import tiers
 
 
 def tier_names() -> list[str]:
-    """Names of the tiers: their modules, with hyphens."""
+    """Return the names of the tiers: their modules' names with hyphens."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(tiers.__path__))
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Exit status 0; 1 where two results have no figure in common; 2 for wrong arguments."""
+    """Return exit status 0, or 1 if two results have no figure in common. Wrong arguments exit with 2."""
     words = list(sys.argv[1:] if words is None else words)
     if words[:1] == ["compare"]:
         parser = argparse.ArgumentParser(prog="benchmarks.run compare")
@@ -47,9 +47,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--tier", required=True, choices=tier_names())
     parser.add_argument("--json", type=Path, help="file to write the results to")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--stars", type=int, help="files of the tree, of five spectra each (default: by tier)")
-    parser.add_argument("--folder", type=Path, help="where inputs are made, and found again")
-    parser.add_argument("--spectra", type=int, help="how many, tier backends only (1000)")
+    parser.add_argument("--stars", type=int, help="files in the tree, five spectra each (default: by tier)")
+    parser.add_argument("--folder", type=Path, help="folder in which inputs are made and reused")
+    parser.add_argument("--spectra", type=int, help="number of spectra, tier backends only (1000)")
     options = parser.parse_args(words)
     if options.spectra is not None and (options.tier != "backends" or options.spectra < 1):
         parser.error("--spectra is a number of at least 1, for --tier backends")
@@ -68,7 +68,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def measure(tier: str, folder: Path, repeats: int, size: int | None = None) -> dict[str, Any]:
-    """Run a tier, print its figures, and return them with the machine they are of."""
+    """Run a tier, print its figures, and return them with a description of the machine."""
     from apnet_fast.pipeline.provenance import machine
 
     results = importlib.import_module(f"benchmarks.tiers.{tier.replace('-', '_')}").measure(folder, repeats, size)
@@ -86,7 +86,7 @@ def measure(tier: str, folder: Path, repeats: int, size: int | None = None) -> d
 
 
 def _report_in(path: Path) -> dict[str, Any]:
-    """A report that was written with --json. Raises OSError or ValueError for any other file."""
+    """Read a report that --json wrote. Raises OSError or ValueError for any other file."""
     try:
         report = json.loads(path.read_text())
         for key in ("processor", "cores", "threads", "torch"):
@@ -96,12 +96,12 @@ def _report_in(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         known = False
     if not known:
-        raise ValueError(f"{path} is no report of `benchmarks.run --tier ... --json`")
+        raise ValueError(f"{path} is not a report written by `benchmarks.run --tier ... --json`")
     return report
 
 
 def compare(a: dict[str, Any], b: dict[str, Any]) -> int:
-    """Print b / a of every figure that both have: above 1, b is faster."""
+    """Print b / a for every figure that both have. Above 1, b is faster."""
     for name, report in (("A", a), ("B", b)):
         print(f"{name}: {report['date']}, {_machine_line(report)}")
     values_a, values_b = ({result["name"]: result["value"] for result in report["results"]} for report in (a, b))
@@ -110,7 +110,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> int:
         ratio = values_b[name] / values_a[name]
         print(f"{name:40} {values_a[name]:12.1f} {values_b[name]:12.1f}   x {ratio:.2f}")
     if not both:
-        print("no figure in common: are these of one tier?")
+        print("no figure in common: do both belong to one tier?")
     return 0 if both else 1
 
 

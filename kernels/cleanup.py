@@ -1,4 +1,4 @@
-"""Error clean-up of a recipe on the device: one program a spectrum."""
+"""A recipe's error clean-up on the device, one program per spectrum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INFINITY_BITS = tl.constexpr(0x7F800000)
 
 @triton.jit
 def select(bits, rank):  # type: ignore[no-untyped-def]
-    """The value of a rank (0-based scalar) among non-negative int32 values, bit by bit from the top."""
+    """Select the value of a rank (0-based scalar) among non-negative int32 values, bit by bit from the top."""
     value = 0
     for i in range(31):
         trial = value | (1 << (30 - i))
@@ -44,13 +44,13 @@ def cap_errors_kernel(  # type: ignore[no-untyped-def]
     high = select(bits, number // 2).to(tl.float32, bitcast=True)
     # In float64, as numpy's median of float64 errors.
     limit = 5.0 * ((low.to(tl.float64) + high.to(tl.float64)) * 0.5)
-    # What is not known is infinite by now: nothing but the bits has to stay in registers.
+    # Unknown errors are infinite by now, so only the bits have to stay in registers.
     error = bits.to(tl.float32, bitcast=True)
     capped = tl.where(error.to(tl.float64) < limit, error, limit.to(tl.float32))
     if number == 0:
-        # 0.1 x the median flux stands for errors of which none is known. Sorting keys of floats of either sign: flip
-        # the magnitude of negative ones, then shift everything to be non-negative. Loaded again, because registers
-        # that keep it through the selection above would spill.
+        # With no error known, all become 0.1 x the median flux. To sort floats of either sign by their bits, flip the
+        # magnitude of negative ones, then shift all to be non-negative. The flux is loaded again: keeping it in
+        # registers through the selection above would spill.
         flux = tl.load(flux_ptr + spectrum * PITCH + pixel, mask=present, other=0.0)
         flux = tl.where(flux != flux, 0.0, flux)
         signed = flux.to(tl.int32, bitcast=True)
@@ -68,17 +68,20 @@ def cap_errors_kernel(  # type: ignore[no-untyped-def]
 
 
 def cap_errors(flux: Tensor, error: Tensor, pixels: int) -> None:
-    """In place: NaN flux to 0, errors capped at 5 x their median, missing ones set to that.
+    """Set NaN flux to 0, cap errors at 5 x their median, and set missing ones to that, in place.
 
-    flux, error: fp32 (spectra, pitch). pixels is odd, as apStar's 8575 are. Twin and definition: `Recipe.clean_up` of
-    the recipes with missing_errors "median".
+    flux, error: fp32 (spectra, pitch). pixels is odd, as apStar's 8575 are. Definition: `Recipe.clean_up` of the
+    recipes with missing_errors "median".
     """
     cap_errors_kernel[(len(flux),)](
         flux, error, PIXELS=pixels, PITCH=flux.shape[1], BLOCK=triton.next_power_of_2(pixels), num_warps=16
     )
 
 
-def zero_missing(flux: Tensor, error: Tensor) -> None:
-    """In place: NaN and infinities of flux and error to 0; the twin of the recipes with missing_errors "zero"."""
+def zero_missing(flux: Tensor, error: Tensor, pixels: int) -> None:
+    """Set NaN and infinities of flux and error to 0, in place.
+
+    Arguments as in `cap_errors`. Definition: `Recipe.clean_up` of the recipes with missing_errors "zero".
+    """
     torch.nan_to_num_(flux, nan=0.0, posinf=0.0, neginf=0.0)
     torch.nan_to_num_(error, nan=0.0, posinf=0.0, neginf=0.0)

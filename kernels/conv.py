@@ -26,7 +26,6 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.nn import functional
 
 from apnet_fast.kernels.halves import diffused
 
@@ -244,17 +243,3 @@ def activations(segments: int, segment: int, channels: int, device: torch.device
 def segments_of(buffer: Tensor, segments: int, segment: int) -> Tensor:
     """The segments of a buffer: view (segments, segment, channels)."""
     return buffer[LEAD : LEAD + segments * segment].view(segments, segment, -1)
-
-
-def naive_conv(
-    x: Tensor, weight: Tensor, bias: Tensor, pad: int, length: int, residual: Tensor | None = None
-) -> Tensor:
-    """The twin in plain torch: x (n, L, C_in) to (n, length, C_out), channels last, in the type of the weight."""
-    x = x.to(weight.dtype).transpose(1, 2)
-    taps = weight.shape[-1]
-    right = length - 1 + taps - pad - x.shape[-1]
-    y = functional.conv1d(functional.pad(x, (pad, right)), weight, bias)
-    if residual is not None:
-        before = (y.shape[1] - residual.shape[-1]) // 2
-        y[:, before : before + residual.shape[-1]] += residual.to(weight.dtype).transpose(1, 2)
-    return functional.elu(y).transpose(1, 2)

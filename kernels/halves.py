@@ -1,4 +1,4 @@
-"""Weights in fp16 whose rounding errors cancel where it matters."""
+"""Products of fp16 numbers that keep more than fp16, and weights whose rounding errors cancel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def diffused(weight: Tensor, dim: int) -> Tensor:
-    """fp16 weights, each rounded together with the error that the one before it along `dim` left over.
+    """Round weights to fp16, each together with the error that the one before it along `dim` left over.
 
     Rounding to nearest leaves every weight an error of its own, and activations that change little from one position
     to the next (the continuum of a spectrum) add those errors up, always to the same sum. Handing the error on makes
@@ -27,29 +27,29 @@ def diffused(weight: Tensor, dim: int) -> Tensor:
 
 
 def split(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x as a sum of two fp16 tensors: together 22 bits."""
+    """Write x as a sum of two fp16 tensors, which hold 22 bits together."""
     high = x.half()
     return high, (x - high.to(x.dtype)).half()
 
 
 def accurate_weight(weight: Tensor) -> Tensor:
-    """(out, in) weights as the right-hand side of `accurate_product`: fp16 (3 * in, out)."""
+    """Return (out, in) weights as the right-hand side of `accurate_product`: fp16 (3 * in, out)."""
     high, low = split(weight)
     return torch.cat([high, high, low], dim=1).t().contiguous()
 
 
 def accurate_product(x: Tensor, weight: Tensor) -> Tensor:
-    """x (n, in) fp32 times the weights of `accurate_weight`, (n, out) fp32, on fp16 tensor cores.
+    """Multiply x (n, in), fp32, by the weights of `accurate_weight` on fp16 tensor cores. Returns fp32 (n, out).
 
-    high * high + low * high + high * low in one product; what is left out is below 2**-21 of the terms.
+    high * high + low * high + high * low in one product; the term left out is below 2**-21 of these.
     """
     high, low = split(x)
     return product(torch.cat([high, low, high], dim=1), weight)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix product of fp16 tensors, accumulated and returned in fp32."""
+    """Multiply fp16 matrices; sums and result are fp32."""
     if a.device.type == "cpu":
-        # For the interpreter. The fp32 product of a CPU rounds a row by its place in the batch.
+        # For the interpreter: a CPU's fp32 product rounds a row by its place in the batch.
         return (a.double() @ b.double()).float()
     return torch.mm(a, b, out_dtype=torch.float32)

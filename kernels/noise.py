@@ -8,14 +8,14 @@ import triton.language as tl
 
 @triton.jit
 def _counter(quad, draw):  # type: ignore[no-untyped-def]
-    """The 64-bit offset whose low and high words are the counter's first two."""
+    """Return the 64-bit offset whose low and high words are the counter's first two."""
     high = (tl.zeros_like(quad) + draw).to(tl.int64)
     return quad.to(tl.int64) + (high << 32)
 
 
 @triton.jit
 def noise_bits(key, quad, draw):  # type: ignore[no-untyped-def]
-    """Four blocks of uint32 for pixels 4*quad .. 4*quad+3 of one draw.
+    """Return four blocks of uint32 for pixels 4*quad .. 4*quad+3 of one draw.
 
     key: uint64 scalar; quad: int32 block of pixel // 4; draw: int32 scalar.
     The counter is (quad, draw, 0, 0).
@@ -25,10 +25,10 @@ def noise_bits(key, quad, draw):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def sin_cos(angle):  # type: ignore[no-untyped-def]
-    """Sine and cosine of fp32 angles from 0 to 2 pi, to a unit or two in the last place.
+    """Return sine and cosine of fp32 angles from 0 to 2 pi, to a unit or two in the last place.
 
-    tl.sin and tl.cos may bring code for any angle, with an array in local memory, which costs registers here. Quarter
-    turns are taken off in three parts whose products with 0 to 4 are exact; polynomials: S. Moshier, Cephes, sinf.
+    tl.sin and tl.cos may contain code for any angle with an array in local memory. Here quarter turns are subtracted
+    in three parts whose products with 0 to 4 are exact; polynomials: S. Moshier, Cephes, sinf.
     """
     turns = (angle * 0.636619772 + 0.5).to(tl.int32)
     number = turns.to(tl.float32)
@@ -43,7 +43,7 @@ def sin_cos(angle):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _two_normals(bits1, bits2):  # type: ignore[no-untyped-def]
-    """Box-Muller as `tl.randn4x` has it."""
+    """Turn two blocks of bits into two of normals by Box-Muller, as `tl.randn4x` does."""
     uniform = tl.maximum(1.0e-7, tl.uint_to_uniform_float(bits1))
     radius = tl.sqrt(-2.0 * tl.log(uniform))
     sine, cosine = sin_cos(6.283185307179586 * tl.uint_to_uniform_float(bits2))
@@ -52,7 +52,7 @@ def _two_normals(bits1, bits2):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def noise_normals(key, quad, draw):  # type: ignore[no-untyped-def]
-    """Four blocks of float32 standard normals from the same bits."""
+    """Return four blocks of float32 standard normals from the same bits."""
     b0, b1, b2, b3 = noise_bits(key, quad, draw)
     z0, z1 = _two_normals(b0, b1)
     z2, z3 = _two_normals(b2, b3)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.nn import functional
 
 from apnet_fast.kernels.conv import LEAD
 
 
 @dataclass(frozen=True)
 class PoolConfig:
-    """Pooled positions of a program, and its warps."""
+    """Pooled positions per program, and its warps."""
 
     block: int
     warps: int
@@ -49,7 +47,7 @@ def pool_kernel(  # type: ignore[no-untyped-def]
 
 
 def pool(x: Tensor, out: Tensor, rows: int, segment: int, length: int, pooled: int, config: PoolConfig) -> None:
-    """Mean over windows [floor(i L / P), ceil((i + 1) L / P)) of each of `rows` segments.
+    """Average each of `rows` segments over the windows [floor(i L / P), ceil((i + 1) L / P)).
 
     x: fp16 activations buffer of C channels; out: fp16 (rows, P * C), position-major: feature i * C + c.
     Definition: torch.nn.AdaptiveAvgPool1d.
@@ -68,9 +66,3 @@ def pool(x: Tensor, out: Tensor, rows: int, segment: int, length: int, pooled: i
         BLOCK=config.block,
         num_warps=config.warps,
     )
-
-
-def naive_pool(x: Tensor, pooled: int) -> Tensor:
-    """The twin in plain torch: x (rows, length, C) to (rows, P * C), position-major."""
-    mean = functional.adaptive_avg_pool1d(x.transpose(1, 2).to(torch.float32), pooled)
-    return mean.transpose(1, 2).flatten(1)

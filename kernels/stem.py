@@ -17,7 +17,6 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.nn import functional
 
 from apnet_fast.kernels.conv import LEAD
 from apnet_fast.kernels.noise import noise_normals
@@ -76,7 +75,7 @@ def lerp(low, high, fraction):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def realisation(flux_ptr, error_ptr, key, draw, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
+def realisation(flux_ptr, error_ptr, draw, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
     """Bits of max(flux + error * z, floor) at pixels 4 * quad + lane; draw 0 is the clean spectrum."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
@@ -167,10 +166,10 @@ def stem_kernel(  # type: ignore[no-untyped-def]
     quad = tl.arange(0, QUADS)
     # Draw d of the recipe is row d + 1: row 0 is clean and meets no noise.
     z0, z1, z2, z3 = noise_normals(key, quad, draw - 1)
-    b0 = realisation(flux_ptr, error_ptr, key, draw, quad, 0, z0, floor, PIXELS)
-    b1 = realisation(flux_ptr, error_ptr, key, draw, quad, 1, z1, floor, PIXELS)
-    b2 = realisation(flux_ptr, error_ptr, key, draw, quad, 2, z2, floor, PIXELS)
-    b3 = realisation(flux_ptr, error_ptr, key, draw, quad, 3, z3, floor, PIXELS)
+    b0 = realisation(flux_ptr, error_ptr, draw, quad, 0, z0, floor, PIXELS)
+    b1 = realisation(flux_ptr, error_ptr, draw, quad, 1, z1, floor, PIXELS)
+    b2 = realisation(flux_ptr, error_ptr, draw, quad, 2, z2, floor, PIXELS)
+    b3 = realisation(flux_ptr, error_ptr, draw, quad, 3, z3, floor, PIXELS)
     limit = log_percentile(b0, b1, b2, b3, fraction, LOWER, UPPER) + clip
     if JOINT:
         limit = tl.where(draw > 0, tl.load(limit_ptr + spectrum), limit)
@@ -253,10 +252,10 @@ def joint_limit_kernel(  # type: ignore[no-untyped-def]
         quad = chunk % (QUADS // QUAD_BLOCK) * QUAD_BLOCK + tl.arange(0, QUAD_BLOCK)
         z0, z1, z2, z3 = noise_normals(key, quad, draw)
         values = values_ptr + draw * (4 * QUADS) + quad
-        tl.store(values, realisation(flux_ptr, error_ptr, key, 1, quad, 0, z0, floor, PIXELS))
-        tl.store(values + QUADS, realisation(flux_ptr, error_ptr, key, 1, quad, 1, z1, floor, PIXELS))
-        tl.store(values + 2 * QUADS, realisation(flux_ptr, error_ptr, key, 1, quad, 2, z2, floor, PIXELS))
-        tl.store(values + 3 * QUADS, realisation(flux_ptr, error_ptr, key, 1, quad, 3, z3, floor, PIXELS))
+        tl.store(values, realisation(flux_ptr, error_ptr, 1, quad, 0, z0, floor, PIXELS))
+        tl.store(values + QUADS, realisation(flux_ptr, error_ptr, 1, quad, 1, z1, floor, PIXELS))
+        tl.store(values + 2 * QUADS, realisation(flux_ptr, error_ptr, 1, quad, 2, z2, floor, PIXELS))
+        tl.store(values + 3 * QUADS, realisation(flux_ptr, error_ptr, 1, quad, 3, z3, floor, PIXELS))
     tl.debug_barrier()  # all values are written before any is read
 
     total = draws * (4 * QUADS)
@@ -375,9 +374,3 @@ def stem(
         BLOCK=config.block,
         num_warps=config.warps,
     )
-
-
-def naive_stem(log_flux: Tensor, weight: Tensor, bias_map: Tensor) -> Tensor:
-    """The twin of the second half: processed (rows, pixels) to (rows, length, 4), channels last, plain torch."""
-    x = functional.conv1d(log_flux[:, None], weight[:, None], padding=TAPS // 2) + bias_map
-    return functional.max_pool1d(functional.elu(x), 2).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Timing on a device: medians of repeated runs, inputs rotated, nothing hidden in launch overhead."""
+"""Time work on a device: the median of repeated runs, with rotated inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WARM_UP, _REPEATS = 3, 15
 
 
 def seconds(work: Callable[[int], object], device: torch.device, repeats: int = _REPEATS) -> float:
-    """Median seconds of work(i), i counting up so that the caller can rotate its inputs; device events on a GPU."""
+    """Return the median seconds of work(i). i counts up, so that the caller can rotate its inputs."""
     for i in range(_WARM_UP):
         work(i)
     if device.type != "cuda":

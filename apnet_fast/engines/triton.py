@@ -42,12 +42,19 @@ from apnet_fast.networks.folding import FoldedV3, fold_v3
 from apnet_fast.networks.kinds import Architecture
 from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
+from apnet_fast.support.errors import UsageError
 
 # A segment of a group's activations: the longest layer (4289) and more zeros than a window reaches beyond it, in a
 # multiple of every number of positions a tile may take.
 _SEGMENT_STEP = 32
 _GAP = 31
 _PITCH_STEP = 32
+
+# What the device does for each rule of `Recipe.missing_errors` that v3 recipes have.
+_CLEAN_UPS: dict[str, Callable[[Tensor, Tensor, int], None]] = {
+    "median": cleanup.cap_errors,
+    "zero": cleanup.zero_missing,
+}
 
 
 def interpreted() -> bool:
@@ -65,6 +72,17 @@ def _misfit(sizes: Architecture) -> str:
         f"the kernels take v3 networks of {TAPS} taps whose channels are powers of 2, {CHANNELS} at first,"
         f" and these weights are {sizes}"
     )
+
+
+def _clean_up_of(recipe: Recipe) -> Callable[[Tensor, Tensor, int], None]:
+    if recipe.missing_errors not in _CLEAN_UPS:
+        raise UsageError(
+            "engine triton does not have this rule of error clean-up",
+            got=f"{recipe.missing_errors}, of recipe {recipe.name}",
+            expected=" | ".join(_CLEAN_UPS),
+            remedy="--engine reference",
+        )
+    return _CLEAN_UPS[recipe.missing_errors]
 
 
 def architecture_of(device: str) -> str:
@@ -92,6 +110,7 @@ class TritonEngine(Engine):
         tuning: Tuning | None = None,
     ) -> None:
         super().__init__(checkpoint, recipe, device=device, precision=precision)
+        _clean_up_of(recipe)
         self.precision = self.effective_precision(checkpoint, precision)
         self.strict = ReferenceEngine(checkpoint, recipe, device=device)
         self.tuning = tuning or self.tuning_for(device)
@@ -137,7 +156,7 @@ class TritonEngine(Engine):
     def seconds_per_spectrum(
         self, pixels: int, draws: int, measure: Callable[[Callable[[int], object]], float]
     ) -> float:
-        """Seconds a spectrum with everything on the device; measure(work) gives the seconds of work(i).
+        """Return seconds per spectrum with everything on the device; measure(work) gives the seconds of work(i).
 
         For tuning and benchmarks. The spectra are noise around a level: what is computed does not depend on them.
         """
@@ -278,10 +297,7 @@ class _Pipeline:
 
     def compute_tile(self, slot: _Slot, rows: int) -> None:
         """Outputs of the first `rows` rows of a slot's spectra, from flux, error and keys on the device."""
-        if self.recipe.missing_errors == "median":
-            cleanup.cap_errors(slot.flux, slot.error, self.pixels)
-        else:
-            cleanup.zero_missing(slot.flux, slot.error)
+        _clean_up_of(self.recipe)(slot.flux, slot.error, self.pixels)
         if self.values is not None:
             joint_limit(slot.flux, slot.error, slot.keys, self.limits, self.values, self.how, self.tuning.joint)
         for first in range(0, rows, self.group_rows):

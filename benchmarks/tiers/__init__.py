@@ -1,2 +1,1 @@
-"""Tiers of `python -m benchmarks.run`: a module each, which offers
-`measure(folder, repeats, stars) -> list[Result]`."""
+"""Tiers of `python -m benchmarks.run`. Each module offers `measure(folder, repeats, stars) -> list[Result]`."""

@@ -1,4 +1,4 @@
-"""Tier backends: spectra through the generator that keeps Astra's contract, and through `predict`, with one engine."""
+"""Tier backends: time the generator that keeps Astra's contract beside `predict`, with the same engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIFFERENT = 50
 
 @dataclass(frozen=True)
 class _Spectrum:
-    """What Astra's have."""
+    """The attributes that Astra's spectra have."""
 
     spectrum_pk: int
     source_pk: int
@@ -32,7 +32,7 @@ class _Spectrum:
 
 
 def measure(folder: Path, repeats: int, spectra: int | None = None) -> list[Result]:
-    """Spectra a second of both on the CPU, taking turns; `ratio` is that of the generator to `predict`, run by run."""
+    """Measure spectra per second of both on the CPU, in turns; `ratio` is generator over `predict`, run by run."""
     spectra = spectra or _SPECTRA
     net = ApogeeNet.load(weights(folder)[0], recipe="astra-0.6", device="cpu")
     flux, error = made_up_spectra(min(spectra, _DIFFERENT))

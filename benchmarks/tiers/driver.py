@@ -1,4 +1,4 @@
-"""Tier driver: everything but the engine. The null engine gives constant labels, catalogues included."""
+"""Tier driver: time everything but the engine, catalogues included. The null engine gives constant labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.tiers.end_to_end import timed_run
 
 _STARS = 3000
 _READERS = (0, 1, 2)
-# Spectra of the runs whose memory is measured.
+# Numbers of spectra of the two runs whose memory is measured.
 _FEW, _MANY = 1_000, 20_000
 
 _RUN_AND_TELL = """
@@ -26,7 +26,7 @@ print(peak_mb())
 
 
 def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result]:
-    """Spectra a second from files to catalogues, by number of readers; and the most memory, by number of spectra."""
+    """Measure spectra per second from files to catalogues, by readers, and peak memory, by number of spectra."""
     tree = linked_tree(folder, stars or _STARS)
     rates = [
         timed_run(f"null engine, {readers} readers", tree, folder, repeats, engine="null", readers=readers)
@@ -42,7 +42,7 @@ def _memory(folder: Path) -> Result:
 
 
 def _peak(tree: Path, folder: Path) -> float:
-    """MB that the command takes at the most, libraries and weights of the real size included."""
+    """Return the command's peak memory in MB, with libraries and weights of the real size."""
     with tempfile.TemporaryDirectory(dir=folder) as output:
         words = [str(tree), "--weights", str(weights(folder)[0]), "--output", output]
         words += ["--engine", "null", "--device", "cpu", "--readers", "0"]

@@ -1,4 +1,4 @@
-"""Tier end-to-end: files to catalogues with the cpu engine and weights of the real size."""
+"""Tier end-to-end: time whole runs, files to catalogues, with the cpu engine and weights of the real size."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _STARS = 60
 
 
 def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result]:
-    """Spectra a second, and the share of wall time in which the engine waited for reading and writing."""
+    """Measure spectra per second, and the share of wall time in which the engine waited for reading and writing."""
     tree = linked_tree(folder, stars or _STARS)
     return [timed_run("cpu engine", tree, folder, repeats, engine="cpu", readers=0)]
 
 
 def timed_run(name: str, tree: Path, folder: Path, repeats: int, *, engine: str, readers: int) -> Result:
-    """Median of several runs, each into a fresh folder."""
+    """Return the median rate of several runs, each into a fresh folder."""
     path, _ = weights(folder)
     records = []
     for _ in range(repeats):

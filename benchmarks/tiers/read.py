@@ -1,4 +1,4 @@
-"""Tier read: files and megabytes a second, by reader (direct, fitsio) and by number of reader processes."""
+"""Tier read: measure files and megabytes per second, by reader (direct, fitsio) and number of reader processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READERS = (0, 1, 2, 4)
 
 
 def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result]:
-    """Warm page cache: what the software costs, not the disk. MB are those of flux and error rows on disk."""
+    """Measure with a warm page cache: the software's cost, not the disk's. MB count flux and error rows on disk."""
     results = []
     for layout in ("dr17", "sdss5"):
         files = resolve_inputs([str(linked_tree(folder, stars or _FILES, layout))]).files

@@ -1,7 +1,7 @@
-"""Tuning tables: one reviewed JSON file an architecture, chosen by device, never changed during a run.
+"""Tuning tables: one reviewed JSON file per architecture, chosen by device, never changed during a run.
 
 A table fixes the tile of every kernel. It changes speed, and labels by rounding at most, so its hash
-belongs to the provenance of a run. `python -m apnet_fast.tune` measures a machine and writes one.
+belongs to the provenance of a run. `python -m apnet_fast.tune` measures a GPU and writes its table.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Tuning:
     convs: dict[str, ConvConfig]
 
     def conv(self, c_in: int, c_out: int) -> ConvConfig:
-        """Tile of a convolution; a shape the table lacks gets one that is right for any."""
+        """Return the tile of a convolution, or one that works for every shape if the table lacks it."""
         known = self.convs.get(f"{c_in}-{c_out}")
         if known is not None:
             return known
@@ -48,12 +48,12 @@ class Tuning:
         return ConvConfig(positions, block_m=128, block_n=min(positions * c_out, 128), block_k=32, warps=4, stages=3)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @property
     def sha256(self) -> str:
-        """Hash of everything that the kernels see of the table."""
+        """Hash of all values that the kernels see."""
         content = {key: value for key, value in self.as_dict().items() if key not in ("name", "measured")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -63,7 +63,7 @@ class Tuning:
 
 
 def load_tuning(path: Path) -> Tuning:
-    """Read a table."""
+    """Read a table from JSON."""
     values = json.loads(path.read_text(encoding="utf-8"))
     return Tuning(
         **{
@@ -77,11 +77,11 @@ def load_tuning(path: Path) -> Tuning:
 
 
 def shipped() -> dict[str, Tuning]:
-    """All tables that come with the package, by name."""
+    """Return all tables that come with the package, by name."""
     return {path.stem: load_tuning(path) for path in sorted(FOLDER.glob("*.json"))}
 
 
 def table_for(architecture: str) -> Tuning:
-    """The table of an architecture such as "sm90" or "gfx942"; the generic one where there is none."""
+    """Return the table of an architecture such as "sm90" or "gfx942", or the generic table if it has none."""
     path = FOLDER / f"{architecture}.json"
     return load_tuning(path if path.is_file() else FOLDER / f"{GENERIC}.json")

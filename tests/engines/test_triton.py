@@ -17,7 +17,7 @@ from apnet_fast.engines.ranges import fp16_headroom, layer_ranges
 from apnet_fast.engines.triton import TritonEngine, interpreted
 from apnet_fast.kernels.conv import ConvConfig
 from apnet_fast.kernels.stem import JointConfig, StemConfig
-from apnet_fast.kernels.tuning import Tuning, shipped, table_for
+from apnet_fast.kernels.tuning import Tuning, table_for
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
@@ -154,6 +154,12 @@ def test_without_a_gpu_it_is_a_usage_error(small_checkpoint: Checkpoint) -> None
             create_engine("triton", small_checkpoint, RECIPES["dr19"], device=device, precision="fp16")
 
 
+def test_an_unknown_rule_of_error_clean_up_is_refused(small_checkpoint: Checkpoint) -> None:
+    recipe = replace(RECIPES["dr19"], missing_errors="flux")
+    with pytest.raises(UsageError, match="rule of error clean-up"):
+        TritonEngine(small_checkpoint, recipe, device="cpu", tuning=small_tiles())
+
+
 def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "apnet_fast.engines.triton", raising=False)
     monkeypatch.setitem(sys.modules, "triton", None)
@@ -184,20 +190,3 @@ def test_devices_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_devices(None, None, "cpu", "v3") == "cpu"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_devices(None, None, "auto", "v3") == "cpu"
-
-
-def test_tables_are_whole_and_differ_in_their_hash() -> None:
-    tables = shipped()
-    assert set(tables) == {"generic", "sm80", "sm90", "sm100"}
-    assert len({table.sha256 for table in tables.values()}) == 4
-    assert table_for("sm90").name == "sm90"
-    assert table_for("sm75").name == table_for("gfx942").name == "generic"
-    for table in tables.values():
-        for shape in ("8-8", "8-16", "16-16", "16-32", "32-32", "32-64", "64-64"):
-            config = table.convs[shape]
-            c_out = int(shape.split("-")[1])
-            assert config.positions * c_out % config.block_n == 0, (table.name, shape)
-            assert 4320 % config.positions == 0
-    renamed = replace(tables["sm90"], name="other", measured="elsewhere")
-    assert renamed.sha256 == tables["sm90"].sha256
-    assert replace(tables["sm90"], group_rows=1).sha256 != tables["sm90"].sha256

@@ -49,6 +49,6 @@ def test_zeroed_values_are_identical(rng: np.random.Generator) -> None:
     flux, error = cases(rng, 333)
     expected = RECIPES["bossnet-2"].clean_up(flux, error)
     got = torch.from_numpy(flux.copy()), torch.from_numpy(error.copy())
-    zero_missing(*got)
+    zero_missing(*got, 333)
     for buffer, values in zip(got, expected, strict=True):
         np.testing.assert_array_equal(buffer.numpy(), values)

@@ -16,11 +16,11 @@ from apnet_fast.kernels.conv import (
     ToeplitzFilter,
     activations,
     conv,
-    naive_conv,
     segments_of,
     toeplitz_filter,
     window,
 )
+from apnet_fast.kernels.naive import naive_conv
 
 SEGMENTS, SEGMENT = 2, 160
 # Rounding of fp16 operands and results; a wrong tap, halo or pad is far outside.

@@ -10,7 +10,8 @@ import torch
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.kernels.conv import activations, segments_of
-from apnet_fast.kernels.pool import PoolConfig, naive_pool, pool
+from apnet_fast.kernels.naive import naive_pool
+from apnet_fast.kernels.pool import PoolConfig, pool
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 from apnet_fast.engines.reference import process, realisations
 from apnet_fast.engines.triton import _preprocessing
 from apnet_fast.kernels.conv import activations, segments_of
+from apnet_fast.kernels.naive import naive_stem
 from apnet_fast.kernels.stem import (
     STORED_CHANNELS,
     JointConfig,
@@ -21,7 +22,6 @@ from apnet_fast.kernels.stem import (
     StemConfig,
     joint_limit,
     joint_scratch,
-    naive_stem,
     scratch,
     stem,
 )
