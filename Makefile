@@ -20,10 +20,10 @@ demo-weights: $(VENV)/installed
 	test -e $(TRAINING)/survey/truth.parquet || $(BIN)/python -m apnet_fast.simulate --stars 2500 --visits 1 \
 		--layout sdss5 --seed 24 --output $(TRAINING)/survey
 	$(BIN)/python -m apnet_fast.train \
-		--spectra $(TRAINING)/snr60 --labels $(TRAINING)/snr60/truth.parquet \
-		--spectra $(TRAINING)/snr100 --labels $(TRAINING)/snr100/truth.parquet \
-		--spectra $(TRAINING)/snr200 --labels $(TRAINING)/snr200/truth.parquet \
-		--spectra $(TRAINING)/survey --labels $(TRAINING)/survey/truth.parquet \
+		--tree $(TRAINING)/snr60 --labels $(TRAINING)/snr60/truth.parquet \
+		--tree $(TRAINING)/snr100 --labels $(TRAINING)/snr100/truth.parquet \
+		--tree $(TRAINING)/snr200 --labels $(TRAINING)/snr200/truth.parquet \
+		--tree $(TRAINING)/survey --labels $(TRAINING)/survey/truth.parquet \
 		--model-args apnet_fast/data/demo.yaml --epochs 4 --batch-size 16 --learning-rate 2e-3 --validation 0.05 \
 		--origin "demo: for simulated spectra only" --output $(TRAINING)/demo.safetensors
 

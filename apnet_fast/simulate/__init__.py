@@ -1,4 +1,4 @@
-"""Simulated spectra to try things on: as apStar trees (`simulate_tree`) or in memory (`observed_arrays`)."""
+"""Simulate spectra to try things on, as apStar trees (`simulate_tree`) or in memory (`observed_arrays`)."""
 
 from __future__ import annotations
 

@@ -20,16 +20,16 @@ app = typer.Typer(
 @app.command()
 def simulate_command(
     stars: Annotated[int, typer.Option(help="Number of stars.")],
-    layout: Annotated[str, typer.Option(metavar="legacy|dr17|sdss5", help="Generation of the pipeline to write like.")],
+    layout: Annotated[str, typer.Option(metavar="legacy|dr17|sdss5", help="Generation of files to write.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    visits: Annotated[int | None, typer.Option(help="Visits of every star; default: as in the survey.")] = None,
-    snr: Annotated[float | None, typer.Option(help="S/N per pixel of every coadd; default: as in the survey.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed; the same one gives the same bytes.")] = 0,
+    visits: Annotated[int | None, typer.Option(help="Number of visits per star; default: as in the survey.")] = None,
+    snr: Annotated[float | None, typer.Option(help="S/N per pixel of each coadd; default: as in the survey.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers; the same seed gives the same bytes.")] = 0,
     edge_cases: Annotated[
-        bool, typer.Option("--edge-cases", help="Add one file for each thing that can be wrong with a file.")
+        bool, typer.Option("--edge-cases", help="Add one file for each way in which a file can be unusual or broken.")
     ] = False,
 ) -> None:
-    """Write N simulated apStar files below DIR, in the layout's tree, and truth.parquet."""
+    """Write simulated apStar files in the layout's tree, and truth.parquet with their true labels."""
     tree = simulate_tree(output, stars=stars, layout=layout, visits=visits, snr=snr, seed=seed, edge_cases=edge_cases)
     extra = " and the edge cases" if edge_cases else ""
     typer.echo(f"{tree}: {stars} stars{extra}, layout {layout}; labels in {tree / TRUTH_FILE}")

@@ -1,4 +1,4 @@
-"""Observed spectra in memory: what the files would hold, without writing them."""
+"""Make observed spectra in memory: what the files would hold, without writing them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SYNTHESIS_BATCH = 64
 
 
 class ObservedArrays(NamedTuple):
-    """Spectra and what is true of them.
+    """Spectra and their true labels.
 
-    flux, error: float32 (n, 8575), 1e-17 erg/s/cm^2/Angstrom, gaps coded as in row 0 of the layout's files.
+    flux, error: float32 (n, 8575), in 1e-17 erg/s/cm^2/Angstrom, gaps coded as in row 0 of the layout's files.
     labels: float64 (n, 3), teff in K, logg in log10(cm/s^2), fe_h in dex.
     """
 
@@ -32,10 +32,10 @@ class ObservedArrays(NamedTuple):
 
 
 def observed_arrays(n: int, seed: int, *, snr: float | None = None, layout: str = "sdss5") -> ObservedArrays:
-    """`n` coadds of one visit each, of stars of the survey's mix, by the code that makes the files.
+    """Make `n` coadds of one visit each, of stars of the survey's mix, with the code that makes the files.
 
-    snr: per pixel of every spectrum, drawn from the layout's distribution where None. Spectrum i
-    depends on the seed and on i alone. Its stars are others than those of `simulate_tree`.
+    snr: per pixel of each spectrum; None draws it from the layout's distribution. Spectrum i depends
+    on the seed and on i alone. The stars differ from those of `simulate_tree` with the same seed.
 
     Raises UsageError for n < 1, a negative seed, an S/N that is not positive, or an unknown layout.
     """

@@ -1,4 +1,4 @@
-"""Files a survey run must survive: what each is, and how it differs from an ordinary one."""
+"""Files that a survey run must survive, each with its difference from an ordinary file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apnet_fast.simulate.headers import Card
+from apnet_fast.simulate.headers import HeaderCard
 from apnet_fast.simulate.layouts import DR17_BAD_ERROR, LEGACY_BAD_ERROR, Layout
 from apnet_fast.simulate.pixels import PixelBit
 from apnet_fast.simulate.population import Field, Star, make_field
@@ -18,18 +18,18 @@ from apnet_fast.simulate.visits import Visit
 
 ALL_LAYOUTS = ("legacy", "dr17", "sdss5")
 TRUNCATED_SHARE = 0.10
-"""Cut within HDU 1, so that no row has both flux and error."""
+"""A file is cut within HDU 1, so that no row has both flux and error."""
 WRONG_LENGTH = 8000
 
 
 @dataclass(frozen=True)
 class EdgeCase:
-    """One edge case: a star's file with changes at the stages of its making.
+    """One edge case: a star's file, changed at some stage of its making.
 
-    name: value of the truth table's column `case`. field: where the star is, None for any
+    name: value of the truth table's column `case`. field: where the star is, or None for any
     northern field. star, visits: change what is observed. planes: changes the arrays in
     place. cards: changes the PRIMARY header. file: damages the finished file. versions:
-    STARVERs side by side. readable: False where no reader can get a spectrum out.
+    number of STARVERs side by side. readable: False if no reader can get a spectrum out.
     """
 
     name: str
@@ -40,7 +40,7 @@ class EdgeCase:
     star: Callable[[Star], Star] | None = None
     visits: Callable[[list[Visit]], list[Visit]] | None = None
     planes: Callable[[Planes, Layout], None] | None = None
-    cards: Callable[[list[Card]], list[Card]] | None = None
+    cards: Callable[[list[HeaderCard]], list[HeaderCard]] | None = None
     file: Callable[[Path, Layout], None] | None = None
     versions: int = 1
     readable: bool = True
@@ -50,7 +50,7 @@ ORDINARY = EdgeCase(name="")
 
 
 def cases_of(layout: Layout) -> list[EdgeCase]:
-    """The edge cases that make sense in `layout`, in a fixed order."""
+    """Return the edge cases that make sense in `layout`, in a fixed order."""
     return [case for case in _EDGE_CASES if layout.name in case.layouts]
 
 
@@ -63,7 +63,7 @@ def _at_magnitude(h_mag: float) -> Callable[[Star], Star]:
 
 
 def _vesta(star: Star) -> Star:
-    """Reflected sunlight through the 1-m telescope's fibre, at the flux its writer gives such files."""
+    """Observe reflected sunlight through the 1-m telescope's fibre, at the flux that such files have."""
     star = _at_magnitude(-8.3)(star)
     return replace(
         star, obj="VESTA", telescope="apo1m", field="standards", teff=5772.0, logg=4.44, fe_h=0.0, vsini=1.6, v_rad=0.0
@@ -88,7 +88,7 @@ def _all_nan(planes: Planes, layout: Layout) -> None:
 
 
 def _negative_flux(planes: Planes, layout: Layout) -> None:
-    """Subtract more sky than there is star: most pixels end up negative, "no data" stays as it is."""
+    """Subtract more sky than there is star, so that most pixels are negative; "no data" stays as it is."""
     has_data = _has_data(planes)
     planes.flux[has_data] -= 1.3 * np.median(planes.flux[has_data])
 
@@ -113,12 +113,12 @@ def _eight_thousand_pixels(planes: Planes, layout: Layout) -> None:
         setattr(planes, name, np.ascontiguousarray(values[:, :WRONG_LENGTH]))
 
 
-def _without_visit_files(cards: list[Card]) -> list[Card]:
+def _without_visit_files(cards: list[HeaderCard]) -> list[HeaderCard]:
     return [card for card in cards if not card.name.startswith("SFILE")]
 
 
-def _nan_strings(cards: list[Card]) -> list[Card]:
-    """What the SDSS-V writer leaves where a velocity fit failed."""
+def _nan_strings(cards: list[HeaderCard]) -> list[HeaderCard]:
+    """Write the strings that the SDSS-V writer leaves if a velocity fit failed."""
     failed = ("SNR", "VRAD", "VREL", "VSCATTER", "VERR", "RV_TEFF", "RV_LOGG", "RV_FEH", "CHISQ")
     return [replace(card, value="NaN") if card.name.rstrip("0123456789") in failed else card for card in cards]
 
@@ -136,7 +136,7 @@ def _empty(path: Path, layout: Layout) -> None:
 
 
 def _leave_dangling_link(path: Path, layout: Layout) -> None:
-    """Remove the file and leave a symlink to it: in sdss5 that is the name without STARVER."""
+    """Remove the file and leave a symlink to it; in sdss5 the link is the name without STARVER."""
     path.unlink()
     if layout.name != "sdss5":
         path.symlink_to(f"{path.stem}-moved.fits")

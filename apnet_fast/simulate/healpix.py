@@ -1,4 +1,4 @@
-"""HEALPix pixel numbers, RING order."""
+"""Find HEALPix pixel numbers in RING order."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ APOGEE_NSIDE = 128
 
 
 def ang2pix_ring(nside: int, ra: float, dec: float) -> int:
-    """RING-scheme pixel that holds (ra, dec) in degrees; any nside >= 1.
+    """Return the RING-scheme pixel that holds (ra, dec) in degrees; any nside >= 1.
 
-    Gorski et al. (2005, ApJ 622, 759): the projection of section 4 and the pixel
+    Source: Gorski et al. (2005, ApJ 622, 759), the projection of section 4 and the pixel
     counts of section 5.1 (equatorial zone |z| <= 2/3, polar caps beyond it).
     """
     z = math.cos(math.radians(90.0 - dec))  # rounds as healpy does on the equator, a line of pixel corners
     quarter_turns = (ra % 360.0) / 90.0
     if abs(z) <= 2.0 / 3.0:
-        # Ascending and descending edge lines that pass below the point; ring and position follow from them.
+        # Ascending and descending edge lines that pass below the point: ring and position follow from them.
         across = nside * (0.5 + quarter_turns)
         along = nside * 0.75 * z
         ascending = math.floor(across - along)

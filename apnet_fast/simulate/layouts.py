@@ -1,7 +1,7 @@
 """The three generations of apStar files: dtypes, "no data" codes, paths and names.
 
-Each generation is one `Layout`. The facts are those of the writers: the IDL pipeline
-(here DR14's r8), sdss/apogee 0.17.22 (DR17) and sdss/apogee_drp (SDSS-V, apred 1.3).
+Each generation is one `Layout`. The facts come from the code that writes such files: the IDL
+pipeline (here DR14's r8), sdss/apogee 0.17.22 (DR17) and sdss/apogee_drp (SDSS-V, apred 1.3).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from apnet_fast.simulate.visits import Visit
 from apnet_fast.support.errors import UsageError
 
 LEGACY_BAD_ERROR = 1e10
-"""What the IDL pipeline writes as the error of a pixel without data."""
+"""The IDL pipeline writes this error for a pixel without data."""
 
 DR17_BAD_ERROR = 1e10
-"""The same in units of the continuum: DR17 multiplies it back, so files hold 1e12 to 4e13."""
+"""The same in units of the continuum. DR17 multiplies the continuum back, so files hold 1e12 to 4e13."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """How one generation writes a star.
 
-    coadd_gap_flux, coadd_gap_error: values in rows 0 and 1 where there are no data.
+    coadd_gap_flux, coadd_gap_error: values of pixels without data in rows 0 and 1.
     visit_gap_flux, visit_gap_error: the same in visit rows.
     gap_mask: mask value of such pixels.
-    gap_if_any: a coadd pixel is a gap where any visit lacks it, not where all do.
-    primary_bitpix_dtype: the type an HDU without data claims to have.
+    gap_if_any: a coadd pixel is a gap if any visit lacks it, not only if all do.
+    primary_bitpix_dtype: the type that an HDU without data claims to have.
     extension_names, units: EXTNAME of HDUs 1-9 and BUNIT of HDUs 1-7.
-    first_mjd, last_mjd, southernmost_dec (degrees): when and where it observed.
+    first_mjd, last_mjd, southernmost_dec (degrees): when and where the survey observed.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Layout:
     southernmost_dec: float
 
     def rows(self, n_visits: int) -> int:
-        """Rows of the image HDUs; the legacy single-visit file is one-dimensional and counts as 1."""
+        """Return the number of rows of the image HDUs; a one-dimensional image (legacy, one visit) counts as 1."""
         if n_visits > 1:
             return n_visits + 2
         return 2 if self.name == "dr17" else 1
 
     def star_path(self, star: Star, visits: list[Visit]) -> PurePosixPath:
-        """Path of the file itself, below the tree; for sdss5 the name that ends in STARVER."""
+        """Return the path of the file itself below the tree; in sdss5 the name ends in STARVER."""
         if self.name == "sdss5":
             stem = f"{self._sdss5_stem(star)}-{star_version(visits)}"
             return self._sdss5_folder(star) / f"{stem}.fits"
@@ -68,13 +68,13 @@ class Layout:
         return PurePosixPath(self.apred, "stars", star.telescope, star.field, name)
 
     def link_path(self, star: Star) -> PurePosixPath | None:
-        """Path of the symlink without STARVER (sdss5), None in the other layouts."""
+        """Return the path of the symlink without STARVER (sdss5), or None in the other layouts."""
         if self.name != "sdss5":
             return None
         return self._sdss5_folder(star) / f"{self._sdss5_stem(star)}.fits"
 
     def visit_file(self, star: Star, visit: Visit) -> str:
-        """Name of the apVisit file a visit row came from: header keyword SFILEn."""
+        """Return the name of the apVisit file of a visit row: header keyword SFILEn."""
         if self.name == "sdss5":
             source = f"{self.apred}-{star.telescope}-{visit.plate}-{visit.mjd}-{visit.fiber:03d}"
             return f"apVisit-{source}.fits"
@@ -92,7 +92,7 @@ class Layout:
 
 
 def star_version(visits: list[Visit]) -> str:
-    """STARVER of an SDSS-V apStar: the MJD of its last visit."""
+    """Return STARVER of an SDSS-V apStar: the MJD of its last visit."""
     return str(max(visit.mjd for visit in visits))
 
 
@@ -176,7 +176,7 @@ LAYOUTS = {
 
 
 def find_layout(name: str) -> Layout:
-    """The layout called `name`. UsageError where there is none."""
+    """Return the layout called `name`; raise UsageError if there is none."""
     try:
         return LAYOUTS[name]
     except KeyError:

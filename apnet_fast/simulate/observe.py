@@ -1,7 +1,7 @@
-"""One visit: a spectrum seen through chips, sky and atmosphere, in the star's rest frame.
+"""Observe one visit: a spectrum seen through chips, sky and atmosphere, in the star's rest frame.
 
-What a visit holds is the same in every layout; how "no data" and bad pixels are
-written is not, and is left to `rows.py`.
+A visit's content is the same in every layout. How "no data" and bad pixels are written
+differs, and is left to `rows.py`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from apnet_fast.simulate.sky import SKY_CONTINUUM, observed_frame_sky
 from apnet_fast.simulate.visits import Visit
 from apnet_fast.support.grid import PIXEL_KMS, PIXELS
 
-# Covered pixels of a visit at rest, blue to red, and how noisy each chip is; from real visits.
+# First and last covered pixel of a visit at rest, blue to red, and the chip's relative noise, measured on visits.
+# They differ by up to 11 pixels from the gaps in `grid`, which are measured on other files.
 CHIPS = ((217.0, 3312.0, 1.0), (3550.0, 6115.0, 1.0), (6308.0, 8367.0, 1.4))
 CHIP_JITTER_PIXELS = 1.5
 CHIP_EDGE_PIXELS = 18.0
 CHIP_EDGE_LN_ERROR = 6.0
-"""Errors grow by e^6 over the last pixels of a chip, as resampled errors do."""
+"""Errors grow by e^6 over the last pixels of a chip, as errors of resampled spectra do."""
 LARGEST_EDGE_NOISE = 3.0
 
 SKYLINE_ERROR_FACTOR = 10.0
 SKYLINE_FLUX_FRACTION = 0.2
-"""SIG_SKYLINE is set where lines exceed this share of the star: 3 % of pixels at H = 8, 18 % at H = 15."""
+"""SIG_SKYLINE is set if a line exceeds this share of the star: 3 % of pixels at H = 8, 18 % at H = 15."""
 SKY_RESIDUAL_MEDIAN = 0.02
 SKY_RESIDUAL_SPREAD = 0.7
 OVERSUBTRACTED_SHARE = 0.12
 LOWEST_FLUX = -1.0
-"""Over-subtraction stops here, in units of the star's level."""
+"""The lowest flux that over-subtraction leaves, in units of the star's level."""
 
 TELLURIC_LIMIT = 0.93
 TELLURIC_RESIDUAL = 0.10
@@ -39,7 +40,7 @@ TELLURIC_RESIDUAL = 0.10
 LITTROW_GHOST = (4452.0, 4510.0)
 PERSISTENCE_BITS = (PixelBit.PERSIST_HIGH, PixelBit.PERSIST_MED, PixelBit.PERSIST_LOW)
 PERSISTENCE_VARIANCE = (5.0, 4.0, 3.0)
-"""Factors by which the pipelines raise the variance, high to low."""
+"""Factors by which the pipelines raise the variance, from high to low persistence."""
 
 BAD_PIXEL_CAUSES = (
     int(PixelBit.BADPIX | PixelBit.BADDARK),
@@ -59,12 +60,11 @@ BAD_RUN_PIXELS = (2, 6)
 class ObservedVisit:
     """A visit on the rest-frame grid; arrays are (8575,), fluxes in 1e-17 erg/s/cm^2/Angstrom.
 
-    flux: float64, what was measured; truth: float64, the same without noise and residuals.
-    error: float64, 1-sigma as the pipelines report it, inflated by `inflation` (float64,
-    >= 1) over the noise really there; so (flux - truth) * inflation / error has unit
-    variance outside bad pixels and residuals, and inflation is 1 in an ordinary pixel.
-    mask: int64, APOGEE_PIXMASK. covered: bool, False where there are no data; there
-    everything else is 0. sky, telluric: float64, and their errors.
+    flux: float64, as measured. truth: float64, the same without noise and residuals.
+    error: float64, 1-sigma as the pipelines report it. It exceeds the real noise by the factor
+    `inflation` (float64, >= 1, and 1 in an ordinary pixel), so (flux - truth) * inflation / error
+    has unit variance outside bad pixels and residuals. mask: int64, APOGEE_PIXMASK. covered: bool,
+    False in pixels without data, where everything else is 0. sky, telluric and their errors: float64.
     """
 
     flux: NDArray[np.float64]
@@ -82,10 +82,10 @@ class ObservedVisit:
 def observe_visit(spectrum: NDArray[np.float64], level: float, visit: Visit, rng: np.random.Generator) -> ObservedVisit:
     """Observe `spectrum` once.
 
-    spectrum: (8575,) float64, noiseless rest-frame flux in any unit. level: median flux
-    of the covered pixels to reach, 1e-17 erg/s/cm^2/Angstrom. The reported errors are
-    scaled so that median(truth / error) over the covered pixels is `visit.snr`: that is
-    how the pipelines define S/N, inflated errors included.
+    spectrum: (8575,) float64, noiseless rest-frame flux in any unit. level: median flux to
+    reach over the covered pixels, in 1e-17 erg/s/cm^2/Angstrom. The reported errors are scaled
+    so that median(truth / error) over the covered pixels is `visit.snr`. The pipelines define
+    S/N in this way, inflated errors included.
     """
     if visit.dead:
         return _dead_visit()
@@ -155,7 +155,7 @@ def _dead_visit() -> ObservedVisit:
 def _chips(
     observed_pixel: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Relative noise (0 off the chips) and the factor by which errors grow towards chip edges."""
+    """Return the relative noise (0 off the chips) and the factor by which errors grow towards chip edges."""
     noise = np.zeros(PIXELS)
     edge = np.ones(PIXELS)
     for first, last, chip_noise in CHIPS:
@@ -170,7 +170,7 @@ def _chips(
 def _sky_lines(
     observed_pixel: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """OH lines of this night, and the share of each that sky subtraction leaves behind."""
+    """Return the OH lines of this night, and the share of each that sky subtraction leaves."""
     sky = observed_frame_sky()
     lines = np.interp(observed_pixel, np.arange(PIXELS), sky.lines) * np.exp(0.3 * rng.normal())
     gains = SKY_RESIDUAL_MEDIAN * np.exp(SKY_RESIDUAL_SPREAD * rng.normal(size=sky.n_lines))
@@ -180,7 +180,7 @@ def _sky_lines(
 
 
 def _transmission(observed_pixel: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Transmission of the atmosphere at this night's airmass and humidity."""
+    """Return the transmission of the atmosphere at this night's airmass and humidity."""
     typical = np.interp(observed_pixel, np.arange(PIXELS), observed_frame_sky().transmission)
     return typical ** rng.uniform(0.6, 1.15)
 

@@ -1,15 +1,12 @@
-"""Pixel bits the simulator sets, and Gaussians on the pixel grid."""
+"""The pixel bits that the simulator sets."""
 
 from __future__ import annotations
 
 from enum import IntFlag
 
-import numpy as np
-from numpy.typing import NDArray
-
 
 class PixelBit(IntFlag):
-    """APOGEE_PIXMASK, as DR17 and apogee_drp define it."""
+    """The bits of APOGEE_PIXMASK, as DR17 and apogee_drp define them."""
 
     BADPIX = 1 << 0
     CRPIX = 1 << 1
@@ -29,16 +26,4 @@ class PixelBit(IntFlag):
 
 
 BAD_BITS = 0x40FF
-"""Bits 0-7 and 14: the pixels the pipelines call bad (`badval`)."""
-
-
-def add_gaussians(
-    into: NDArray[np.float64], centers: NDArray[np.float64], peaks: NDArray[np.float64], sigma: float
-) -> None:
-    """Add Gaussians of width `sigma` pixels to `into` (8575,), in place; parts off the grid are lost."""
-    reach = int(np.ceil(5 * sigma))
-    offsets = np.arange(-reach, reach + 1)
-    pixels = np.rint(centers).astype(np.int64)[:, None] + offsets
-    values = peaks[:, None] * np.exp(-0.5 * ((pixels - centers[:, None]) / sigma) ** 2)
-    inside = (pixels >= 0) & (pixels < into.size)
-    np.add.at(into, pixels[inside], values[inside])
+"""Bits 0-7 and 14: the pixels that the pipelines call bad (`badval`)."""

@@ -1,4 +1,4 @@
-"""Who is observed: magnitudes, places on the sky and names."""
+"""Draw the stars to observe: magnitudes, places on the sky and names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from apnet_fast.simulate.tracks import draw_labels
 N_FIELDS = 60
 FIELD_RADIUS_DEG = 1.5
 SOUTHERN_LIMIT_DEG = -30.0
-"""Fields south of it are observed from Las Campanas: a quarter of the sphere."""
+"""Fields further south are observed from Las Campanas: a quarter of the sphere."""
 
 H_MAG_MEAN, H_MAG_SPREAD = 11.3, 1.2
-"""2MASS H of the stars, before its limits."""
+"""Mean and spread of the stars' 2MASS H, before the limits are applied."""
 
 # J2000 equatorial to Galactic rotation (ESA, The Hipparcos Catalogue, 1997, vol. 1, section 1.5.3).
 EQUATORIAL_TO_GALACTIC = np.array(
@@ -30,7 +30,7 @@ EQUATORIAL_TO_GALACTIC = np.array(
 
 @dataclass(frozen=True)
 class Field:
-    """One pointing: centre in degrees, name after its Galactic coordinates, telescope."""
+    """One pointing: its centre in degrees, a name from its Galactic coordinates, and its telescope."""
 
     ra: float
     dec: float
@@ -42,9 +42,9 @@ class Field:
 class Star:
     """A star to observe.
 
-    obj: 2MASS-style name; ra, dec in degrees; healpix: nside 128, RING; teff in K,
-    logg in log10(cm/s^2), fe_h in dex, vsini in km/s; magnitudes in the 2MASS system; v_rad:
-    barycentric velocity in km/s; v_amplitude: half-amplitude of its orbit in km/s.
+    obj: 2MASS-style name. ra, dec: degrees. healpix: nside 128, RING. teff: K. logg:
+    log10(cm/s^2). fe_h: dex. vsini: km/s. Magnitudes are in the 2MASS system. v_rad: barycentric
+    velocity in km/s. v_amplitude: half-amplitude of its orbit in km/s.
     """
 
     obj: str
@@ -65,21 +65,21 @@ class Star:
 
 
 def galactic(ra: float, dec: float) -> tuple[float, float]:
-    """Galactic longitude (0 to 360) and latitude of J2000 coordinates, all in degrees."""
+    """Return Galactic longitude (0 to 360) and latitude of J2000 coordinates, all in degrees."""
     a, d = math.radians(ra), math.radians(dec)
     x, y, z = EQUATORIAL_TO_GALACTIC @ (math.cos(d) * math.cos(a), math.cos(d) * math.sin(a), math.sin(d))
     return math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.asin(max(-1.0, min(1.0, z))))
 
 
 def make_field(ra: float, dec: float) -> Field:
-    """The field around (ra, dec) in degrees, named like '082+17'."""
+    """Return the field around (ra, dec) in degrees, named like '082+17'."""
     longitude, latitude = galactic(ra, dec)
     telescope = "lco25m" if dec < SOUTHERN_LIMIT_DEG else "apo25m"
     return Field(ra, dec, f"{round(longitude) % 360:03d}{round(latitude):+03d}", telescope)
 
 
 def draw_fields(rng: np.random.Generator, southernmost_dec: float) -> list[Field]:
-    """Fields spread evenly over the sphere north of `southernmost_dec` degrees."""
+    """Draw fields evenly over the sphere north of `southernmost_dec` degrees."""
     lowest = math.sin(math.radians(southernmost_dec))
     ra = rng.uniform(0.0, 360.0, N_FIELDS)
     dec = np.degrees(np.arcsin(rng.uniform(lowest, 1.0, N_FIELDS)))
@@ -87,7 +87,7 @@ def draw_fields(rng: np.random.Generator, southernmost_dec: float) -> list[Field
 
 
 def draw_star(rng: np.random.Generator, field: Field) -> Star:
-    """One star of the survey's mix of populations in `field`."""
+    """Draw one star of the survey's mix of populations in `field`."""
     labels = draw_labels(rng)
     h_mag = float(np.clip(rng.normal(H_MAG_MEAN, H_MAG_SPREAD), 5.9, 15.3))
     j_minus_h = float(np.clip(0.95 - 1.3 * math.log10(labels.teff / 3500.0) / math.log10(2.0), -0.15, 1.0))
@@ -114,7 +114,7 @@ def draw_star(rng: np.random.Generator, field: Field) -> Star:
 
 
 def two_mass_name(ra: float, dec: float) -> str:
-    """'2MHHMMSSss+DDMMSSs' of coordinates in degrees; truncated, as 2MASS does."""
+    """Return '2MHHMMSSss+DDMMSSs' of coordinates in degrees, truncated as 2MASS does."""
     centiseconds = int(ra * 240.0 * 100.0)
     hours, rest = divmod(centiseconds, 360_000)
     minutes, centiseconds = divmod(rest, 6_000)
@@ -126,7 +126,7 @@ def two_mass_name(ra: float, dec: float) -> str:
 
 
 def _place(rng: np.random.Generator, field: Field) -> tuple[float, float]:
-    """A point within the field, kept off the poles so that right ascension stays defined."""
+    """Draw a point within the field, kept off the poles so that right ascension stays defined."""
     radius = FIELD_RADIUS_DEG * math.sqrt(rng.random())
     angle = rng.uniform(0.0, 2.0 * math.pi)
     dec = float(np.clip(field.dec + radius * math.sin(angle), -89.9, 89.9))

@@ -1,8 +1,8 @@
-"""From visits to the rows of the image HDUs: each layout's codes, and the coadds.
+"""Make the rows of the image HDUs from visits: each layout's codes, and the coadds.
 
 The coadds follow the pipelines' `visitcomb`: each visit is divided by its running
 continuum, the visits are averaged with weights, and a mean continuum is multiplied
-back. Row 0 weighs every pixel by its own error, row 1 by errors smoothed over 100
+back. Row 0 weighs each pixel by its own error, row 1 by errors smoothed over 100
 pixels.
 """
 
@@ -24,9 +24,9 @@ ERROR_BLOCK = 100
 
 @dataclass
 class Planes:
-    """Everything the image HDUs of one file hold: arrays (rows, 8575) in the layout's dtypes.
+    """The content of one file's image HDUs: arrays (rows, 8575) in the layout's dtypes.
 
-    Fluxes and errors in 1e-17 erg/s/cm^2/Angstrom; rows as `Layout.rows` counts them.
+    Fluxes and errors are in 1e-17 erg/s/cm^2/Angstrom; `Layout.rows` counts the rows.
     """
 
     flux: NDArray[np.floating]
@@ -38,7 +38,7 @@ class Planes:
     telluric_error: NDArray[np.floating]
 
     def images(self) -> tuple[NDArray[np.generic], ...]:
-        """The arrays in the order of HDUs 1 to 7."""
+        """Return the arrays in the order of HDUs 1 to 7."""
         return (
             self.flux,
             self.error,
@@ -50,7 +50,7 @@ class Planes:
         )
 
     def snr(self, row: int = 0) -> float:
-        """Median flux / error over the pixels of `row` that hold data; NaN where none does."""
+        """Return the median of flux / error over the pixels of `row` that hold data; NaN if none does."""
         flux, error = self.flux[row].astype(np.float64), self.error[row].astype(np.float64)
         usable = np.isfinite(flux) & np.isfinite(error) & (error > 0) & (error != LEGACY_BAD_ERROR)
         return float(np.median(flux[usable] / error[usable])) if usable.any() else float("nan")
@@ -58,7 +58,7 @@ class Planes:
 
 @dataclass(frozen=True)
 class _CodedVisit:
-    """A visit in a layout's codes, float64 (8575,), with the continuum it is divided by."""
+    """A visit in a layout's codes, float64 (8575,), with the continuum by which it is divided."""
 
     flux: NDArray[np.float64]
     error: NDArray[np.float64]
@@ -68,7 +68,7 @@ class _CodedVisit:
 
 
 def lay_out(visits: list[ObservedVisit], layout: Layout) -> Planes:
-    """Rows of all image HDUs for one star. `visits` must not be empty."""
+    """Return the rows of all image HDUs of one star. `visits` must not be empty."""
     coded = [_code(visit, layout) for visit in visits]
     flux, error, mask = _coadds(coded, layout)
     n_rows = layout.rows(len(visits))
@@ -92,9 +92,9 @@ def lay_out(visits: list[ObservedVisit], layout: Layout) -> Planes:
 
 
 def running_continuum(flux: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Smooth continuum, (8575,) float64: medians of blocks of 175 pixels joined by straight lines.
+    """Return a smooth continuum, (8575,) float64: medians of blocks of 175 pixels, joined by straight lines.
 
-    Stands in for the pipelines' median filter (501 pixels) and Gaussian (sigma 100).
+    It replaces the pipelines' median filter (501 pixels) and Gaussian (sigma 100).
     """
     medians = _block_medians(flux, usable, CONTINUUM_BLOCK)
     centers = CONTINUUM_BLOCK * (np.arange(medians.size) + 0.5) - 0.5
@@ -103,7 +103,7 @@ def running_continuum(flux: NDArray[np.float64], usable: NDArray[np.bool_]) -> N
 
 
 def _block_medians(values: NDArray[np.float64], usable: NDArray[np.bool_], width: int) -> NDArray[np.float64]:
-    """Median of the usable values in consecutive blocks; NaN for a block without any."""
+    """Return the medians of the usable values in consecutive blocks; NaN for a block without any."""
     n_blocks = -(-values.size // width)
     padded = np.full(n_blocks * width, np.inf)
     padded[: values.size] = np.where(usable, values, np.inf)
@@ -126,11 +126,11 @@ def _code(visit: ObservedVisit, layout: Layout) -> _CodedVisit:
             has_data=covered,
         )
     is_bad = (visit.mask & BAD_BITS) != 0
-    # Of the truth, not of the measured flux: that of a faint star could come out negative.
+    # From the truth: the continuum of a faint star's measured flux could be negative.
     continuum = running_continuum(visit.truth, covered)
     flux, error, has_data = visit.flux.copy(), visit.error.copy(), covered
     if layout.name == "legacy":
-        # Interpolation mends bad pixels; only where it could not is the error set to "no data".
+        # Interpolation mends bad pixels; the error is set to "no data" only if it could not.
         lost = covered & ((visit.mask & PixelBit.UNFIXABLE) != 0)
         flux[lost], error[lost] = 0.0, LEGACY_BAD_ERROR
         has_data = covered & ~lost
@@ -148,7 +148,7 @@ def _code(visit: ObservedVisit, layout: Layout) -> _CodedVisit:
 def _coadds(
     visits: list[_CodedVisit], layout: Layout
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Flux, error and mask of rows 0 and 1, each (2, 8575)."""
+    """Return flux, error and mask of rows 0 and 1, each (2, 8575)."""
     has_data = np.array([visit.has_data for visit in visits])
     continuum = np.array([visit.continuum for visit in visits])
     flux = np.where(has_data, [visit.flux for visit in visits], 0.0) / continuum
@@ -178,15 +178,15 @@ def _coadds(
 
 
 def _smooth_error(error: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Errors of one visit replaced by the median of their block of 100 pixels."""
+    """Replace the errors of one visit by the medians of their blocks of 100 pixels."""
     medians = np.repeat(_block_medians(error, usable, ERROR_BLOCK), ERROR_BLOCK)[:PIXELS]
     return np.where(usable, medians, 1.0)
 
 
 def _fill_sky(planes: Planes, visits: list[ObservedVisit], layout: Layout, n_coadds: int) -> None:
-    """Sky and telluric rows: the visits', and means in the coadd rows of the legacy layout alone.
+    """Fill the sky and telluric rows of visits, and of coadds only in the legacy layout.
 
-    DR17 and SDSS-V fill only visit rows, so their single-visit files hold zeros.
+    DR17 and SDSS-V fill visit rows alone, so their single-visit files hold zeros.
     """
     sources = (
         (planes.sky, [visit.sky for visit in visits]),

@@ -1,4 +1,4 @@
-"""The tables of velocities and cross-correlation functions that follow the images.
+"""Make the tables of velocities and cross-correlation functions that follow the images.
 
 Column names, types and row widths are those of the archive files; the values are a
 plausible Gaussian correlation peak at each visit's velocity.
@@ -23,7 +23,7 @@ _FIT_COLUMNS = ("teff", "tefferr", "logg", "loggerr", "feh", "feherr", "chisq", 
 
 
 def visit_table(star: Star, visits: list[Visit], layout: Layout) -> NDArray[np.void]:
-    """HDU 9: a row a visit (dr17: 24,696 bytes; sdss5: 19,644), or one row for all (legacy)."""
+    """Return HDU 9: one row per visit (dr17: 24,696 bytes; sdss5: 19,644), or one row for all (legacy)."""
     if layout.name == "legacy":
         return _legacy_table(star, visits, layout)
     length = CCF_LENGTHS[layout.name]
@@ -37,7 +37,7 @@ def visit_table(star: Star, visits: list[Visit], layout: Layout) -> NDArray[np.v
 
 
 def coadd_table(star: Star, snr: float) -> NDArray[np.void]:
-    """HDU 10 of DR17: one row of 7,992 bytes, the velocity fit of the coadd."""
+    """Return HDU 10 of DR17: one row of 7,992 bytes, the velocity fit of the coadd."""
     table = np.zeros(1, _dr17_dtype(DR17_COADD_CCF_LENGTH))
     _fill(table[0], star, 0.0, 0.0, snr)
     return table
@@ -76,7 +76,7 @@ def _fill(row: np.void, star: Star, v_rel: float, v_rad: float, snr: float) -> N
 
 
 def _legacy_dtype(n_visits: int) -> np.dtype[np.void]:
-    """33 columns: vectors over visits, CCFs over coadds and visits; 29,508 bytes for six visits."""
+    """Return 33 columns: vectors over visits, CCFs over coadds and visits; 29,508 bytes for six visits."""
     length = CCF_LENGTHS["legacy"]
     per_visit = (n_visits,) if n_visits > 1 else ()
     ccf_shape = (n_visits + 2, length) if n_visits > 1 else (length,)
@@ -121,7 +121,7 @@ def _legacy_table(star: Star, visits: list[Visit], layout: Layout) -> NDArray[np
     for name, values in columns.items():
         table[name] = np.reshape(values, table[name].shape)
     table["TEFF"], table["LOGG"], table["FEH"] = star.teff, star.logg, star.fe_h
-    # Visits are shifted to rest before they enter the file, so every peak sits at zero lag.
+    # Visits are shifted to rest before they enter the file, so each peak is at zero lag.
     table["CCF"] = table["AUTOCF"] = _peak(_lags(CCF_LENGTHS["legacy"]), 0.0)
     table["CCFERR"] = 0.01
     table["CCFDW"] = CCF_STEP_KMS
@@ -129,7 +129,7 @@ def _legacy_table(star: Star, visits: list[Visit], layout: Layout) -> NDArray[np
 
 
 def _lags(length: int) -> NDArray[np.float64]:
-    """Velocities of a correlation function in km/s, centred on zero."""
+    """Return the velocities of a correlation function in km/s, centred on zero."""
     return CCF_STEP_KMS * (np.arange(length, dtype=np.float64) - length // 2)
 
 

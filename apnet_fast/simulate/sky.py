@@ -1,9 +1,9 @@
 """The night sky and the Earth's atmosphere in the observed frame, on the apStar grid.
 
-Positions are grid pixels a visit at rest would show; a star's velocity moves them
-(`observe.py`). OH lines and their peaks: medians over 30 real visits. Telluric bands:
-positions and depths as seen in real visits, the two CO2 bands reduced to their
-regular rotational ladders.
+Positions are the grid pixels that a visit at rest would show; a star's velocity moves them
+(`observe.py`). OH lines and their peaks are medians over 30 real visits. Telluric bands have
+the positions and depths of real visits, with the two CO2 bands reduced to regular rotational
+ladders.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.simulate.pixels import add_gaussians
 from apnet_fast.support.grid import PIXELS
 
 # (pixel, peak) of the strongest OH lines; peaks in 1e-17 erg/s/cm^2/Angstrom.
@@ -27,11 +26,11 @@ OH_LINES = (
 )  # fmt: skip
 OH_SIGMA_PIXELS = 1.9
 WEAK_OH_LINES = 105
-"""Real visits show 135 peaks above 100 units; those beyond the list are drawn from a fixed seed."""
+"""Real visits show 135 peaks above 100 units; those that are not in the list are drawn from a fixed seed."""
 WEAK_OH_SEED = 16_692
 
 SKY_CONTINUUM = 16.0
-"""Level between the lines, 1e-17 erg/s/cm^2/Angstrom."""
+"""Sky level between the lines, in 1e-17 erg/s/cm^2/Angstrom."""
 
 # (pixel, depth) of water lines and of the narrow methane band near 16,660 A.
 WATER_LINES = (
@@ -56,9 +55,9 @@ TELLURIC_SIGMA_PIXELS = 2.2
 class Sky:
     """Observed-frame sky and atmosphere of a typical visit; arrays are (8575,) and read-only.
 
-    lines: float64, OH emission without the continuum, 1e-17 erg/s/cm^2/Angstrom.
+    lines: float64, OH emission without the continuum, in 1e-17 erg/s/cm^2/Angstrom.
     line_of_pixel: int64, index of the nearest OH line.
-    transmission: float64, 1 = no absorption.
+    transmission: float64, 1 without absorption.
     """
 
     lines: NDArray[np.float64]
@@ -67,13 +66,13 @@ class Sky:
 
     @property
     def n_lines(self) -> int:
-        """Number of OH lines, strong and weak."""
+        """Return the number of OH lines, strong and weak."""
         return int(self.line_of_pixel.max()) + 1
 
 
 @cache
 def observed_frame_sky() -> Sky:
-    """The sky every visit starts from."""
+    """Return the sky from which every visit starts."""
     rng = np.random.default_rng(WEAK_OH_SEED)
     weak_pixels = rng.uniform(200.0, 8400.0, WEAK_OH_LINES)
     weak_peaks = 10.0 ** rng.uniform(np.log10(80.0), np.log10(500.0), WEAK_OH_LINES)
@@ -83,7 +82,7 @@ def observed_frame_sky() -> Sky:
     order = np.argsort(pixels)
 
     lines = np.zeros(PIXELS)
-    add_gaussians(lines, pixels[order], peaks[order], OH_SIGMA_PIXELS)
+    _add_gaussians(lines, pixels[order], peaks[order], OH_SIGMA_PIXELS)
     borders = 0.5 * (pixels[order][1:] + pixels[order][:-1])
     line_of_pixel = np.searchsorted(borders, np.arange(PIXELS)).astype(np.int64)
     transmission = _transmission()
@@ -92,14 +91,27 @@ def observed_frame_sky() -> Sky:
     return Sky(lines, line_of_pixel, transmission)
 
 
+def _add_gaussians(
+    into: NDArray[np.float64], centers: NDArray[np.float64], peaks: NDArray[np.float64], sigma: float
+) -> None:
+    """Add Gaussians of width `sigma` pixels to `into` (8575,), in place; parts off the grid are lost."""
+    reach = int(np.ceil(5 * sigma))
+    offsets = np.arange(-reach, reach + 1)
+    pixels = np.rint(centers).astype(np.int64)[:, None] + offsets
+    values = peaks[:, None] * np.exp(-0.5 * ((pixels - centers[:, None]) / sigma) ** 2)
+    inside = (pixels >= 0) & (pixels < into.size)
+    np.add.at(into, pixels[inside], values[inside])
+
+
 def _transmission() -> NDArray[np.float64]:
+    """Return the transmission of a typical night."""
     water = np.array(WATER_LINES)
     depth = np.full(PIXELS, 0.008)
-    add_gaussians(depth, water[:, 0], water[:, 1], TELLURIC_SIGMA_PIXELS)
+    _add_gaussians(depth, water[:, 0], water[:, 1], TELLURIC_SIGMA_PIXELS)
     for first, last, first_step, last_step, deepest in CO2_BRANCHES:
         count = round(2 * (last - first) / (first_step + last_step)) + 1
         steps = np.linspace(first_step, last_step, count - 1)
         pixels = first + np.concatenate([[0.0], np.cumsum(steps) * (last - first) / steps.sum()])
         envelope = 0.3 + 0.7 * np.sin(np.linspace(0.1, np.pi - 0.1, count))
-        add_gaussians(depth, pixels, deepest * envelope, TELLURIC_SIGMA_PIXELS)
+        _add_gaussians(depth, pixels, deepest * envelope, TELLURIC_SIGMA_PIXELS)
     return 1.0 - depth

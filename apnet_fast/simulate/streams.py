@@ -1,4 +1,4 @@
-"""The random streams of the simulator: a star's depend on the seed and its number, not on its neighbours."""
+"""The simulator's random streams. A star's streams depend on the seed and its number, not on its neighbours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# First word of every random stream; what follows is the star's number and the stage of its making.
+# The first word of a random stream's key; the star's number and the stage of its making follow.
 STARS, EDGE_CASES, FIELDS, ARRAYS = 0, 1, 2, 3
 WHO, HOW_OFTEN, WHEN, SEEN = 0, 1, 2, 3
 
@@ -20,6 +20,6 @@ class Streams:
     number: int
 
     def stream(self, *stage: int) -> np.random.Generator:
-        """The stream of one stage of its making."""
+        """Return the stream of one stage of the star's making."""
         key = (self.family, self.number, *stage)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))

@@ -1,4 +1,4 @@
-"""Write a tree of simulated apStar files and the table of what is true of them."""
+"""Write a tree of simulated apStar files, and a table of their true labels."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def simulate_tree(
 ) -> Path:
     """Write `stars` apStar files in the tree of `layout` below `output`, and `truth.parquet`.
 
-    layout: 'legacy' (DR10-DR16 as r8), 'dr17' or 'sdss5' (apred 1.3). visits, snr: number
-    of visits and coadd S/N per pixel of every ordinary star, drawn from the survey's
-    distributions where None. edge_cases: add one file for each edge case of the layout.
+    layout: 'legacy' (DR10-DR16, as r8), 'dr17' or 'sdss5' (apred 1.3). visits, snr: number
+    of visits and coadd S/N per pixel of each ordinary star; None draws them from the survey's
+    distributions. edge_cases: add one file for each edge case of the layout.
 
     Equal arguments give equal bytes, and star i does not depend on `stars`. The table has
-    one row a star, in order, edge cases last: path is relative to `output` (in sdss5 the
-    name without STARVER), snr is that of row 0 of the file (NaN where it holds none),
-    teff in K, logg and fe_h in dex, vsini in km/s. It is written last, so it marks a complete tree.
+    one row per star, in order, edge cases last: path is relative to `output` (in sdss5 the
+    name without STARVER), snr belongs to row 0 of the file (NaN if the file has no spectrum),
+    teff is in K, logg and fe_h in dex, vsini in km/s. It is written last, so it marks a complete tree.
 
     Returns `output`. Raises UsageError for arguments out of range and for an `output` that
     already holds a tree.
@@ -139,7 +139,7 @@ def _write_star(
     case: EdgeCase,
 ) -> dict[str, object]:
     """Observe a star, write its file or files, and return its row of the truth table."""
-    # Here, so that numba is not imported by those who only ask for help.
+    # Imported here, so that `--help` does not load numba.
     from apnet_fast.simulate.stars.synthesis import synthesise
 
     visits = plan_visits(
@@ -211,7 +211,7 @@ def _write_file(
 
 
 def _write_truth(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write the truth table under another name and rename it, so that it is whole or not there."""
+    """Write the truth table under another name, then rename it, so that it appears complete or not at all."""
     partial = path.with_suffix(".partial")
     pq.write_table(pa.Table.from_pylist(rows, schema=TRUTH_SCHEMA), partial)
     partial.replace(path)

@@ -1,4 +1,4 @@
-"""When and how a star is observed: dates, plates, fibres, velocities, S/N."""
+"""Draw the visits of a star: dates, plates, fibres, velocities, S/N."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LN_SNR_MEDIAN = {"legacy": math.log(90.0), "dr17": math.log(90.0), "sdss5": math
 LN_SNR_SPREAD = 0.8
 SNR_MAGNITUDE_CORRELATION = 0.7
 
-# Share of stars with 1, 2 and 3 visits, and the mean excess over 4 of the rest (a geometric tail).
+# Shares of stars with 1, 2 and 3 visits, and the mean excess over 4 of the rest (a geometric tail).
 VISIT_SHARES = {
     "legacy": ((0.30, 0.14, 0.28), 3.8),
     "dr17": ((0.30, 0.14, 0.28), 3.8),
@@ -34,11 +34,11 @@ PERSISTENCE_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Visit:
-    """One observation.
+    """One observation of a star.
 
-    snr: per pixel; v_rad: barycentric velocity, v_rel: Doppler shift in the observed
-    frame, bc = v_rad - v_rel, all km/s; bad_fraction: share of bad pixels;
-    persistence: share of the blue chip under persistence; dead: it holds no data.
+    snr: per pixel. v_rad: barycentric velocity; v_rel: Doppler shift in the observed frame;
+    bc = v_rad - v_rel; all in km/s. bad_fraction: share of bad pixels. persistence: share of
+    the blue chip that shows persistence. dead: the visit holds no data.
     """
 
     mjd: int
@@ -54,35 +54,35 @@ class Visit:
 
     @property
     def v_rel(self) -> float:
-        """Doppler shift of the star as observed, km/s."""
+        """Return the Doppler shift of the star as observed, in km/s."""
         return self.v_rad - self.bc
 
     @property
     def julian_date(self) -> float:
-        """Julian date of mid-exposure."""
+        """Return the Julian date of mid-exposure."""
         return 2_400_000.5 + self.mjd + self.day_fraction
 
     @property
     def date(self) -> str:
-        """DATE-OBS, ISO 8601 to the millisecond."""
+        """Return DATE-OBS, in ISO 8601 to the millisecond."""
         moment = datetime(1858, 11, 17) + timedelta(days=self.mjd + self.day_fraction)
         return moment.isoformat(timespec="milliseconds")
 
 
 FLUX_AT_H_ZERO = 1.15e7
-"""Median flux of a star of H = 0 in real files, 1e-17 erg/s/cm^2/Angstrom."""
+"""Median flux of a star of H = 0, measured on real files, in 1e-17 erg/s/cm^2/Angstrom."""
 
 
 def flux_level(h_mag: float) -> float:
-    """Median flux of a star of magnitude H, 1e-17 erg/s/cm^2/Angstrom."""
+    """Return the median flux of a star of magnitude H, in 1e-17 erg/s/cm^2/Angstrom."""
     return FLUX_AT_H_ZERO * 10.0 ** (-0.4 * h_mag)
 
 
 def draw_snr(rng: np.random.Generator, layout: str, h_mag: float) -> float:
-    """S/N of a coadd: log-normal around 90 (60 for sdss5), within `SNR_RANGE`, the lower the fainter the star.
+    """Draw the S/N of a coadd: log-normal around 90 (60 for sdss5), within `SNR_RANGE`, lower for fainter stars.
 
-    Over the magnitudes of the population the distribution is that of the survey; exposures follow the magnitude only
-    in part, so the two are correlated, not tied.
+    Over the magnitudes of the population this is the survey's distribution. Exposure times make up for part of the
+    magnitude, so S/N and magnitude are correlated but not tied.
     """
     faintness = (h_mag - H_MAG_MEAN) / H_MAG_SPREAD
     scatter = rng.normal()
@@ -91,7 +91,7 @@ def draw_snr(rng: np.random.Generator, layout: str, h_mag: float) -> float:
 
 
 def draw_n_visits(rng: np.random.Generator, layout: str) -> int:
-    """Number of visits: a third to a half of the stars have one, the tail reaches `MOST_VISITS`."""
+    """Draw the number of visits: a third to a half of the stars have one, and the tail reaches `MOST_VISITS`."""
     shares, mean_excess = VISIT_SHARES[layout]
     step = int(np.searchsorted(np.cumsum(shares), rng.random(), side="right"))
     if step < len(shares):
@@ -108,7 +108,7 @@ def plan_visits(
     first_mjd: int,
     last_mjd: int,
 ) -> list[Visit]:
-    """`n_visits` visits on different nights, in order of time, that add up to a coadd of S/N `snr`."""
+    """Draw `n_visits` visits on different nights, in order of time, that add up to a coadd of S/N `snr`."""
     nights = np.sort(rng.choice(np.arange(first_mjd, last_mjd), n_visits, replace=False))
     phase = rng.uniform(0.0, 2.0 * math.pi)
     period = 10.0 ** rng.uniform(0.5, 3.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
-from apnet_fast.simulate.headers import Card, grid_cards
+from apnet_fast.simulate.headers import HeaderCard, grid_cards
 from apnet_fast.simulate.layouts import Layout
 from apnet_fast.simulate.population import Star
 from apnet_fast.simulate.rows import Planes
@@ -26,11 +26,11 @@ LEGACY_LSF_COEFFICIENTS = np.array(
 
 
 def write_apstar(
-    path: Path, layout: Layout, star: Star, visits: list[Visit], planes: Planes, cards: list[Card]
+    path: Path, layout: Layout, star: Star, visits: list[Visit], planes: Planes, cards: list[HeaderCard]
 ) -> None:
-    """Write `planes` and `cards` to `path` as the layout's pipeline would; replaces a file that is there.
+    """Write `planes` and `cards` to `path` as the layout's pipeline would; an existing file is replaced.
 
-    The folder must exist. Holds no creation date, so equal arguments give equal bytes.
+    The folder must exist. The file holds no creation date, so equal arguments give equal bytes.
     """
     path.unlink(missing_ok=True)
     with fitsio.FITS(str(path), "rw") as file:
@@ -38,7 +38,7 @@ def write_apstar(
         file[0].write_keys(_records(cards))
         for number, (image, unit) in enumerate(zip(planes.images(), layout.units, strict=True)):
             data = image[0] if layout.name == "legacy" and len(image) == 1 else image
-            cards_of_image = [*grid_cards(), Card("BUNIT", unit)]
+            cards_of_image = [*grid_cards(), HeaderCard("BUNIT", unit)]
             file.write(data, header=_records(cards_of_image), extname=layout.extension_names[number])
         _write_lsf(file, layout)
         file.write(visit_table(star, visits, layout), extname=layout.extension_names[8])
@@ -47,9 +47,9 @@ def write_apstar(
 
 
 def _write_lsf(file: fitsio.FITS, layout: Layout) -> None:
-    """HDU 8: coefficients (legacy), an empty image (dr17), an empty table (sdss5)."""
+    """Write HDU 8: coefficients (legacy), an empty image (dr17) or an empty table (sdss5)."""
     if layout.name == "legacy":
-        unit = [Card("CTYPE1", "Parameters"), Card("BUNIT", "LSF Coefficients")]
+        unit = [HeaderCard("CTYPE1", "Parameters"), HeaderCard("BUNIT", "LSF Coefficients")]
         file.write(LEGACY_LSF_COEFFICIENTS, header=_records(unit))
     elif layout.name == "dr17":
         _create_empty_image(file, layout.primary_bitpix_dtype)
@@ -58,9 +58,9 @@ def _write_lsf(file: fitsio.FITS, layout: Layout) -> None:
 
 
 def _create_empty_image(file: fitsio.FITS, dtype: np.dtype[np.integer]) -> None:
-    """Append an HDU with NAXIS = 0; `write(None)` could not choose BITPIX nor write beyond HDU 0."""
+    """Append an HDU with NAXIS = 0. fitsio's `write(None)` can neither choose BITPIX nor write beyond HDU 0."""
     file.create_image_hdu(dims=[], dtype=dtype)
 
 
-def _records(cards: list[Card]) -> list[dict[str, str | int | float]]:
+def _records(cards: list[HeaderCard]) -> list[dict[str, str | int | float]]:
     return [{"name": card.name, "value": card.value, "comment": card.comment} for card in cards]

@@ -66,10 +66,19 @@ def _named(function: types.FunctionType) -> dict[str, Any]:
         code = codes.pop()
         codes.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
         values.update({name: function.__globals__[name] for name in code.co_names if name in function.__globals__})
+        for module in [value for value in values.values() if _is_ours(value)]:
+            inside = {name: vars(module)[name] for name in code.co_names if name in vars(module)}
+            values.update({f"{module.__name__}.{name}": value for name, value in inside.items()})
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with suppress(ValueError):  # a cell that is not filled yet
             values[name] = cell.cell_contents
     return values
+
+
+def _is_ours(value: object) -> bool:
+    """Return whether a value is a module whose functions and constants may change without a new numba."""
+    root = value.__name__.partition(".")[0] if isinstance(value, types.ModuleType) else ""
+    return root not in {"", "numpy", "numba", "llvmlite"} and root not in sys.stdlib_module_names
 
 
 def _fingerprint(value: object) -> str:

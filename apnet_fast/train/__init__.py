@@ -1,1 +1,1 @@
-"""Training: labelled apStar spectra in, a weights file out. `python -m apnet_fast.train`, `train`."""
+"""Train networks: labelled apStar spectra in, a weights file out. `python -m apnet_fast.train`, `train`."""

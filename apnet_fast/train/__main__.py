@@ -16,7 +16,15 @@ _TRAINING, _AUGMENTATION, _COMPUTING = "Training", "Augmentation", "Computing"
 
 @app.command("train")
 def train_command(
-    spectra: Annotated[list[str], typer.Option(help="apStar files, a folder, @list.txt or a pack; may be repeated.")],
+    trees: Annotated[
+        list[str],
+        typer.Option(
+            "--tree",
+            "--spectra",
+            metavar="TREE",
+            help="Folder of apStar files, file, @list.txt or pack; may be repeated. --spectra is the same option.",
+        ),
+    ],
     labels: Annotated[
         list[Path],
         typer.Option(help="Table with teff, logg, fe_h and obj or path (Parquet, FITS, CSV); may be repeated."),
@@ -24,38 +32,42 @@ def train_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write (.safetensors).")],
     network: Annotated[str, typer.Option(help="v3 | v2 | v1")] = "v3",
     model_args: Annotated[
-        Path | None, typer.Option(help="YAML of the network's sizes, as upstream's model_args.yaml; default full size.")
+        Path | None,
+        typer.Option(help="YAML with the network's sizes, like upstream's model_args.yaml; default: full size."),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Processing to train for.", show_default="the network's")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe to train for.", show_default="the network's")] = None,
     kind: Annotated[str, typer.Option(help="Which spectra of a file: star | visit | both")] = "star",
     column: Annotated[
         list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column of teff, logg, fe_h, obj or path.")
     ] = None,
-    origin: Annotated[str, typer.Option(help="What to say of the weights in the file.")] = "",
+    origin: Annotated[str, typer.Option(help="A line about the weights, stored in their file.")] = "",
     epochs: Annotated[int, typer.Option(rich_help_panel=_TRAINING)] = 50,
     batch_size: Annotated[int, typer.Option(rich_help_panel=_TRAINING)] = 32,
     learning_rate: Annotated[float, typer.Option(help="At the end of warm-up.", rich_help_panel=_TRAINING)] = 1e-3,
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW.", rich_help_panel=_TRAINING)] = 0.01,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of AdamW.", rich_help_panel=_TRAINING)] = 0.01,
     warmup: Annotated[float, typer.Option(help="Share of all steps.", rich_help_panel=_TRAINING)] = 0.05,
     clip: Annotated[float, typer.Option(help="Largest norm of the gradient.", rich_help_panel=_TRAINING)] = 1.0,
     ema: Annotated[
-        float, typer.Option(help="Decay a step of the averaged weights; 0: none.", rich_help_panel=_TRAINING)
+        float, typer.Option(help="Decay per step of the averaged weights; 0: no average.", rich_help_panel=_TRAINING)
     ] = 0.998,
     patience: Annotated[
-        int, typer.Option(help="End after this many epochs without improvement.", rich_help_panel=_TRAINING)
+        int, typer.Option(help="Stop after this many epochs without improvement.", rich_help_panel=_TRAINING)
     ] = 10,
     validation: Annotated[float, typer.Option(help="Share of stars held back.", rich_help_panel=_TRAINING)] = 0.1,
     loss_knee: Annotated[
-        float, typer.Option(help="Where smooth L1 turns absolute, in scatters.", rich_help_panel=_TRAINING)
+        float,
+        typer.Option(help="Smooth L1 turns from square to absolute here, in scatters.", rich_help_panel=_TRAINING),
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=_TRAINING)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.", rich_help_panel=_TRAINING)] = 0,
     noise: Annotated[
-        float, typer.Option(help="Largest factor of the error added as noise.", rich_help_panel=_AUGMENTATION)
+        float, typer.Option(help="Largest factor by which errors are added as noise.", rich_help_panel=_AUGMENTATION)
     ] = 1.5,
     drop_segments: Annotated[
-        int, typer.Option(help="Most segments dropped from a spectrum.", rich_help_panel=_AUGMENTATION)
+        int, typer.Option(help="Largest number of segments dropped per spectrum.", rich_help_panel=_AUGMENTATION)
     ] = 2,
-    segment_pixels: Annotated[int, typer.Option(help="Longest segment.", rich_help_panel=_AUGMENTATION)] = 200,
+    segment_pixels: Annotated[
+        int, typer.Option(help="Length of the longest segment.", rich_help_panel=_AUGMENTATION)
+    ] = 200,
     drop_pixels: Annotated[
         float, typer.Option(help="Largest share of single pixels dropped.", rich_help_panel=_AUGMENTATION)
     ] = 0.01,
@@ -67,21 +79,21 @@ def train_command(
         typer.Option(help="fp32 | bf16", show_default="bf16 where it is faster", rich_help_panel=_COMPUTING),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of the CPU.", show_default="all", rich_help_panel=_COMPUTING)
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="all", rich_help_panel=_COMPUTING)
     ] = None,
     readers: Annotated[int, typer.Option(help="Processes that read files.", rich_help_panel=_COMPUTING)] = 0,
     workers: Annotated[int, typer.Option(help="Threads that make batches.", rich_help_panel=_COMPUTING)] = 1,
     report_spectra: Annotated[
-        int, typer.Option(help="Most of the spectra held back that the report is of.", rich_help_panel=_COMPUTING)
+        int, typer.Option(help="Largest number of held-back spectra to report on.", rich_help_panel=_COMPUTING)
     ] = 512,
     report_draws: Annotated[
-        int, typer.Option(help="Noise realisations of each of them.", rich_help_panel=_COMPUTING)
+        int, typer.Option(help="Noise realisations per spectrum of the report.", rich_help_panel=_COMPUTING)
     ] = 5,
-    restart: Annotated[bool, typer.Option("--restart", help="Discard what was trained before.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Discard earlier training in this output.")] = False,
 ) -> None:
-    """Train a network on labelled apStar spectra, and report how well it recovers stars it was not shown.
+    """Train a network on labelled apStar spectra, and report how well it recovers stars that it has not seen.
 
-    Give the same command again after any interruption and it goes on. Exit codes: 0 done, 2 usage, 4 stopped.
+    After an interruption, give the same command again to go on. Exit codes: 0 done, 2 usage, 4 stopped.
     """
     import torch
 
@@ -95,7 +107,7 @@ def train_command(
         torch.set_num_threads(threads)
     where = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
     settings = TrainSettings(
-        spectra=tuple(spectra),
+        trees=tuple(trees),
         labels=tuple(labels),
         output=output,
         columns=named_columns(column or []),
@@ -138,7 +150,12 @@ def _model_args(path: Path | None) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the model arguments: {error}", where=str(path)) from error
     if not isinstance(values, dict):
-        raise UsageError("the model arguments are no mapping", got=type(values).__name__, where=str(path))
+        raise UsageError(
+            "the model arguments are not a mapping",
+            got=type(values).__name__,
+            expected="lines such as `linear_dim: 512`",
+            where=str(path),
+        )
     return values
 
 

@@ -1,7 +1,7 @@
-"""What the network is shown: noise realisations of spectra with parts dropped, processed as inference does.
+"""Make the network's inputs: noise realisations of spectra with parts dropped, processed as at inference.
 
-The augmentation is that of the DR19 page of BOSSNet: noise scaled by the error, dropped contiguous segments, dropped
-single pixels. What is dropped becomes missing before the recipe's clean-up, so it looks as missing pixels look
+The augmentation follows BOSSNet's DR19 page: noise scaled by the error, dropped contiguous segments, dropped
+single pixels. Dropped pixels become missing before the recipe's clean-up, so they look like missing pixels
 at inference. Every random number is a function of (seed, identity of the spectrum, epoch).
 """
 
@@ -23,10 +23,10 @@ from apnet_fast.recipes.noise import normals_of_draw
 class Augmentation:
     """How spectra are varied.
 
-    noise: largest factor of the added noise, flux + factor * error * z; the factor is uniform between 0 and it.
-    clean: share of spectra that get no noise, as the clean prediction of a recipe has none.
-    segments: most segments dropped; their number is uniform from 0. segment_pixels: longest of them.
-    pixels: largest share of single pixels dropped; the share is uniform between 0 and it.
+    noise: largest factor in flux + factor * error * z; the factor is uniform from 0. clean: share of spectra
+    without noise, like those of a recipe's clean prediction. segments: largest number of dropped segments;
+    the number is uniform from 0. segment_pixels: length of the longest. pixels: largest share of dropped single
+    pixels; the share is uniform from 0.
     """
 
     noise: float = 1.5
@@ -44,7 +44,7 @@ class Augmentation:
         flux[dropped] = error[dropped] = np.nan
 
     def noise_factor(self, rng: np.random.Generator) -> float:
-        """Factor of the error by which noise is added."""
+        """Draw the factor by which the error is added as noise."""
         clean, factor = rng.random(), rng.random()
         return 0.0 if clean < self.clean else self.noise * factor
 
@@ -52,7 +52,10 @@ class Augmentation:
 def training_input(
     spectrum: NDArray[np.float32], key: int, epoch: int, augmentation: Augmentation, recipe: Recipe
 ) -> Tensor:
-    """Network input float32 (pixels,) of one spectrum (2, pixels) in one epoch; key: from `philox.noise_keys`."""
+    """Make the network input, float32 (pixels,), of one spectrum (2, pixels) in one epoch.
+
+    key: from `recipes.noise.noise_keys`.
+    """
     rng = np.random.Generator(np.random.Philox(key=key, counter=epoch))
     flux, error = spectrum.astype(np.float32)
     augmentation.drop(flux, error, rng)
@@ -60,7 +63,7 @@ def training_input(
 
 
 def inference_input(spectrum: NDArray[np.float32], key: int, draw: int, recipe: Recipe) -> Tensor:
-    """Network input float32 (pixels,) of one noise draw of one spectrum (2, pixels), as engines make it."""
+    """Make the network input, float32 (pixels,), of one noise draw of one spectrum (2, pixels), as engines do."""
     return _processed(spectrum[0], spectrum[1], 1.0, key, draw, recipe)
 
 

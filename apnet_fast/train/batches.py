@@ -1,4 +1,4 @@
-"""Batches of an epoch in their order, made ahead of the network by threads."""
+"""Make the batches of an epoch in their order, with threads that run ahead of the network."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from apnet_fast.recipes.photometry import normalised_photometry
 from apnet_fast.train.augment import Augmentation, inference_input, training_input
 from apnet_fast.train.cache import SpectrumCache
 
-# Inputs of the network, (B, 1, pixels) and for v2 (B, 7), and its scaled targets (B, 3).
+# The network's inputs, (B, 1, pixels) and for v2 also (B, 7), and its scaled targets (B, 3).
 Batch = tuple[tuple[Tensor, ...], Tensor]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of the cache to train on and to validate on; no star is in both."""
+    """The cache's rows for training and for validation; no star is in both."""
 
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -34,7 +34,7 @@ class Split:
 def split_by_star(stars: Sequence[str], validation: float, seed: int) -> Split:
     """Split rows so that about the share `validation` of stars is held back.
 
-    Whether a star is held back depends on its name and the seed alone, not on the other stars.
+    Only a star's name and the seed decide whether it is held back; other stars do not matter.
     """
     held_back = np.array([_fraction(star, seed) < validation for star in stars], dtype=bool)
     return Split(np.flatnonzero(~held_back), np.flatnonzero(held_back))
@@ -48,7 +48,7 @@ def _fraction(star: str, seed: int) -> float:
 class Batches:
     """Network inputs and scaled labels of a training set, epoch by epoch.
 
-    targets: float32 (n, 3), scaled labels of the whole cache in the network's order, NaN where unknown.
+    targets: float32 (n, 3), scaled labels of the whole cache in the network's order, NaN if unknown.
     Nothing depends on the number of workers: every random number is a function of the seed, the spectrum and the epoch.
     """
 
@@ -70,29 +70,29 @@ class Batches:
         self._seed, self._workers = seed, workers
         rule = recipe.photometry
         self._metadata = None if rule is None else torch.from_numpy(normalised_photometry(cache.photometry, rule))
-        # Not the keys of inference with the same seed: a network must not have met the noise it is judged on.
+        # These keys differ from inference's: a network must not have met the noise on which it is judged.
         self._keys = noise_keys(seed, (f"train\x1f{identity}" for identity in cache.ids)).tolist()
 
     @property
     def steps(self) -> int:
-        """Batches an epoch; spectra that do not fill the last one wait for another epoch."""
+        """Return the number of batches per epoch; spectra that do not fill a last batch wait for another epoch."""
         return len(self._split.training) // self._batch_size
 
     def first(self) -> tuple[Tensor, Tensor]:
-        """Inputs (B, 1, pixels) of the first batch, and which of its pixels hold data, bool (B, pixels)."""
+        """Return the inputs (B, 1, pixels) of the first batch, and which of its pixels hold data, bool (B, pixels)."""
         rows = self._order(0)[: self._batch_size]
         inputs = torch.stack([self._training_input(row, 0) for row in rows])[:, None, :]
         flux = self._cache.spectra[rows, 0]
         return inputs, torch.from_numpy(np.isfinite(flux) & (flux != 0))
 
     def training(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from its number `first` on."""
+        """Yield the batches of an epoch, from number `first` on."""
         order, size = self._order(epoch), self._batch_size
         rows = [order[step * size : (step + 1) * size] for step in range(first, self.steps)]
         yield from self._ahead(rows, lambda row: self._training_input(row, epoch))
 
     def validation(self) -> Iterator[Batch]:
-        """Batches of the spectra held back: one noise draw of each, the same in every epoch."""
+        """Yield batches of the held-back spectra: one noise draw of each, the same in every epoch."""
         rows = self._split.validation
         batches = [rows[start : start + self._batch_size] for start in range(0, len(rows), self._batch_size)]
         yield from self._ahead(

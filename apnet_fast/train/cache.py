@@ -1,7 +1,7 @@
-"""The spectra of a training set in one memory-mapped file, so that an epoch reads no FITS.
+"""Keep a training set's spectra in one memory-mapped file, so that an epoch reads no FITS.
 
-8575 pixels of flux and error take 68.6 kB a spectrum on disk. The operating system keeps in memory what fits, and the
-process itself holds one batch at a time, so a training set may be larger than the memory.
+Flux and error of one spectrum take 68.6 kB on disk. The operating system keeps in memory what fits, and the process
+holds one batch at a time, so a training set may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _FINGERPRINT = b"made_from"
 class SpectrumCache:
     """n labelled spectra.
 
-    spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: identities (n). stars: whose spectra
-    they are (n). labels: float64 (n, 3), teff [K], logg, fe_h, NaN where unknown. photometry: float32 (n, 7),
-    as in `networks.photometry`. snr: float64 (n), per pixel.
+    spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: n identities. stars: n names of stars.
+    labels: float64 (n, 3), teff [K], logg, fe_h, NaN if unknown. photometry: float32 (n, 7), as in
+    `recipes.photometry`. snr: float64 (n), per pixel.
     """
 
     spectra: NDArray[np.float32]
@@ -55,7 +55,7 @@ class SpectrumCache:
 
 
 def content_of(inputs: Inputs, products: Sequence[Product], labels: LabelTable, columns: Mapping[str, str]) -> str:
-    """A hash of all that decides what a cache holds: files (names, sizes, times; packs by their checksum), labels."""
+    """Hash all that decides a cache's content: files (names, sizes, times; packs by their checksum) and labels."""
     content = [inputs.digest, list(map(state_of, inputs.files)), list(products), labels.sha256, sorted(columns.items())]
     return hashlib.sha256(json.dumps(content).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -63,9 +63,9 @@ def content_of(inputs: Inputs, products: Sequence[Product], labels: LabelTable, 
 def open_or_fill(
     folder: Path, files: Sequence[str], products: Sequence[Product], labels: LabelTable, made_from: str, readers: int
 ) -> SpectrumCache:
-    """The cache in `folder`, read from the files where it is not yet there.
+    """Open the cache in `folder`; if it is not there, fill it from the files first.
 
-    made_from: `content_of` the training set; a cache of another one is filled anew.
+    made_from: `content_of` the training set; a cache of another set is filled again.
     Raises UsageError if no spectrum has a label.
     """
     index_path = folder / _INDEX_FILE
@@ -125,7 +125,7 @@ def _fill(
             "no spectrum has a label",
             got=f"{unlabelled} usable spectra without, {unusable} unusable",
             expected="spectra whose star (obj) or path is in the label table",
-            remedy="check that the table is of these spectra; --column obj=NAME",
+            remedy="check that the table belongs to these spectra; if its column has another name: --column obj=NAME",
         )
     partial.replace(path)
     with written_whole(folder / _INDEX_FILE) as index:

@@ -1,9 +1,9 @@
-"""Convolutions for training on CPUs that multiply bf16 numbers: three times as fast as fp32, backwards too.
+"""Convolutions for training on CPUs that multiply bf16 numbers: three times as fast as fp32, forwards and backwards.
 
 oneDNN computes the gradient of a 1-d convolution's weights at a fifth of the speed of its other passes. Here that
-gradient is one matrix product: with the outputs in groups of 8, the gradient of every tap is a sum over
-8 diagonals of (outputs x 8) by (inputs x (8 + taps - 1)). All three passes then run near the peak of the machine.
-Products are of bf16 numbers and are summed in fp32; weights, activations and everything else stay fp32.
+gradient is one matrix product: with the outputs in groups of 8, the gradient of every tap is a sum over 8 diagonals
+of (outputs x 8) by (inputs x (8 + taps - 1)). All three passes then run near the machine's peak. Products multiply
+bf16 numbers and are summed in fp32; weights, activations and everything else stay fp32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_GROUP = 8  # outputs of a group: 16 bytes of bf16, so that one complex128 can stand for a group where data are moved
+_GROUP = 8  # outputs per group: 16 bytes of bf16, so that data can be moved as one complex128 per group
 
 
 class Bf16Convolution(torch.autograd.Function):
@@ -22,7 +22,7 @@ class Bf16Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, padding: int) -> Tensor:
-        """(B, C, L) and (O, C, taps) to (B, O, L + 2 padding - taps + 1)."""
+        """Convolve (B, C, L) with (O, C, taps) to (B, O, L + 2 padding - taps + 1)."""
         x, weight = x.bfloat16(), weight.bfloat16()
         ctx.save_for_backward(x, weight)
         ctx.padding = padding
@@ -30,7 +30,7 @@ class Bf16Convolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Gradients of x and weight, float32."""
+        """Return the gradients of x and weight, float32."""
         x, weight = ctx.saved_tensors
         gradient = gradients[0].bfloat16()
         taps = weight.shape[-1]
@@ -40,7 +40,10 @@ class Bf16Convolution(torch.autograd.Function):
 
 
 def weight_gradient(x: Tensor, gradient: Tensor, taps: int, padding: int) -> Tensor:
-    """Gradient of a convolution's weights: bf16 x (B, C, L) and gradient (B, O, L_out) to float32 (O, C, taps)."""
+    """Return the gradient of a convolution's weights, float32 (O, C, taps).
+
+    x: bf16 (B, C, L). gradient: bf16 (B, O, L_out), of the convolution's output.
+    """
     batch, channels, length = x.shape
     outputs, out_length = gradient.shape[1:]
     groups = -(-out_length // _GROUP)
@@ -62,18 +65,18 @@ def weight_gradient(x: Tensor, gradient: Tensor, taps: int, padding: int) -> Ten
 
 
 class Bf16Conv1d(nn.Conv1d):
-    """A `Conv1d` without bias whose products are of bf16 numbers; its parameters are float32, named the same."""
+    """A `Conv1d` without bias that multiplies bf16 numbers; its parameters stay float32 and keep their names."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, L) float32 to (B, O, L_out) float32."""
+        """Convolve (B, C, L) float32 to (B, O, L_out) float32."""
         return Bf16Convolution.apply(x, self.weight, int(self.padding[0]))
 
 
 def use_bf16_convolutions(network: nn.Module) -> None:
-    """Replace, in place, every plain `Conv1d` without bias; keys and values of the state_dict stay.
+    """Replace, in place, every plain `Conv1d` without bias; the state_dict keeps its keys and values.
 
-    Convs with bias are left alone. In v3 that is the first one: its input, log flux of 5 to 10, loses weak lines
-    when rounded to bf16.
+    Convolutions with bias are left alone. v3 has one, the first: its input, log flux of 5 to 10, would lose weak lines
+    if rounded to bf16.
     """
     for module in list(network.modules()):
         for name, conv in list(module.named_children()):
@@ -96,7 +99,7 @@ def _is_plain(conv: nn.Conv1d) -> bool:
 
 
 def default_precision(device: torch.device) -> str:
-    """ "bf16" where the device multiplies bf16 numbers faster than fp32 ones, else "fp32"."""
+    """Return "bf16" if the device multiplies bf16 numbers faster than fp32 ones, else "fp32"."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     capabilities = torch.cpu.get_capabilities()

@@ -1,4 +1,4 @@
-"""One network under training: its optimiser, averaged weights and loss, and the state that lets it go on."""
+"""Train one network step by step: its optimiser, averaged weights and loss, and the state from which it goes on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _INPUTS_AT_FULL_RATE = 128
 
 
 def masked_loss(outputs: Tensor, targets: Tensor, knee: float) -> Tensor:
-    """Smooth L1 of scaled labels (B, 3), mean over the known ones; a target of NaN has no loss and no gradient.
+    """Return the mean smooth L1 loss of scaled labels (B, 3) over known ones; NaN targets have no loss or gradient.
 
-    Square below `knee`, absolute above: spectra whose labels cannot be seen (metallicities of hot stars) do not
-    outweigh the others, and the bulk, which a robust scatter measures, is fitted as by its median.
+    The loss is square below `knee` and absolute above. So spectra that do not show a label (metallicities of hot stars)
+    do not outweigh the others, and the bulk, which a robust scatter measures, is fitted as by its median.
     """
     known = ~torch.isnan(targets)
     losses = functional.smooth_l1_loss(outputs, torch.where(known, targets, 0.0), reduction="none", beta=knee)
@@ -27,12 +27,12 @@ def masked_loss(outputs: Tensor, targets: Tensor, knee: float) -> Tensor:
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters for AdamW, in groups of one `weight_decay` and one `share` of the learning rate.
+    """Group parameters for AdamW; each group has one `weight_decay` and one `share` of the learning rate.
 
     Adam moves every weight by the rate, whatever its gradient. Pooled features are positive and vary together, so in a
-    layer of thousands of inputs those moves add up: a few steps would push every ReLU to one side for good. The rate of
-    a linear layer is therefore a share, inverse to its inputs (Yang et al. 2022, "Tensor Programs V"). Biases and
-    BatchNorm's scales do not decay.
+    layer of thousands of inputs those moves add up: a few steps would push every ReLU to one side for good. A linear
+    layer's rate is therefore a share that is inverse to its number of inputs (Yang et al. 2022, "Tensor Programs V").
+    Biases and BatchNorm's scales do not decay.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for module in network.modules():
@@ -44,7 +44,7 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 
 
 class Learner:
-    """A network, AdamW on its float32 weights, and an exponential average of them for use."""
+    """A network, AdamW on its float32 weights, and their exponential average, which is what is used later."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Learner:
         self._updates = 0
 
     def step(self, inputs: Sequence[Tensor], targets: Tensor, rate: float) -> float:
-        """One update of the weights at learning rate `rate`; returns the loss before it."""
+        """Update the weights once at learning rate `rate`; return the loss before the update."""
         self.network.train()
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -85,7 +85,7 @@ class Learner:
     @torch.no_grad()
     def _average(self) -> None:
         self._updates += 1
-        # A young average forgets faster, or it would remember the random weights of the start for long.
+        # A young average forgets faster; otherwise it would remember the random initial weights for long.
         decay = min(self._ema, self._updates / (self._updates + 10))
         for key, value in self.network.state_dict().items():
             if value.is_floating_point():
@@ -95,7 +95,7 @@ class Learner:
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch]) -> tuple[float, Tensor]:
-        """Mean loss and outputs (n, 3) of the averaged weights on batches of inputs and targets."""
+        """Return the averaged weights' mean loss and outputs (n, 3) on batches of inputs and targets."""
         current = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.network.load_state_dict(self._averaged)
         self.network.eval()
@@ -108,11 +108,11 @@ class Learner:
         return float(masked_loss(together, torch.cat(targets), self._knee)), together
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights, on the CPU."""
+        """Return the averaged weights, on the CPU."""
         return {key: value.cpu() for key, value in self._averaged.items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Return everything on which the next step depends."""
         return {
             "network": self.network.state_dict(),
             "averaged": self._averaged,
@@ -121,7 +121,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state that `state` returned."""
         self.network.load_state_dict(state["network"])
         self._averaged = {key: value.to(self._device) for key, value in state["averaged"].items()}
         self._optimizer.load_state_dict(state["optimizer"])

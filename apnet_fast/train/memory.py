@@ -1,4 +1,4 @@
-"""Keeping the memory of large tensors from one step to the next."""
+"""Keep the memory of large tensors from one step to the next."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _NEVER = 2**31 - 1
 def keep_freed_memory() -> None:
     """Let glibc's malloc reuse large blocks instead of handing them back to the system.
 
-    A step allocates and frees some hundred tensors of many megabytes; fresh pages for each take a tenth of the time.
-    Does nothing where the C library is another.
+    A step allocates and frees about a hundred tensors of many megabytes; fresh pages for them take a tenth of the time.
+    With another C library this does nothing.
     """
     if sys.platform != "linux":
         return

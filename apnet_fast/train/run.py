@@ -1,4 +1,4 @@
-"""A training run: epochs until the schedule or patience ends, a state to go on from, a report at the end."""
+"""Run a training: epochs until the schedule or patience ends, a state from which to go on, a report at the end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 @dataclass
 class _Progress:
-    """Where a run is: the next step, the sum of losses of the epoch it is in, and what it reached."""
+    """How far a run is: its next step, the sum of the current epoch's losses, and the best epoch so far."""
 
     step: int = 0
     epoch_loss: float = 0.0
@@ -50,15 +50,15 @@ class _Progress:
 
 
 def train(settings: TrainSettings, *, restart: bool = False) -> list[Recovery]:
-    """Train a network; write the weights of its best epoch; return how well they recover the stars held back.
+    """Train a network; write the weights of its best epoch; return how well they recover the held-back stars.
 
-    restart: discard what was trained before.
+    restart: discard earlier training in this output.
 
     The folder beside the weights file (`settings.folder`) keeps the spectra, the state, curves.json and report.json.
-    Given the same settings again, a run that was stopped goes on, and on the same machine and number of threads ends
-    with the same bytes as one that was not.
+    With the same settings, a stopped run goes on. On the same machine and number of threads it ends with the same bytes
+    as an uninterrupted run.
 
-    Raises UsageError for settings, labels or spectra that do not do, or a folder of another run; Stopped on a signal.
+    Raises UsageError for settings, labels or spectra that cannot be used, or another run's folder; Stopped on a signal.
     """
     keep_freed_memory()
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -74,8 +74,8 @@ class _Run:
         self.recipe = get_recipe(settings.recipe, settings.network)
         labels = load_labels(settings.labels, settings.columns)
         if labels.repeated:
-            say(f"{labels.repeated} stars have several rows in the label table: the first counts, where no path tells")
-        inputs, products = resolve_inputs(settings.spectra), PRODUCTS[settings.products]
+            say(f"{labels.repeated} stars have several rows in the label table: if no path matches, the first counts")
+        inputs, products = resolve_inputs(settings.trees), PRODUCTS[settings.products]
         content = content_of(inputs, products, labels, settings.columns)
         self.fingerprint = json.dumps(settings.fingerprint(labels.sha256, content), sort_keys=True, default=str)
         if restart:
@@ -140,12 +140,12 @@ class _Run:
             raise UsageError(
                 "too few stars to train on some and validate on others",
                 got=f"{len(self.split.training)} and {len(self.split.validation)} spectra",
-                expected="2 or more, and 1 or more",
+                expected="at least 2, and at least 1",
                 remedy="give more stars, or another --validation or --seed",
             )
 
     def finish(self, stop: StopRequest) -> list[Recovery]:
-        """Run from where it is to the end."""
+        """Run on to the end."""
         stars = {self.cache.stars[row] for row in self.split.validation}
         say(
             f"{len(self.split.training)} spectra to train on, {len(self.split.validation)} of {len(stars)} other stars"
@@ -168,7 +168,7 @@ class _Run:
             loss = self.learner.step(inputs, targets, rate)
             if not np.isfinite(loss):
                 raise UsageError(
-                    f"the loss is not finite at step {self.at.step}", got=loss, remedy="a lower --learning-rate"
+                    f"the loss is not finite at step {self.at.step}", got=loss, remedy="give a lower --learning-rate"
                 )
             self.at.epoch_loss += loss
             self.at.step += 1
@@ -219,12 +219,12 @@ class _Run:
                 self.learner.weights(),
                 f"{origin} [apnet_fast {__version__}, {len(self.split.training)} spectra, seed {self.settings.seed}]",
             ).save(self.settings.output)
-        # After the weights: a run killed in between does its last steps again, and writes the same weights again.
+        # Saved after the weights: a run killed in between repeats its last steps and writes the same weights again.
         self._save()
         write_json(self.settings.folder / CURVES_FILE, {"epochs": self.at.curves})
 
     def _scatter(self, outputs: NDArray[np.float64]) -> list[float]:
-        """Half the 16-84 % range of recovered - true for each label of the network, in its unit."""
+        """Return half the 16-84 % range of recovered - true for each label of the network, in its unit."""
         true = label_targets(self.cache.labels[self.split.validation], self.scaling.names)
         off = outputs * self.scaling.std + self.scaling.mean - true
         known = [column[np.isfinite(column)] for column in off.T]
@@ -243,7 +243,7 @@ class _Run:
             )
 
     def _report(self) -> list[Recovery]:
-        """Recovery of spectra held back, by the engine and recipe that a catalogue would be made with."""
+        """Measure recovery on held-back spectra, with the engine and recipe that would make a catalogue."""
         from apnet_fast.api import ApogeeNet
 
         if not self.settings.output.exists():

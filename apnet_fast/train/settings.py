@@ -1,4 +1,4 @@
-"""What a training run is told, checked, and the parts of it that decide the weights."""
+"""A training run's settings: their checks, and the part of them that decides the weights."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from apnet_fast.train.augment import Augmentation
 
 PRODUCTS: dict[str, tuple[Product, ...]] = {"star": ("star",), "visit": ("visit",), "both": ("star", "visit")}
 
-# These change how a run is computed, and not what it computes.
-_NOT_IN_FINGERPRINT = ("output", "device", "readers", "workers", "report_draws", "report_spectra", "origin")
+# These change how a run is computed, not what it computes.
+_NOT_IN_FINGERPRINT = ("output", "device", "readers", "workers", "report_draws", "report_spectra", "origin", "trees")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """One training run; see `python -m apnet_fast.train --help`.
 
-    columns: names in the label table of teff, logg, fe_h, obj, path. model_args: as of a model_args.yaml.
-    validation: share of stars held back. warmup: share of all steps. loss_knee: in units of a label's scatter,
-    where smooth L1 turns from square to absolute. ema: decay a step of the averaged weights, 0 for none.
-    patience: epochs without improvement that end the run.
+    trees: folders of apStar files, files, @lists or packs. labels: tables of labels. network: v3, v2 or v1.
+    columns: the label tables' names of teff, logg, fe_h, obj and path. model_args: as in a model_args.yaml.
+    validation: share of stars held back. warmup: share of all steps. loss_knee: smooth L1 turns from square to
+    absolute here, in units of a label's scatter. ema: decay per step of the averaged weights, 0 for no average.
+    patience: number of epochs without improvement that ends the run. Raises UsageError for values out of range.
     """
 
-    spectra: tuple[str, ...]
+    trees: tuple[str, ...]
     labels: tuple[Path, ...]
     output: Path
+    network: str
     columns: Mapping[str, str] = field(default_factory=dict)
-    network: str = "v3"
     model_args: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None
     products: str = "star"
@@ -96,16 +97,20 @@ class TrainSettings:
 
     @property
     def folder(self) -> Path:
-        """Where the run keeps its spectra, state, curves and report: beside the weights file."""
+        """Return the folder of the run's spectra, state, curves and report, beside the weights file."""
         return self.output.with_suffix(".training")
 
     def fingerprint(self, labels_sha256: Sequence[str], content: str) -> dict[str, Any]:
-        """What decides the weights: a run goes on only with the same. content: of the files (`cache.content_of`)."""
+        """Return all that decides the weights; a run goes on only with the same values.
+
+        content: `cache.content_of` the files.
+        """
         values = {key: value for key, value in asdict(self).items() if key not in _NOT_IN_FINGERPRINT}
-        return {**values, "spectra": list(self.spectra), "labels": list(labels_sha256), "content of files": content}
+        # "spectra" is the trees' name in the states of earlier versions, from which a run must be able to go on.
+        return {**values, "spectra": list(self.trees), "labels": list(labels_sha256), "content of files": content}
 
     def rate_at(self, step: int, steps: int) -> float:
-        """Learning rate of a step (from 0) of `steps`: linear warm-up, then half a cosine down to 1 %."""
+        """Return the learning rate of a step (from 0) of `steps`: linear warm-up, then half a cosine down to 1 %."""
         warmup = int(self.warmup * steps)
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
@@ -114,7 +119,7 @@ class TrainSettings:
 
 
 def checked_device(name: str) -> torch.device:
-    """The device of that name; UsageError where there is none."""
+    """Return the device of that name; raise UsageError if there is none."""
     try:
         device = torch.device(name)
     except RuntimeError:

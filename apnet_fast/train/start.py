@@ -1,16 +1,16 @@
-"""Initial weights of v3 that see lines, and of v2 and v1 that see flux.
+"""Set initial weights with which v3 sees lines, and v2 and v1 see flux.
 
 Log flux varies by 1 from star to star with brightness, and by 0.01 to 0.5 in lines. Pixels without data, or without
-flux in a noise draw, lie 10 to 20 lower, at the recipe's floor: single ones everywhere, whole gaps between the chips.
-Through the usual random kernels of 30 taps these spikes are all that is seen, in every window, and learning to see
-lines takes longer than many a training. So training starts with
+flux in a noise draw, are 10 to 20 lower, at the recipe's floor: single ones everywhere, whole gaps between the chips.
+Through the usual random kernels of 30 taps the network sees only these spikes, in every window, and it takes longer
+than many trainings to learn to see lines. So training starts with
 
-- narrow, positive kernels in the first convolution, and BatchNorm offsets that keep the stars on the linear side of the
+- narrow, positive kernels in the first convolution, and BatchNorm offsets that keep stars on the linear side of the
   ELU: spikes saturate there at -1, and max-pooling drops the single ones;
 - kernels of the residual blocks that sum to zero over the pixels, so that brightness does not pass;
 - BatchNorms that normalise the pixels with data;
-- linear layers that keep the variance of what passes through them (He et al. 2015), with no weight on pooled positions
-  without data.
+- linear layers that keep the variance of their inputs (He et al. 2015), with no weight on pooled positions without
+  data.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OUTPUT_GAIN = 0.3
 
 @torch.no_grad()
 def start_v3(network: ApogeeNetV3, inputs: Tensor, covered: Tensor) -> None:
-    """Adjust freshly drawn weights, in place, to a batch of training inputs.
+    """Adjust v3's freshly drawn weights, in place, to a batch of training inputs.
 
     inputs: (B, 1, pixels), network inputs. covered: bool (B, pixels), pixels with data.
     """
@@ -66,16 +66,16 @@ def _ignore_missing(weight: Tensor, covered: Tensor, pooled: int) -> None:
 
 
 def _normalise_covered(network: ApogeeNetV3, inputs: Tensor, covered: Tensor) -> None:
-    """Set BatchNorms so that their outputs at pixels with data have variance 1, layer by layer.
+    """Set BatchNorms, layer by layer, so that their outputs at pixels with data have variance 1.
 
-    Their mean is 0, but for the first one.
+    Their mean is 0, except for the first one.
     """
 
     def adjust(norm: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         (x,) = arguments
         assert isinstance(norm, nn.BatchNorm1d)
         mask = functional.interpolate(covered[:, None].float(), size=x.shape[-1], mode="nearest") > 0  # (B, 1, L)
-        # Quantiles: what little of the covered pixels lies at the floor would dominate moments.
+        # Quantiles, because the few covered pixels at the floor would dominate moments.
         known = x.transpose(0, 1).flatten(1)[:, mask.flatten().nonzero()[:, 0]]
         low, middle, high = _quantiles(known)
         std = (high - low) / 2
@@ -94,7 +94,7 @@ def _normalise_covered(network: ApogeeNetV3, inputs: Tensor, covered: Tensor) ->
 
 
 def _quantiles(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The 16th, 50th and 84th percentile of each row."""
+    """Return the 16th, 50th and 84th percentile of each row."""
     ordered = values.sort(dim=1).values
     low, middle, high = (ordered[:, int(share * (values.shape[1] - 1))] for share in (0.16, 0.5, 0.84))
     return low, middle, high
@@ -102,9 +102,10 @@ def _quantiles(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def start_vgg(network: nn.Module, inputs: Tensor, covered: Tensor) -> None:
-    """Draw weights that keep the variance of what passes (He et al. 2015) for v2 and v1, which see flux in its unit.
+    """Draw weights that keep the variance of their inputs (He et al. 2015), for v2 and v1, which see flux in its unit.
 
-    inputs: (B, 1, pixels), flux. covered: bool (B, pixels), pixels with data. The first kernels divide by their median.
+    inputs: (B, 1, pixels), flux. covered: bool (B, pixels), pixels with data. The first kernels divide by the median
+    flux of these pixels.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv1d | nn.Linear):

@@ -29,3 +29,14 @@ class Trees:
         if not tree.exists():
             simulate_tree(tree, stars=0, layout=layout, seed=5, edge_cases=True)
         return tree, {row["case"]: row for row in pq.read_table(tree / TRUTH_FILE).to_pylist()}
+
+
+def contents(tree: Path) -> dict[str, bytes]:
+    """Bytes of every file of a tree, and the target of every symlink."""
+    return {
+        path.relative_to(tree).as_posix(): (
+            path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
+        )
+        for path in sorted(tree.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.simulate.observe import ObservedVisit, observe_visit
 from apnet_fast.simulate.pixels import BAD_BITS, PixelBit
+from apnet_fast.simulate.population import Star
 from apnet_fast.simulate.stars.synthesis import synthesise
 from apnet_fast.simulate.visits import Visit
 from apnet_fast.support.grid import PIXEL_KMS
@@ -25,6 +26,24 @@ VISIT = Visit(
     bc=0.0,
     bad_fraction=0.009,
     persistence=0.0,
+)
+
+STAR = Star(
+    obj="2M19085185+5058401",
+    ra=287.216,
+    dec=50.978,
+    field="082+17",
+    telescope="apo25m",
+    healpix=20_123,
+    teff=4700.0,
+    logg=2.4,
+    fe_h=-0.1,
+    vsini=2.0,
+    j_mag=11.9,
+    h_mag=11.0,
+    k_mag=10.8,
+    v_rad=12.0,
+    v_amplitude=0.1,
 )
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apnet_fast.simulate.tracks import POPULATION_SHARES, Labels, draw_labels, giant_branch_teff, main_sequence_logg
+from apnet_fast.simulate.tracks import POPULATION_SHARES, StarLabels, draw_labels, giant_branch_teff, main_sequence_logg
 
 
 @pytest.fixture(scope="module")
-def stars() -> list[Labels]:
+def stars() -> list[StarLabels]:
     rng = np.random.default_rng(0)
     return [draw_labels(rng) for _ in range(3000)]
 
 
-def column(stars: list[Labels], name: str, population: str | None = None) -> np.ndarray:
+def column(stars: list[StarLabels], name: str, population: str | None = None) -> np.ndarray:
     return np.array([getattr(star, name) for star in stars if population in (None, star.population)])
 
 
-def test_the_mix_is_that_of_the_survey(stars: list[Labels]) -> None:
+def test_the_mix_is_that_of_the_survey(stars: list[StarLabels]) -> None:
     assert sum(POPULATION_SHARES.values()) == pytest.approx(1.0)
     teff, logg, fe_h = (column(stars, name) for name in ("teff", "logg", "fe_h"))
     assert 0.4 < np.mean(logg < 3.5) < 0.7
@@ -30,7 +30,7 @@ def test_the_mix_is_that_of_the_survey(stars: list[Labels]) -> None:
     assert np.mean(fe_h < -1.0) > 0.02
 
 
-def test_dwarfs_lie_on_the_main_sequence_and_the_young_above_it(stars: list[Labels]) -> None:
+def test_dwarfs_lie_on_the_main_sequence_and_the_young_above_it(stars: list[StarLabels]) -> None:
     def above(population: str) -> np.ndarray:
         chosen = [star for star in stars if star.population == population]
         return np.array([main_sequence_logg(star.teff) - star.logg for star in chosen])
@@ -41,7 +41,7 @@ def test_dwarfs_lie_on_the_main_sequence_and_the_young_above_it(stars: list[Labe
     assert above("young").mean() > 0.5
 
 
-def test_giants_of_lower_metallicity_are_hotter(stars: list[Labels]) -> None:
+def test_giants_of_lower_metallicity_are_hotter(stars: list[StarLabels]) -> None:
     assert giant_branch_teff(1.5, -1.0) - giant_branch_teff(1.5, 0.0) == pytest.approx(270.0)
     logg, teff = column(stars, "logg", "giant"), column(stars, "teff", "giant")
     fe_h = column(stars, "fe_h", "giant")
@@ -50,7 +50,7 @@ def test_giants_of_lower_metallicity_are_hotter(stars: list[Labels]) -> None:
     assert np.corrcoef(logg, teff)[0, 1] > 0.8
 
 
-def test_hot_stars_spin_and_giants_do_not(stars: list[Labels]) -> None:
+def test_hot_stars_spin_and_giants_do_not(stars: list[StarLabels]) -> None:
     assert np.median(column(stars, "vsini", "hot")) > 60
     assert np.median(column(stars, "vsini", "giant")) < 5
     assert column(stars, "vsini").max() <= 350

@@ -1,4 +1,4 @@
-"""The tree as a whole: paths, truth table, repeatability, arguments, command line."""
+"""The tree as a whole: paths, truth table, repeatability, arguments."""
 
 from __future__ import annotations
 
@@ -11,20 +11,13 @@ import fitsio
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 from apnet_fast.simulate import simulate_tree
-from apnet_fast.simulate.__main__ import app
 from apnet_fast.simulate.healpix import ang2pix_ring
-from apnet_fast.simulate.population import (
-    H_MAG_MEAN,
-    H_MAG_SPREAD,
-    galactic,
-    two_mass_name,
-)
+from apnet_fast.simulate.population import two_mass_name
 from apnet_fast.simulate.tree import TRUTH_FILE
-from apnet_fast.simulate.visits import draw_n_visits, draw_snr
 from apnet_fast.support.errors import UsageError
+from tests.simulate.simulated_trees import contents
 
 STAR_PATHS = {
     "legacy": r"r8/stars/apo25m/\d{3}[+-]\d\d/apStar-r8-2M\d{8}[+-]\d{7}\.fits",
@@ -35,17 +28,6 @@ STAR_PATHS = {
 
 def truth(tree: Path) -> list[dict[str, object]]:
     return pq.read_table(tree / TRUTH_FILE).to_pylist()
-
-
-def contents(tree: Path) -> dict[str, bytes]:
-    """Bytes of every file of a tree, and the target of every symlink."""
-    return {
-        path.relative_to(tree).as_posix(): (
-            path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
-        )
-        for path in sorted(tree.rglob("*"))
-        if path.is_symlink() or path.is_file()
-    }
 
 
 def test_paths_and_truth_agree_with_the_files(tmp_path: Path, layout_name: str) -> None:
@@ -111,29 +93,6 @@ def test_visits_and_snr_as_asked_for(tmp_path: Path, layout_name: str) -> None:
         assert header["SNRVIS2"] == pytest.approx(60.0)
 
 
-def test_distributions_of_visits_and_snr() -> None:
-    rng = np.random.default_rng(0)
-    for layout, single, mean, snr in [("dr17", 0.30, 3.6, 90.0), ("sdss5", 0.50, 2.2, 60.0)]:
-        n_visits = np.array([draw_n_visits(rng, layout) for _ in range(4000)])
-        assert np.mean(n_visits == 1) == pytest.approx(single, abs=0.03)
-        assert n_visits.mean() == pytest.approx(mean, rel=0.06)
-        h_mag = rng.normal(H_MAG_MEAN, H_MAG_SPREAD, 2000)
-        snrs = [draw_snr(rng, layout, magnitude) for magnitude in h_mag]
-        assert np.corrcoef(np.log(snrs), h_mag)[0, 1] < -0.5
-        assert np.median(snrs) == pytest.approx(snr, rel=0.06)
-        assert min(snrs) >= 4.0
-        assert max(snrs) <= 1500.0
-
-
-def test_names_and_galactic_coordinates() -> None:
-    assert two_mass_name(287.27160, 50.967250) == "2M19090518+5058021"
-    assert two_mass_name(0.0, -0.5) == "2M00000000-0030000"
-    # The Galactic centre and north pole (J2000), and a real file's GLON and GLAT.
-    assert galactic(266.40499, -28.93617)[0] % 360 == pytest.approx(0.0, abs=1e-3)
-    assert galactic(192.85948, 27.12825)[1] == pytest.approx(90.0, abs=1e-3)
-    assert galactic(294.772188, 40.459633) == pytest.approx((74.0184, 8.9815), abs=1e-3)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -155,23 +114,6 @@ def test_a_folder_that_holds_a_tree_is_refused(tmp_path: Path) -> None:
     simulate_tree(tmp_path, stars=1, layout="legacy", visits=1)
     with pytest.raises(UsageError, match="already holds"):
         simulate_tree(tmp_path, stars=1, layout="legacy", visits=1)
-
-
-def test_command_line(tmp_path: Path) -> None:
-    arguments = ["--stars", "2", "--visits", "1", "--snr", "50", "--seed", "9", "--layout", "legacy"]
-    result = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "cli")])
-    assert result.exit_code == 0, result.output
-    expected = simulate_tree(tmp_path / "call", stars=2, visits=1, snr=50.0, seed=9, layout="legacy")
-    assert contents(tmp_path / "cli") == contents(expected)
-
-
-def test_wrong_command_line_ends_with_one_message(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "apnet_fast.simulate", "--stars", "1", "--layout", "dr5"]
-    result = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert result.stderr.startswith("error: ")
-    assert "dr5" in result.stderr
-    assert "Traceback" not in result.stderr
 
 
 def test_importing_the_room_is_light() -> None:

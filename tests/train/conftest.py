@@ -30,7 +30,8 @@ def settings_of(labelled_tree: Path) -> Callable[..., TrainSettings]:
 
     def make(output: Path, **changes: Any) -> TrainSettings:
         values: dict[str, Any] = {
-            "spectra": (str(labelled_tree),),
+            "trees": (str(labelled_tree),),
+            "network": "v3",
             "labels": (labelled_tree / "truth.parquet",),
             "output": output,
             "model_args": TINY,

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
@@ -23,7 +22,6 @@ from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.files import locked
 from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train import cache
-from apnet_fast.train.__main__ import app
 from apnet_fast.train.batches import split_by_star
 from apnet_fast.train.learner import Learner
 from apnet_fast.train.run import CURVES_FILE, REPORT_FILE, STATE_FILE, train
@@ -53,6 +51,7 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Learner, "step", counted)
 
 
+@pytest.mark.slow
 def test_loss_falls_and_everything_is_written(tmp_path: Path, settings_of: Make) -> None:
     settings = settings_of(tmp_path / "w.safetensors", epochs=12, origin="tests")
     table = train(settings)
@@ -81,6 +80,7 @@ def test_scaling_is_that_of_the_training_stars(tmp_path: Path, settings_of: Make
     assert scaling.mean[0] != pytest.approx(truth["logg"].to_numpy().mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("steps", [2, 5])
 def test_stopped_and_continued_is_uninterrupted(
@@ -122,7 +122,7 @@ def test_files_that_were_added_are_refused_and_taken_by_a_restart(
     files = resolve_inputs([str(tree)]).files
     for file in files[20:]:
         os.rename(file, tmp_path / os.path.basename(file))
-    settings = settings_of(tmp_path / "w.safetensors", spectra=(str(tree),), epochs=1)
+    settings = settings_of(tmp_path / "w.safetensors", trees=(str(tree),), epochs=1)
     train(settings)
     alone = settings.output.read_bytes()
     for file in files[20:]:
@@ -149,7 +149,7 @@ def test_a_restart_that_cannot_begin_discards_nothing(tmp_path: Path, settings_o
     settings = settings_of(tmp_path / "w.safetensors", epochs=1)
     train(settings)
     state = (settings.folder / STATE_FILE).read_bytes()
-    for change in ({"labels": (tmp_path / "typo.parquet",)}, {"spectra": (str(tmp_path / "typo"),)}):
+    for change in ({"labels": (tmp_path / "typo.parquet",)}, {"trees": (str(tmp_path / "typo"),)}):
         with pytest.raises(UsageError):
             train(replace(settings, **change), restart=True)
     with locked(settings.folder), pytest.raises(UsageError):
@@ -191,6 +191,7 @@ def test_missing_labels_are_masked(tmp_path: Path, settings_of: Make, labelled_t
     assert all(torch.isfinite(value).all() for value in load_checkpoint(settings.output).state.values())
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run(tmp_path: Path, settings_of: Make) -> None:
     settings = settings_of(tmp_path / "w.safetensors", epochs=40, patience=1, learning_rate=1e-9, ema=0.0)
     train(settings)
@@ -202,15 +203,3 @@ def test_stars_without_labels_are_an_error(tmp_path: Path, settings_of: Make) ->
     pq.write_table(strangers, tmp_path / "strangers.parquet")
     with pytest.raises(UsageError, match="no spectrum has a label"):
         train(settings_of(tmp_path / "w.safetensors", labels=(tmp_path / "strangers.parquet",)))
-
-
-def test_the_command_line_trains_v1(tmp_path: Path, labelled_tree: Path) -> None:
-    (tmp_path / "sizes.yaml").write_text("channels: [4, 4, 4, 8]\nlinear_dim: 8\n")
-    words = ["--spectra", labelled_tree, "--labels", labelled_tree / "truth.parquet", "--output", tmp_path / "w1"]
-    words += ["--network", "v1", "--model-args", tmp_path / "sizes.yaml", "--epochs", 1, "--batch-size", 8]
-    words += ["--validation", 0.25, "--report-draws", 2, "--device", "cpu"]
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-    assert result.exit_code == 0
-    checkpoint = load_checkpoint(tmp_path / "w1")
-    assert checkpoint.network == "v1"
-    assert checkpoint.scaling.names == ("logg", "teff", "fe_h")

@@ -38,7 +38,12 @@ from apnet_fast.train.settings import TrainSettings
 )
 def test_settings_out_of_range(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        TrainSettings(**{"spectra": ("x",), "labels": (Path("t"),), "output": Path("w"), **change})
+        TrainSettings(**{"trees": ("x",), "labels": (Path("t"),), "output": Path("w"), "network": "v3", **change})
+
+
+def test_the_network_has_no_silent_default() -> None:
+    with pytest.raises(TypeError, match="network"):
+        TrainSettings(trees=("x",), labels=(Path("t"),), output=Path("w"))  # type: ignore[call-arg]
 
 
 def test_rate_warms_up_and_falls(settings_of: Callable[..., TrainSettings]) -> None:
@@ -57,3 +62,5 @@ def test_how_a_run_is_computed_is_not_what_it_is(settings_of: Callable[..., Trai
     assert settings_of(Path("w.safetensors"), seed=1).fingerprint(["a"], "x") != first
     assert settings_of(Path("w.safetensors")).fingerprint(["b"], "x") != first
     assert settings_of(Path("w.safetensors")).fingerprint(["a"], "y") != first
+    assert first["spectra"] == list(settings_of(Path("w.safetensors")).trees), "states of earlier versions go on"
+    assert "trees" not in first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -40,6 +41,7 @@ def lines_over_spikes(network: nn.Module) -> float:
     return float((deeper - plain).abs().mean() / (moved - plain).abs().mean())
 
 
+@pytest.mark.slow
 def test_lines_are_seen_through_spikes() -> None:
     torch.manual_seed(0)
     usual = ApogeeNetV3(SIZES)

@@ -1,1 +1,1 @@
-"""The physics of simulated spectra: model atmosphere, line formation, synthesis."""
+"""The physics of simulated spectra: model atmosphere, line formation and synthesis."""

@@ -1,9 +1,10 @@
-"""A grey atmosphere in hydrostatic and ionisation equilibrium, sampled where the H band forms.
+"""Solve a grey atmosphere in hydrostatic and ionisation equilibrium, and sample it where the H band forms.
 
 T(tau) is the scaled solar law of Krishna Swamy (1966, ApJ 145, 174). Pressure follows from
 dP / dtau = g / kappa with the Rosseland mean of the continuous opacity and, in cool gas, a
-constant cross-section of water that stands for all molecular blanketing. Plane-parallel, LTE,
-no convection, no radiation pressure: Gray (3rd ed.), chapter 9, without its refinements.
+constant cross-section of water that stands for all molecular blanketing. The atmosphere is
+plane-parallel and in LTE, without convection or radiation pressure: Gray (3rd ed.), chapter 9,
+without its refinements.
 """
 
 from __future__ import annotations
@@ -20,42 +21,43 @@ from apnet_fast.support.compiled import compiled
 
 ATOMIC_MASS = 1.66054e-24
 LN_TAU_START, LN_TAU_STEP, N_LAYERS = math.log(1e-6), 0.5, 40
-"""Rosseland depths of the structure: 1e-6 to 300."""
+"""The structure's Rosseland depths: 1e-6 to 300."""
 
 NODE_TAU = np.array([1e-4, 1e-3, 6e-3, 3e-2, 0.12, 0.45, 1.5, 6.0])
-"""Continuous optical depths at 16,000 Angstrom at which lines are formed."""
+"""Continuous optical depths at 16,000 Angstrom at which the gas is sampled to form lines."""
 N_NODES = NODE_TAU.size
 
 CONTINUUM_KNOTS = np.array([1.5100, 1.5700, 1.6300, 1.6419, 1.6460, 1.7000])
-"""Wavelengths in micron between which opacity and Planck function are taken as straight lines; H- ends at 1.6419."""
+"""Opacity and Planck function are straight lines between these wavelengths in micron; H- ends at 1.6419."""
 REFERENCE_WAVELENGTH = 1.6
 
 ROSSELAND_X = np.array([0.7, 1.3, 2.0, 2.8, 3.6, 4.5, 5.5, 6.7, 8.2, 10.5])
 _ROSSELAND_STEP = np.gradient(ROSSELAND_X)
 ROSSELAND_WEIGHT = ROSSELAND_X**4 * np.exp(ROSSELAND_X) / np.expm1(ROSSELAND_X) ** 2 * _ROSSELAND_STEP
 ROSSELAND_WEIGHT /= ROSSELAND_WEIGHT.sum()
-"""dB/dT over frequency at h nu / k T, for the mean."""
+"""Weights of the Rosseland mean: dB/dT over frequency, at h nu / k T."""
 
 WATER_BLANKET = 1e-22
-"""cm^2 for one water molecule: gives the Rosseland opacity of about 1e-2 cm^2/g at 2,500 K (Ferguson et al. 2005)."""
+"""cm^2 per water molecule: gives a Rosseland opacity of about 1e-2 cm^2/g at 2,500 K (Ferguson et al. 2005)."""
 
-# Columns of what a node holds.
+# Columns of a node's quantities.
 TEMPERATURE, DENSITY, ELECTRONS, HYDROGEN, EXTINCTION = range(5)
 N_QUANTITIES = 5
 
 
 @compiled
 def hopf(tau):  # type: ignore[no-untyped-def]
-    """q(tau) of T^4 = 3/4 Teff^4 (tau + q), Krishna Swamy (1966)."""
+    """Return q(tau) of T^4 = 3/4 Teff^4 (tau + q), from Krishna Swamy (1966)."""
     return 1.39 - 0.815 * math.exp(-2.54 * tau) - 0.025 * math.exp(-30.0 * tau)
 
 
 @compiled
 def solve_gas(temperature, pressure, abundance, partition, energies, ratios, atoms, neutral, molecules):  # type: ignore[no-untyped-def]
-    """Equilibrium of gas at temperature (K) and pressure (dyn/cm^2): electrons and free H per cm^3, density in g/cm^3.
+    """Solve the equilibrium of gas at temperature (K) and pressure (dyn/cm^2).
 
-    Fills ratios (N_ELEMENTS, 2), atoms (N_ELEMENTS,; free neutral atoms per cm^3) and molecules (N_MOLECULES,;
-    density over partition function). neutral (N_ELEMENTS,) is room to work in.
+    Return electrons and free H per cm^3, and density in g/cm^3. Fill ratios (N_ELEMENTS, 2), atoms
+    (N_ELEMENTS,), the free neutral atoms per cm^3, and molecules (N_MOLECULES,), density over partition
+    function. neutral (N_ELEMENTS,) is scratch space.
     """
     n_total = pressure / (BOLTZMANN * temperature)
     saha_ratios(temperature, partition, energies, ratios)
@@ -80,7 +82,7 @@ def solve_gas(temperature, pressure, abundance, partition, energies, ratios, ato
 
 @compiled
 def rosseland(temperature, hydrogen, electrons, water):  # type: ignore[no-untyped-def]
-    """Rosseland mean extinction in 1/cm; water: molecules per cm^3."""
+    """Return the Rosseland mean extinction in 1/cm; water: molecules per cm^3."""
     inverse = 0.0
     for n in range(ROSSELAND_X.size):
         wavelength = ALPHA / (ROSSELAND_X[n] * temperature)
@@ -92,7 +94,7 @@ def rosseland(temperature, hydrogen, electrons, water):  # type: ignore[no-untyp
 
 @compiled
 def _extinctions(temperature, pressure, abundance, partition, energies, ratios, atoms, neutral, molecules):  # type: ignore[no-untyped-def]
-    """Rosseland mean and the extinction at the reference wavelength, over density, in cm^2/g."""
+    """Return the Rosseland mean and the extinction at the reference wavelength, both over density, in cm^2/g."""
     electrons, hydrogen, density = solve_gas(
         temperature, pressure, abundance, partition, energies, ratios, atoms, neutral, molecules
     )
@@ -103,7 +105,7 @@ def _extinctions(temperature, pressure, abundance, partition, energies, ratios, 
 
 @compiled
 def structure(teff, logg, abundance, partition, energies):  # type: ignore[no-untyped-def]
-    """Logarithms of Rosseland depth, gas pressure and H-band depth of the layers, (3, N_LAYERS) float64."""
+    """Return the logarithms of Rosseland depth, gas pressure and H-band depth per layer, (3, N_LAYERS) float64."""
     ratios = np.empty((N_ELEMENTS, 2))
     atoms = np.empty(N_ELEMENTS)
     neutral = np.empty(N_ELEMENTS)
@@ -129,7 +131,7 @@ def structure(teff, logg, abundance, partition, energies):  # type: ignore[no-un
             break
         tau *= math.exp(LN_TAU_STEP)
         temperature = teff * (0.75 * (tau + hopf(tau))) ** 0.25
-        # Heun's method in ln P over ln tau; the slope starts between 1/2 and 1.
+        # Heun's method for ln P over ln tau; the slope starts between 1/2 and 1.
         guess = ln_pressure + LN_TAU_STEP * min(slope, 2.0)
         mean, band = _extinctions(
             temperature, math.exp(guess), abundance, partition, energies, ratios, atoms, neutral, molecules
@@ -148,11 +150,11 @@ def structure(teff, logg, abundance, partition, energies):  # type: ignore[no-un
 
 @compiled
 def sample_nodes(teff, layers, abundance, partition, energies, nodes, populations):  # type: ignore[no-untyped-def]
-    """The gas at the depths `NODE_TAU`, of the `layers` that `structure` found.
+    """Sample the gas at the depths `NODE_TAU` of the `layers` from `structure`.
 
-    nodes: (N_NODES, N_QUANTITIES), filled with temperature, density, electrons and free H per cm^3, and
-    continuous extinction at the reference wavelength in 1/cm. populations: (2 N_ELEMENTS + N_MOLECULES, N_NODES),
-    filled with density over partition function and extinction: neutral and ionised atoms, then molecules.
+    Fill nodes (N_NODES, N_QUANTITIES) with temperature, density, electrons and free H per cm^3, and continuous
+    extinction at the reference wavelength in 1/cm. Fill populations (2 N_ELEMENTS + N_MOLECULES, N_NODES) with
+    density over partition function and extinction: neutral and ionised atoms, then molecules.
     """
     ratios = np.empty((N_ELEMENTS, 2))
     atoms = np.empty(N_ELEMENTS)

@@ -1,4 +1,4 @@
-"""Rotation, macroturbulence and the instrument: one kernel, applied from the fine grid to the pixels."""
+"""Apply rotation, macroturbulence and the instrument as one kernel, from the fine grid to the pixels."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import math
 import numpy as np
 
 from apnet_fast.support.compiled import compiled
-from apnet_fast.support.grid import PIXEL_KMS
+from apnet_fast.support.grid import PIXEL_KMS, SPEED_OF_LIGHT_KMS
 
 OVERSAMPLING = 3
 STEP_KMS = PIXEL_KMS / OVERSAMPLING
 RESOLVING_POWER = 22_500.0
-"""Of the instrument with its pixels: the FWHM of the line spread function is 13.3 km/s or 3.2 pixels."""
-LINE_SPREAD_SIGMA_KMS = 299_792.458 / RESOLVING_POWER / math.sqrt(8.0 * math.log(2.0))
+"""Of instrument and pixels together: the FWHM of the line spread function is 13.3 km/s or 3.2 pixels."""
+LINE_SPREAD_SIGMA_KMS = SPEED_OF_LIGHT_KMS / RESOLVING_POWER / math.sqrt(8.0 * math.log(2.0))
 LIMB_DARKENING = 0.3
-"""Linear coefficient in the H band (Claret & Bloemen 2011: 0.2 to 0.4)."""
+"""Linear coefficient in the H band (Claret & Bloemen 2011 give 0.2 to 0.4)."""
 SLOWEST_SAMPLED_KMS = 4.0
-"""Slower rotation enters by the variance of its profile alone: the grid could not sample it."""
+"""Slower rotation enters only by the variance of its profile, because the grid cannot sample it."""
 FASTEST_KMS = 400.0
 LARGEST_REACH = int((FASTEST_KMS + 120.0) / STEP_KMS)
 PAD_PIXELS = LARGEST_REACH // OVERSAMPLING + 2
@@ -28,7 +28,7 @@ _ROTATION_VARIANCE = (1.0 / 4.0 - LIMB_DARKENING / 4.0 + LIMB_DARKENING * 2.0 / 
 
 @compiled
 def _rotation_profile(v, vsini):  # type: ignore[no-untyped-def]
-    """Gray (3rd ed.), equation 18.14, without its normalisation."""
+    """Return the profile of Gray (3rd ed.), equation 18.14, without its normalisation."""
     y = 1.0 - (v / vsini) ** 2
     if y <= 0.0:
         return 0.0
@@ -37,7 +37,10 @@ def _rotation_profile(v, vsini):  # type: ignore[no-untyped-def]
 
 @compiled
 def kernel(vsini, vmacro):  # type: ignore[no-untyped-def]
-    """The kernel on the fine grid, (2 reach + 1,) float32 of sum 1; vsini and vmacro (1/e half-width) in km/s."""
+    """Return the kernel on the fine grid, (2 reach + 1,) float32 of sum 1.
+
+    vsini, vmacro (1/e half-width): km/s.
+    """
     variance = LINE_SPREAD_SIGMA_KMS**2 + 0.5 * vmacro * vmacro
     if vsini < SLOWEST_SAMPLED_KMS:
         variance += _ROTATION_VARIANCE * vsini * vsini
@@ -61,7 +64,7 @@ def kernel(vsini, vmacro):  # type: ignore[no-untyped-def]
 
 @compiled(fastmath=True)
 def to_pixels(fine, profile, out):  # type: ignore[no-untyped-def]
-    """Convolve the fine grid with `profile` and keep the centre of every pixel; `fine` begins PAD_PIXELS before it."""
+    """Convolve the fine grid with `profile` and keep each pixel's centre. `fine` begins PAD_PIXELS before `out`."""
     reach = profile.size // 2
     for pixel in range(out.size):
         first = (pixel + PAD_PIXELS) * OVERSAMPLING + OVERSAMPLING // 2 - reach

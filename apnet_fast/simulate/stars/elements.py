@@ -1,9 +1,9 @@
 """The chemical elements of the model: abundances, masses, ionisation energies, low-lying terms.
 
 Abundances: Asplund et al. (2009, ARA&A 47, 481). Ionisation energies in eV and terms
-(statistical weight, energy in 1/cm, fine structure averaged): approximate values of the NIST
-Atomic Spectra Database, rounded; high terms are left out, so partition functions of neutral
-iron-group atoms are low by some 10 % above 7,000 K, where these atoms are ionised anyway.
+(statistical weight, energy in 1/cm, fine structure averaged) are rounded values of the NIST
+Atomic Spectra Database. High terms are left out, so partition functions of neutral iron-group
+atoms are about 10 % too low above 7,000 K, where these atoms are ionised anyway.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Terms = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Element:
-    """One element.
+    """One chemical element.
 
-    log_abundance: on the scale where hydrogen is 12. mass: in atomic units. ionisation: of the
-    neutral atom and of the ion, eV. terms: of stages I, II and III.
+    log_abundance: on the scale on which hydrogen is 12. mass: atomic units. ionisation: energies
+    of the neutral atom and of the ion, eV. terms: those of stages I, II and III.
     """
 
     name: str
@@ -160,18 +160,19 @@ N_ELEMENTS = len(ELEMENTS)
 MASSES = np.array([element.mass for element in ELEMENTS])
 
 ALPHA_PLATEAU = 0.35
-"""[alpha/Fe] of stars with [Fe/H] <= -1; it falls in proportion to [Fe/H] to 0 at solar metallicity."""
+"""[alpha/Fe] of stars with [Fe/H] <= -1; from there it falls in proportion to [Fe/H], to 0 at solar metallicity."""
 DREDGE_UP_CARBON, DREDGE_UP_NITROGEN = -0.15, 0.30
-"""Change of [C/Fe] and [N/Fe] by the first dredge-up (Iben 1967), the same for all giants here."""
+"""Change of [C/Fe] and [N/Fe] by the first dredge-up (Iben 1967); here it is the same for all giants."""
 
 
 def default_alpha(fe_h: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[alpha/Fe] in dex the simulator gives stars of metallicity `fe_h`: the plateau and knee of the disc."""
+    """Return [alpha/Fe] in dex of stars of metallicity `fe_h`: the plateau and knee of the disc."""
     return np.clip(-ALPHA_PLATEAU * fe_h, -0.05, ALPHA_PLATEAU)
 
 
 @cache
 def _solar() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the logarithms of solar abundances, hydrogen 0, and which elements are alpha elements."""
     logs = np.array([element.log_abundance - 12.0 for element in ELEMENTS])
     return logs, np.array([element.is_alpha for element in ELEMENTS])
 
@@ -182,10 +183,10 @@ def abundances(
     fe_h: NDArray[np.float64],
     alpha_fe: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Number of atoms of each element for one of hydrogen, (n, N_ELEMENTS) float64; arguments are (n,).
+    """Return the number of atoms of each element per hydrogen atom, (n, N_ELEMENTS) float64; arguments are (n,).
 
-    Metals scale with [Fe/H], the alpha elements also with [alpha/Fe]; C and N change
-    smoothly where a cool star becomes a giant.
+    Metals scale with [Fe/H], alpha elements also with [alpha/Fe]. C and N change smoothly as a
+    cool star becomes a giant.
     """
     solar, is_alpha = _solar()
     metals = np.arange(N_ELEMENTS) >= 2

@@ -1,6 +1,6 @@
-"""Saha and Boltzmann: partition functions, and the electrons of a gas in equilibrium.
+"""Solve the equations of Saha and Boltzmann: partition functions, and the electrons of a gas in equilibrium.
 
-Gray, "The Observation and Analysis of Stellar Photospheres" (3rd ed.), sections 1.6 and 9.8.
+Source: Gray, "The Observation and Analysis of Stellar Photospheres" (3rd ed.), sections 1.6 and 9.8.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KELVIN_PER_WAVENUMBER = 1.438777  # K cm
 SAHA_CONSTANT = 4.829366e15  # 2 (2 pi m k / h^2)^1.5, per cm^3 and K^1.5
 
 LN_T_START, LN_T_STEP, N_LN_T = math.log(1200.0), 0.02, 200
-"""Temperatures of the tables: 1,200 K to 64,000 K; beyond them the end values hold."""
+"""The tables cover 1,200 K to 64,000 K; beyond that their end values hold."""
 N_STAGES = 3
 
 LOWEST_LN_ELECTRONS = math.log(1e-10)
@@ -30,7 +30,7 @@ SOLVER_STEPS = 80
 
 @cache
 def partition_table() -> NDArray[np.float64]:
-    """Partition functions, (N_ELEMENTS, 3 stages, N_LN_T) float64."""
+    """Return the partition functions, (N_ELEMENTS, 3 stages, N_LN_T) float64."""
     temperature = np.exp(LN_T_START + LN_T_STEP * np.arange(N_LN_T))
     table = np.empty((N_ELEMENTS, N_STAGES, N_LN_T))
     for row, element in zip(table, ELEMENTS, strict=True):
@@ -41,13 +41,13 @@ def partition_table() -> NDArray[np.float64]:
 
 @cache
 def ionisation_energies() -> NDArray[np.float64]:
-    """Ionisation energies of stages I and II, (N_ELEMENTS, 2) float64, in eV."""
+    """Return the ionisation energies of stages I and II, (N_ELEMENTS, 2) float64, in eV."""
     return np.array([element.ionisation for element in ELEMENTS])
 
 
 @compiled
 def table_place(temperature):  # type: ignore[no-untyped-def]
-    """Index and fraction of `temperature` (K) in a table over LN_T_START, LN_T_STEP, N_LN_T."""
+    """Return index and fraction of `temperature` (K) in a table over LN_T_START, LN_T_STEP, N_LN_T."""
     place = (math.log(temperature) - LN_T_START) / LN_T_STEP
     place = min(max(place, 0.0), N_LN_T - 1.000001)
     index = int(place)
@@ -56,7 +56,7 @@ def table_place(temperature):  # type: ignore[no-untyped-def]
 
 @compiled
 def saha_ratios(temperature, partition, energies, out):  # type: ignore[no-untyped-def]
-    """n(stage + 1) n_e / n(stage) of every element, per cm^3, into `out` (N_ELEMENTS, 2)."""
+    """Fill `out` (N_ELEMENTS, 2) with n(stage + 1) n_e / n(stage) of every element, per cm^3."""
     index, fraction = table_place(temperature)
     factor = SAHA_CONSTANT * temperature * math.sqrt(temperature)
     for element in range(out.shape[0]):
@@ -72,20 +72,20 @@ def saha_ratios(temperature, partition, energies, out):  # type: ignore[no-untyp
 
 @compiled
 def hydrogen_density(n_total, n_electrons, saha_hydrogen, h2_constant, metals):  # type: ignore[no-untyped-def]
-    """Neutral atomic hydrogen per cm^3, of a gas of `n_total` particles.
+    """Return neutral atomic hydrogen per cm^3 in a gas of `n_total` particles per cm^3.
 
-    h2_constant: n(H2) / n(H)^2 in cm^3. metals: nuclei of all else for one of hydrogen.
+    h2_constant: n(H2) / n(H)^2 in cm^3. metals: nuclei of all other elements per hydrogen nucleus.
     """
     heavy = n_total - n_electrons
     linear = (1.0 + saha_hydrogen / n_electrons) * (1.0 + metals)
     square = h2_constant * (1.0 + 2.0 * metals)
-    # The root of square x^2 + linear x = heavy in the form that stays exact where H2 vanishes.
+    # The root of square x^2 + linear x = heavy, in the form that stays exact as H2 vanishes.
     return 2.0 * heavy / (linear + math.sqrt(linear * linear + 4.0 * square * heavy))
 
 
 @compiled
 def _charge_excess(ln_electrons, n_total, ratios, abundance, h2_constant, metals):  # type: ignore[no-untyped-def]
-    """ln of the electrons the ions would give over those assumed."""
+    """Return ln of the electrons that the ions would give, over those assumed."""
     electrons = math.exp(ln_electrons)
     neutral = hydrogen_density(n_total, electrons, ratios[0, 0], h2_constant, metals)
     nuclei = neutral * (1.0 + ratios[0, 0] / electrons) + 2.0 * h2_constant * neutral * neutral
@@ -99,10 +99,10 @@ def _charge_excess(ln_electrons, n_total, ratios, abundance, h2_constant, metals
 
 @compiled
 def electron_density(n_total, ratios, abundance, h2_constant):  # type: ignore[no-untyped-def]
-    """Electrons per cm^3 that balance the charges of all ions, for `n_total` particles per cm^3.
+    """Return the electrons per cm^3 that balance the charges of all ions, for `n_total` particles per cm^3.
 
-    ratios: from `saha_ratios`. abundance: (N_ELEMENTS,), hydrogen 1. Regula falsi with the
-    Illinois rule, to 1e-11: labels' numerical derivatives must not see the solver.
+    ratios: from `saha_ratios`. abundance: (N_ELEMENTS,), hydrogen 1. The solver is regula falsi with
+    the Illinois rule, to 1e-11, so that numerical derivatives over labels do not see it.
     """
     metals = 0.0
     for element in range(1, abundance.shape[0]):

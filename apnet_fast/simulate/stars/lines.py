@@ -1,10 +1,10 @@
-"""The atomic lines of the H band, and all lines, atomic and molecular, as one table for the synthesis.
+"""The atomic lines of the H band, and one table of all lines, atomic and molecular, for the synthesis.
 
 Air wavelengths in Angstrom, excitation potentials in eV and log gf of the lines that shape
 APOGEE spectra, after Melendez & Barbuy (1999, ApJS 124, 527), Smith et al. (2013, ApJ 765, 16)
 and the APOGEE line lists (Shetrone et al. 2015; Smith et al. 2021). They were written down from
-memory and rounded: wavelengths are good to about 0.1 Angstrom, log gf to 0.2 dex for the strong
-and 0.4 dex for the weak lines. Good to simulate with; not for measuring abundances.
+memory and rounded: wavelengths are good to about 0.1 Angstrom, log gf to 0.2 dex for strong
+and 0.4 dex for weak lines. This is enough to simulate spectra, but not to measure abundances.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from apnet_fast.simulate.stars.atmosphere import ATOMIC_MASS
 from apnet_fast.simulate.stars.elements import ELEMENTS, MASSES, N_ELEMENTS, NAMES
-from apnet_fast.simulate.stars.ionisation import KELVIN_PER_WAVENUMBER
+from apnet_fast.simulate.stars.ionisation import BOLTZMANN, KELVIN_PER_WAVENUMBER
 from apnet_fast.simulate.stars.molecules import MOLECULE_MASSES, bands
 
 AIR_TO_VACUUM = 1.0002733
 """Ratio of vacuum to air wavelength, constant over the H band to 2e-7."""
 
-# (air wavelength, excitation potential, log gf), three numbers a line.
+# (air wavelength, excitation potential, log gf): three numbers per line.
 ATOMIC_LINES: dict[str, tuple[float, ...]] = {
     "Fe I": (
         15194.49, 2.223, -4.75, 15207.53, 5.385, 0.07, 15219.62, 5.587, -0.25, 15244.97, 5.587, -0.13,
@@ -129,18 +130,19 @@ ATOMIC_LINES: dict[str, tuple[float, ...]] = {
 
 RADIATIVE_DAMPING = 1e8
 MOLECULAR_DAMPING = -7.7
-"""log of the van der Waals width of molecular lines for one H atom per cm^3 at 10,000 K."""
+"""log of the van der Waals width of molecular lines in rad/s, for one H atom per cm^3 at 10,000 K."""
 UNSOELD_ENHANCEMENT = 0.8
-"""Added to log C6: Unsoeld's widths come out some factor 2 too small (Barklem et al. 2000)."""
+"""Added to log C6, because Unsoeld's widths are too small by about a factor of 2 (Barklem et al. 2000)."""
 
 
 @dataclass(frozen=True)
 class LineTable:
-    """All lines, each array (n,); sorted by species, so that the synthesis can pass over absent ones.
+    """All lines; each array is (n,) and sorted by species, so that the synthesis can skip absent ones.
 
     wavelength: vacuum, Angstrom. species: index of the population in `atmosphere.sample_nodes`.
-    gf. lower: energy in K. van_der_waals: width in rad/s for one H atom per cm^3 at 10,000 K.
-    stark: rad/s for one electron per cm^3. masses: (n_species,) atomic units.
+    gf: oscillator strength times statistical weight. lower: energy in K. van_der_waals: width in
+    rad/s for one H atom per cm^3 at 10,000 K. stark: rad/s for one electron per cm^3. masses:
+    (n_species,) atomic units.
     """
 
     wavelength: NDArray[np.float64]
@@ -154,7 +156,7 @@ class LineTable:
 
 @cache
 def line_table() -> LineTable:
-    """Atomic lines and the lines of all molecules."""
+    """Return the atomic lines and the lines of all molecules."""
     columns = [_atomic(name, values) for name, values in ATOMIC_LINES.items()]
     for molecule, band in enumerate(bands()):
         n = band.gf.size
@@ -168,7 +170,7 @@ def line_table() -> LineTable:
 
 
 def _atomic(name: str, values: tuple[float, ...]) -> tuple[NDArray[np.float64], ...]:
-    """Columns of one ion's lines, with Unsoeld's damping (Gray, 3rd ed., equations 11.28 to 11.30)."""
+    """Return the columns of one ion's lines, with Unsoeld's damping (Gray, 3rd ed., equations 11.28 to 11.30)."""
     symbol, stage = name.split()
     element = NAMES.index(symbol)
     charge = len(stage)
@@ -177,7 +179,7 @@ def _atomic(name: str, values: tuple[float, ...]) -> tuple[NDArray[np.float64], 
     upper = excitation + 12398.42 / (air * AIR_TO_VACUUM)
     bound = np.maximum(limit - upper, 0.3)
     c6 = 0.3e-30 * charge**2 * (1.0 / bound**2 - 1.0 / np.maximum(limit - excitation, 0.3) ** 2)
-    relative_speed = np.sqrt(8.0 * 1.380649e-16 * 1e4 / np.pi / 1.66054e-24 * (1.0 + 1.0 / ELEMENTS[element].mass))
+    relative_speed = np.sqrt(8.0 * BOLTZMANN * 1e4 / np.pi / ATOMIC_MASS * (1.0 + 1.0 / ELEMENTS[element].mass))
     van_der_waals = 17.0 * (c6 * 10.0**UNSOELD_ENHANCEMENT) ** 0.4 * relative_speed**0.6
     stark = 1e-8 * np.minimum(charge * np.sqrt(13.598 / bound), 7.0) ** 5
     species = np.full(air.size, 2 * element + charge - 1)

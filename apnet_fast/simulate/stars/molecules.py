@@ -1,11 +1,11 @@
 """Molecules: their equilibrium with atoms, and their lines in the H band.
 
-Molecular constants: Huber & Herzberg (1979) and NIST, approximate; positions of CO lines follow
-from them to 1 Angstrom, of OH to a few, of CN to some 10. Band strengths: CO 3-0 from the
+Molecular constants are approximate values of Huber & Herzberg (1979) and NIST. They place CO lines
+to 1 Angstrom, OH lines to a few, and CN lines to about 10. Band strengths: CO 3-0 from the
 integrated intensity 4.7e-22 cm (HITRAN), higher bands scaled as a harmonic oscillator; OH from
-the log gf = -5.4 of its 2-0 lines near 1.53 micron (Goldman et al. 1998); CN about 4e-4 a band.
-Water and FeH have too many lines to hold here: seeded random lines stand for them, whose
-lower energies and envelope are those of the bands; their positions are made up.
+the log gf = -5.4 of its 2-0 lines near 1.53 micron (Goldman et al. 1998); CN about 4e-4 per band.
+Water and FeH have too many lines to list. Seeded random lines replace them, with the bands' lower
+energies and envelope but invented positions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOLECULE_MASSES = np.array([28.0, 17.0, 26.0, 18.0, 56.9])
 
 _H, _C, _N, _O, _FE = 0, NAMES.index("C"), NAMES.index("N"), NAMES.index("O"), NAMES.index("Fe")
 BAND_CM = (5882.0, 6623.0)
-"""Wavenumbers of the grid's ends, 1/cm."""
+"""Wavenumbers of the grid's ends, in 1/cm."""
 
 # Dissociation energy (eV), rotational constant, vibrational wavenumber (1/cm), weight of the electronic ground state
 # over symmetry number, reduced mass.
@@ -48,7 +48,7 @@ TRANSLATION = 1.879e20  # (2 pi amu k / h^2)^1.5, per cm^3, K^1.5 and amu^1.5
 
 @compiled
 def diatomic_partition(molecule, temperature):  # type: ignore[no-untyped-def]
-    """Partition function of a rigid rotor and harmonic oscillator."""
+    """Return the partition function of a rigid rotor and harmonic oscillator."""
     x = KELVIN_PER_WAVENUMBER / temperature
     rotation, vibration, weight = _DIATOMIC[molecule, 1], _DIATOMIC[molecule, 2], _DIATOMIC[molecule, 3]
     return weight / (x * rotation) / (1.0 - math.exp(-x * vibration))
@@ -56,7 +56,7 @@ def diatomic_partition(molecule, temperature):  # type: ignore[no-untyped-def]
 
 @compiled
 def water_partition(temperature):  # type: ignore[no-untyped-def]
-    """Partition function of H2O, nuclear spins left out."""
+    """Return the partition function of H2O without nuclear spins."""
     x = KELVIN_PER_WAVENUMBER / temperature
     rotation = 0.5 * math.sqrt(math.pi / (x**3 * _WATER_ROTATION))
     for mode in (3657.0, 1595.0, 3756.0):
@@ -66,7 +66,7 @@ def water_partition(temperature):  # type: ignore[no-untyped-def]
 
 @compiled
 def _formation(molecule, temperature, first, second):  # type: ignore[no-untyped-def]
-    """n(AB) / n(A) n(B) in cm^3; first, second: partition functions of the atoms."""
+    """Return n(AB) / n(A) n(B) in cm^3; first, second: partition functions of the atoms."""
     translation = TRANSLATION * (temperature * _DIATOMIC[molecule, 4]) ** 1.5
     energy = _DIATOMIC[molecule, 0] / (BOLTZMANN_EV * temperature)
     return diatomic_partition(molecule, temperature) / (first * second * translation) * math.exp(min(energy, 300.0))
@@ -74,17 +74,17 @@ def _formation(molecule, temperature, first, second):  # type: ignore[no-untyped
 
 @compiled
 def h2_constant(temperature):  # type: ignore[no-untyped-def]
-    """n(H2) / n(H)^2 in cm^3."""
+    """Return n(H2) / n(H)^2 in cm^3."""
     return _formation(_H2, temperature, 2.0, 2.0)
 
 
 @compiled
 def associate(temperature, atoms, partition, out):  # type: ignore[no-untyped-def]
-    """Bind neutral C, N and O: densities of `MOLECULES` over their partition functions into `out` (5,).
+    """Bind neutral C, N and O; fill `out` (5,) with the densities of `MOLECULES` over their partition functions.
 
-    atoms: neutral atoms and those bound in molecules, per cm^3 (N_ELEMENTS,); C, N and O are lowered in place to
-    what stays free; atoms[0] is free H. partition: partition functions of the neutral atoms.
-    CO, OH and H2O share the oxygen, N2 and CN the nitrogen; CN and FeH take a negligible part.
+    atoms: (N_ELEMENTS,), neutral atoms and those bound in molecules, per cm^3. C, N and O are lowered in place to
+    what stays free; atoms[0] is free H. partition: partition functions of the neutral atoms. CO, OH and H2O share
+    the oxygen, N2 and CN the nitrogen. CN and FeH take a negligible part.
     """
     hydrogen = atoms[_H]
     k_co = _formation(_CO, temperature, partition[_C], partition[_O])
@@ -93,7 +93,7 @@ def associate(temperature, atoms, partition, out):  # type: ignore[no-untyped-de
     k_n2 = _formation(_N2, temperature, partition[_N], partition[_N])
     k_feh = _formation(_FEH, temperature, partition[_FE], 2.0)
     water_energy = min(_WATER_ATOMISATION / (BOLTZMANN_EV * temperature), 300.0)
-    mass_factor = (16.0 / 18.0) ** 1.5  # of O H H against H2O, in amu^1.5
+    mass_factor = (16.0 / 18.0) ** 1.5  # of O, H and H against H2O, in amu^1.5
     k_water = (
         water_partition(temperature) / (4.0 * partition[_O] * mass_factor)
         / (TRANSLATION * temperature**1.5) ** 2 * math.exp(water_energy)
@@ -101,7 +101,7 @@ def associate(temperature, atoms, partition, out):  # type: ignore[no-untyped-de
 
     carbon, oxygen = atoms[_C], atoms[_O]
     bound = 1.0 + hydrogen * (k_oh + hydrogen * k_water)
-    # Free oxygen o: o bound + c k o = oxygen and c = carbon / (1 + k o); the positive root, without cancellation.
+    # Free oxygen o solves o bound + c k o = oxygen with c = carbon / (1 + k o): the positive root, exact in every case.
     half = bound + k_co * (carbon - oxygen)
     root = math.sqrt(half * half + 4.0 * bound * k_co * oxygen)
     free_oxygen = 2.0 * oxygen / (half + root) if half > 0.0 else (root - half) / (2.0 * bound * k_co)
@@ -118,14 +118,14 @@ def associate(temperature, atoms, partition, out):  # type: ignore[no-untyped-de
 
 @dataclass(frozen=True)
 class Band:
-    """Lines of one molecule: vacuum wavenumbers and lower energies in 1/cm, and gf; each (n,) float64."""
+    """The lines of one molecule: vacuum wavenumbers and lower energies in 1/cm, and gf; each (n,) float64."""
 
     wavenumber: NDArray[np.float64]
     lower: NDArray[np.float64]
     gf: NDArray[np.float64]
 
     def within(self) -> Band:
-        """Only the lines on the grid that do not vanish."""
+        """Return only the lines on the grid that do not vanish."""
         keep = (self.wavenumber > BAND_CM[0]) & (self.wavenumber < BAND_CM[1]) & (self.gf > 0)
         return Band(self.wavenumber[keep], self.lower[keep], self.gf[keep])
 
@@ -135,11 +135,11 @@ def _join(parts: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np
 
 
 CO_BAND_F = 5.3e-10
-"""Oscillator strength of 12CO 3-0: its integrated intensity over pi e^2 / m c^2."""
+"""12CO 3-0's oscillator strength: its integrated intensity over pi e^2 / m c^2."""
 
 
 def carbon_monoxide() -> Band:
-    """The second overtone of 12CO: bands 3-0 to 10-7, R and P branches to J = 110, heads from 15,582 Angstrom on."""
+    """Return 12CO's second overtone: bands 3-0 to 10-7, R and P branches to J = 110, heads from 15,582 Angstrom."""
     parts = []
     for v in range(8):
         strength = CO_BAND_F * (v + 1) * (v + 2) * (v + 3) / 6.0
@@ -151,7 +151,7 @@ def carbon_monoxide() -> Band:
 
 
 def _co_energy(v: int, j: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Term value above v = 0, J = 0."""
+    """Return the term value above v = 0, J = 0."""
     x, n = v + 0.5, j * (j + 1)
     vibration = 2169.81358 * (x - 0.5) - 13.28831 * (x**2 - 0.25) + 0.010511 * (x**3 - 0.125)
     rotation = (1.93128087 - 0.01750441 * x + 5.487e-7 * x**2) * n
@@ -160,11 +160,11 @@ def _co_energy(v: int, j: NDArray[np.float64]) -> NDArray[np.float64]:
 
 OH_BAND_F = 4.3e-7
 OH_GAMMA = 0.0046
-"""Second-order change of the rotational constant with v, 1/cm: set so that the pairs near 15,280 and 15,559 fit."""
+"""Second-order change of the rotational constant with v, 1/cm; chosen to fit the pairs near 15,280 and 15,559."""
 
 
 def hydroxyl() -> Band:
-    """The first overtone of OH: P branches of 2-0 to 5-3, both spin components, both Lambda doublets."""
+    """Return OH's first overtone: P branches of 2-0 to 5-3, both spin components, both Lambda doublets."""
     parts = []
     for v in range(4):
         strength = OH_BAND_F * (v + 1) * (v + 2) / 2.0
@@ -178,7 +178,7 @@ def hydroxyl() -> Band:
 
 
 def _oh_energy(v: int, j: NDArray[np.float64], component: int, parity: float) -> NDArray[np.float64]:
-    """Hill & Van Vleck term value above v = 0, with Lambda doubling q N (N + 1) / 2 in the 2Pi states."""
+    """Return the Hill & Van Vleck term value above v = 0, with Lambda doubling q N (N + 1) / 2 in the 2Pi states."""
     x = v + 0.5
     vibration = 3737.761 * (x - 0.5) - 84.8813 * (x**2 - 0.25) + 0.5409 * (x**3 - 0.125)
     rotation = _two_pi(18.9108 - 0.7242 * x + OH_GAMMA * x**2, -139.2, 1.938e-3 - 0.4e-4 * x, j, component)
@@ -190,7 +190,7 @@ def _oh_energy(v: int, j: NDArray[np.float64], component: int, parity: float) ->
 
 
 def _two_pi(b: float, a: float, d: float, j: NDArray[np.float64], component: int) -> NDArray[np.float64]:
-    """Rotational energy of a 2Pi state between Hund's cases a and b (Herzberg 1950, equation V.28)."""
+    """Return the rotational energy of a 2Pi state between Hund's cases a and b (Herzberg 1950, equation V.28)."""
     y = a / b
     square = (j + 0.5) ** 2
     root = 0.5 * np.sqrt(np.maximum(4.0 * square + y * (y - 4.0), 0.0))
@@ -199,11 +199,11 @@ def _two_pi(b: float, a: float, d: float, j: NDArray[np.float64], component: int
 
 
 CN_BAND_F = (4e-4, 5e-4, 4e-4, 3e-4, 2.5e-4)
-"""A-X 0-1, 1-2, 2-3, 3-4, 4-5."""
+"""Oscillator strengths of the bands A-X 0-1, 1-2, 2-3, 3-4 and 4-5."""
 
 
 def cyanogen() -> Band:
-    """The red system of CN, A 2Pi - X 2Sigma, bands with v' = v'' - 1; branches P, Q, R of both spins."""
+    """Return CN's red system, A 2Pi - X 2Sigma, bands with v' = v'' - 1: branches P, Q and R of both spins."""
     parts = []
     for v_upper, strength in enumerate(CN_BAND_F):
         for component in (1, 2):
@@ -235,9 +235,9 @@ IRON_HYDRIDE_LINES, IRON_HYDRIDE_SEED, IRON_HYDRIDE_GF = 500, 15_831, 6.0e-5
 
 
 def water() -> Band:
-    """A forest of random lines with the envelope of water: a minimum near 6,150 1/cm, rising to both ends.
+    """Return random lines with water's envelope: a minimum near 6,150 1/cm, rising to both ends.
 
-    The strength is set by eye: an M dwarf of 3,300 K shows blends of 10 to 40 %, fewer and deeper than real ones.
+    The strength was chosen by eye: an M dwarf of 3,300 K shows blends of 10 to 40 %, fewer and deeper than real ones.
     """
     rng = np.random.default_rng(WATER_SEED)
     wavenumber = rng.uniform(*BAND_CM, WATER_LINES)
@@ -248,7 +248,7 @@ def water() -> Band:
 
 
 def iron_hydride() -> Band:
-    """A forest of random lines for the E-A system of FeH, from its head at 15,820 Angstrom redwards."""
+    """Return random lines for FeH's E-A system, from its head at 15,820 Angstrom towards the red."""
     rng = np.random.default_rng(IRON_HYDRIDE_SEED)
     wavenumber = rng.uniform(BAND_CM[0], 6321.0, IRON_HYDRIDE_LINES)
     gf = IRON_HYDRIDE_GF * rng.exponential(1.0, IRON_HYDRIDE_LINES)
@@ -256,5 +256,5 @@ def iron_hydride() -> Band:
 
 
 def bands() -> tuple[Band, ...]:
-    """Lines of the molecules, in the order of `MOLECULES`."""
+    """Return the lines of the molecules, in the order of `MOLECULES`."""
     return carbon_monoxide(), hydroxyl(), cyanogen(), water(), iron_hydride()

@@ -1,7 +1,7 @@
-"""Continuous opacity: negative hydrogen, hydrogen, electrons.
+"""Compute the continuous opacity of negative hydrogen, hydrogen and electrons.
 
-H-: John (1988, A&A 193, 189), equations 3 to 6 and tables 2 and 3. H: Kramers' cross-sections
-with Gaunt factors of 1 (Gray, 3rd ed., section 8.4). Left out: metals, H2-, collisions of H2.
+H- follows John (1988, A&A 193, 189), equations 3 to 6 and tables 2 and 3. H has Kramers' cross-sections
+with Gaunt factors of 1 (Gray, 3rd ed., section 8.4). Metals, H2- and collisions of H2 are left out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from apnet_fast.simulate.stars.ionisation import BOLTZMANN
 from apnet_fast.support.compiled import compiled
 
 H_MINUS_EDGE = 1.6419  # micron
@@ -34,7 +35,7 @@ _FREE_FREE_BLUE = np.array(
     ]
 )
 FREE_FREE_SPLIT = 0.3645
-SHORTEST_WAVELENGTH = 0.1823  # micron: where the free-free fit begins; further into the blue its value there holds
+SHORTEST_WAVELENGTH = 0.1823  # micron: the free-free fit begins here, and shorter wavelengths get its value here
 
 THOMSON = 6.6524587e-25  # cm^2
 RAYLEIGH = 5.80e-13  # cm^2 Angstrom^4, hydrogen far from its resonances
@@ -43,14 +44,14 @@ RYDBERG_KELVIN = 157_888.0
 LYMAN_EDGE = 0.0911753  # micron
 N_LEVELS = 9
 EDGE_SOFTNESS = 0.04
-"""Series limits are blurred over this much of ln(wavelength): there the lines of a series run together."""
+"""Series limits are blurred over this much of ln(wavelength), because the lines of a series run together there."""
 
 
 @compiled
 def h_minus(wavelength, temperature):  # type: ignore[no-untyped-def]
-    """Opacity of H-, bound-free and free-free, in cm^4/dyn: for one neutral H atom and unit electron pressure.
+    """Return H-'s opacity, bound-free and free-free, in cm^4/dyn: per neutral H atom and unit electron pressure.
 
-    wavelength in micron, temperature in K. Includes stimulated emission.
+    wavelength: micron. temperature: K. Stimulated emission is included.
     """
     theta = 5040.0 / temperature
     total = 0.0
@@ -80,9 +81,9 @@ def h_minus(wavelength, temperature):  # type: ignore[no-untyped-def]
 
 @compiled
 def hydrogen(wavelength, temperature):  # type: ignore[no-untyped-def]
-    """Opacity of H I, bound-free and free-free, in cm^2 for one neutral atom in its ground state's population n / 2.
+    """Return H I's opacity, bound-free and free-free, in cm^2 per neutral atom with partition function 2.
 
-    wavelength in micron, temperature in K. Includes stimulated emission.
+    wavelength: micron. temperature: K. Stimulated emission is included.
     """
     x = RYDBERG_KELVIN / temperature
     inverse_cube = (wavelength / LYMAN_EDGE) ** 3
@@ -101,11 +102,11 @@ def hydrogen(wavelength, temperature):  # type: ignore[no-untyped-def]
 
 @compiled
 def continuous(wavelength, temperature, n_hydrogen, n_electrons):  # type: ignore[no-untyped-def]
-    """Continuous extinction in 1/cm; n_hydrogen and n_electrons: neutral H and electrons per cm^3.
+    """Return the continuous extinction in 1/cm; n_hydrogen and n_electrons: neutral H and electrons per cm^3.
 
     Scattering counts as absorption, as in a grey atmosphere.
     """
-    electron_pressure = n_electrons * 1.380649e-16 * temperature
+    electron_pressure = n_electrons * BOLTZMANN * temperature
     per_atom = h_minus(wavelength, temperature) * electron_pressure + hydrogen(wavelength, temperature)
     rayleigh = RAYLEIGH / (1e4 * max(wavelength, SHORTEST_WAVELENGTH)) ** 4
     return n_hydrogen * (per_atom + rayleigh) + THOMSON * n_electrons

@@ -1,4 +1,4 @@
-"""Synthetic H-band spectra from labels: a grey LTE atmosphere, its lines, rotation and the instrument."""
+"""Synthesise H-band spectra from labels: a grey LTE atmosphere, its lines, rotation and the instrument."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FE_H_RANGE = (-3.0, 1.0)
 
 N_FINE = (PIXELS + 2 * PAD_PIXELS) * OVERSAMPLING
 HYDROGEN_STEP = 6
-"""Brackett opacity is computed at every 6th point of the fine grid, two pixels, and interpolated."""
+"""Brackett opacity is computed at every 6th point of the fine grid, every two pixels, and interpolated."""
 
 
 def synthesise(
@@ -43,7 +43,7 @@ def synthesise(
     vmacro: ArrayLike | None = None,
     vmicro: ArrayLike | None = None,
 ) -> NDArray[np.float32]:
-    """Noiseless rest-frame spectra on the apStar grid.
+    """Synthesise noiseless rest-frame spectra on the apStar grid.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def synthesise(
 
     Raises
     ------
-    UsageError: labels that are not finite or out of range.
+    UsageError: a label is not finite or is out of range.
     """
     columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (teff, logg, fe_h, vsini)))
     teff, logg, fe_h, vsini = (np.array(column) for column in columns)
@@ -68,7 +68,7 @@ def synthesise(
     _check("vsini", vsini, (0.0, FASTEST_KMS))
     shape = teff.shape
     alpha = default_alpha(fe_h) if alpha_fe is None else _like(alpha_fe, shape)
-    macro = default_vmacro(teff, logg, fe_h) if vmacro is None else _like(vmacro, shape)
+    macro = default_vmacro(logg, fe_h) if vmacro is None else _like(vmacro, shape)
     micro = default_vmicro(teff, logg) if vmicro is None else _like(vmicro, shape)
     abundance = abundances(teff, logg, fe_h, alpha)
     out = np.empty((teff.size, PIXELS), dtype=np.float32)
@@ -80,9 +80,9 @@ def synthesise(
 
 
 class _Room:
-    """The arrays one spectrum after the other is made in.
+    """The arrays in which one spectrum after another is made.
 
-    The stages are called one by one, not from one compiled function: numba would inline and compile all of them anew.
+    The stages are called one by one. From one compiled function, numba would inline and compile all of them again.
     """
 
     def __init__(self) -> None:
@@ -114,15 +114,13 @@ class _Room:
 
 
 def default_vmicro(teff: NDArray[np.float64], logg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Microturbulence in km/s: the relation of APOGEE DR14 (Holtzman et al. 2018) within 0.8 to 2, more in A stars."""
+    """Return microturbulence in km/s: DR14's relation (Holtzman et al. 2018) within 0.8 to 2, more in A stars."""
     cool = 10.0 ** (0.226 - 0.0228 * logg + 0.0297 * logg**2 - 0.0113 * logg**3)
     return np.clip(cool, 0.8, 2.0) + 1.0 / (1.0 + np.exp(-np.clip((teff - 7000.0) / 500.0, -50.0, 50.0)))
 
 
-def default_vmacro(
-    teff: NDArray[np.float64], logg: NDArray[np.float64], fe_h: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Macroturbulence in km/s: about the relation of APOGEE for giants (Holtzman et al. 2015), within 2 to 7."""
+def default_vmacro(logg: NDArray[np.float64], fe_h: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return macroturbulence in km/s: about APOGEE's relation for giants (Holtzman et al. 2015), within 2 to 7."""
     return np.clip(10.0 ** (0.741 - 0.0998 * logg - 0.225 * fe_h), 2.0, 7.0)
 
 
@@ -139,7 +137,7 @@ def _check(name: str, values: NDArray[np.float64], limits: tuple[float, float]) 
 
 @cache
 def _grids():  # type: ignore[no-untyped-def]
-    """Line table, places of its lines on the fine grid, fine grid in micron (float32), coarse grid in Angstrom."""
+    """Return the line table, its lines' places on the fine grid, the fine grid in micron and the coarse in Angstrom."""
     table = line_table()
     place = (pixel_of(table.wavelength) + PAD_PIXELS) * OVERSAMPLING + OVERSAMPLING // 2
     pixels = (np.arange(N_FINE) - OVERSAMPLING // 2) / OVERSAMPLING - PAD_PIXELS
@@ -151,7 +149,7 @@ def _grids():  # type: ignore[no-untyped-def]
 
 @compiled
 def _interpolate(coarse, fine):  # type: ignore[no-untyped-def]
-    """Fill `fine` (rows, n) from `coarse`, which holds every HYDROGEN_STEP-th point and one more."""
+    """Fill `fine` (rows, n) from `coarse`, which has every HYDROGEN_STEP-th point and one more."""
     for row in range(fine.shape[0]):
         for i in range(fine.shape[1]):
             index = i // HYDROGEN_STEP

@@ -1,7 +1,7 @@
-"""From the gas at a few depths to the emergent flux: line extinction, then the transfer equation.
+"""Compute the emergent flux from the gas at a few depths: line extinction, then the transfer equation.
 
 Line extinction at each node is the sum of profiles alpha exp(-v^2) + beta / (sqrt(pi) (v^2 + q)),
-which has the area and the wings of Voigt's function: beta is the damping parameter and alpha =
+which have the area and the wings of Voigt's function: beta is the damping parameter and alpha =
 1 - beta / sqrt(q). So weak lines grow linearly, saturated ones stay flat, and damping wings rise
 as the square root. The flux is the integral of the source function, linear between nodes, along
 two rays (Gauss quadrature in mu d mu).
@@ -33,32 +33,32 @@ from apnet_fast.support.compiled import compiled
 
 PEAK_EXTINCTION = 0.0149736  # sqrt(pi) e^2 / m c, cm^2/s
 PROFILE_NODE = 4
-"""The node whose temperature gives the Doppler widths: where lines of middle strength form."""
+"""The node whose temperature sets the Doppler widths: lines of middle strength form there."""
 NEGLIGIBLE = 2e-3
-"""Peak extinction over that of the continuum below which a line is left out."""
+"""A line is left out if its peak extinction over the continuum's is below this."""
 WING_LIMIT = 3e-4
-"""Extinction over that of the continuum at which a profile is cut."""
+"""A profile is cut where its extinction over the continuum's falls below this."""
 MOLECULAR_WING_LIMIT = 0.01
-"""The same for molecular lines, over their peak: in crowded bands their damping wings are lost in other lines."""
+"""The same for molecular lines, over their peak: in crowded bands other lines hide their damping wings."""
 LONGEST_REACH_KMS = 3000.0
 SMALLEST_Q = 1.5
 
 RAY_COSINES = np.array([0.3550510, 0.8449490])
 RAY_WEIGHTS = 2.0 * np.array([0.1819586, 0.3180414])
-BLOCK = 256
+WAVELENGTHS_AT_ONCE = 256
 DEEPEST = np.float32(30.0)
-"""Optical depth from which nothing comes up."""
+"""Nothing emerges from this optical depth or below."""
 
 
 @compiled
 def planck(wavelength, temperature):  # type: ignore[no-untyped-def]
-    """Planck function per unit wavelength, in arbitrary units; wavelength in micron."""
+    """Return the Planck function per unit wavelength, in arbitrary units; wavelength in micron."""
     return wavelength**-5.0 / math.expm1(ALPHA / (wavelength * temperature))
 
 
 @compiled
 def knot_values(nodes, source, ratio):  # type: ignore[no-untyped-def]
-    """Planck function and extinction (over that at the reference) at the continuum knots, each (knots, N_NODES)."""
+    """Fill source and ratio (knots, N_NODES) with the Planck function and the extinction over the reference's."""
     for knot in range(CONTINUUM_KNOTS.size):
         wavelength = CONTINUUM_KNOTS[knot]
         for node in range(N_NODES):
@@ -70,7 +70,7 @@ def knot_values(nodes, source, ratio):  # type: ignore[no-untyped-def]
 
 @compiled
 def continuum_flux(nodes):  # type: ignore[no-untyped-def]
-    """Flux without lines at the reference wavelength, in the units of `planck`."""
+    """Return the flux without lines at the reference wavelength, in the units of `planck`."""
     total = 0.0
     for ray in range(2):
         flux = planck(REFERENCE_WAVELENGTH, nodes[0, TEMPERATURE])
@@ -103,9 +103,9 @@ def add_lines(  # type: ignore[no-untyped-def]
 ):
     """Add all lines of a table to `opacity`.
 
-    opacity: (N_NODES, n) float32, extinction over that of the continuum at the reference wavelength.
-    place: fractional index of each line on the grid, whose step is `step_kms`. The columns of
-    `lines.LineTable` follow; nodes and populations from `atmosphere.sample_nodes`; turbulence in km/s.
+    opacity: (N_NODES, n) float32, extinction over the continuum's at the reference wavelength.
+    place: fractional index of each line on the grid, whose step is `step_kms`. Then come the columns of
+    `lines.LineTable`; nodes and populations from `atmosphere.sample_nodes`; turbulence in km/s.
     """
     n = opacity.shape[1]
     longest = int(LONGEST_REACH_KMS / step_kms)
@@ -162,7 +162,7 @@ def add_lines(  # type: ignore[no-untyped-def]
             v = (offset + i) * v_step
             square = np.float32(v * v)
             wing[i] = np.float32(0.5641896) / (square + np.float32(q))
-            # exp(-v^2) as the 16th power of a series: vectorises, and is exact where it matters.
+            # exp(-v^2) as the 16th power of a series: it vectorises, and is exact where it matters.
             y = square * np.float32(0.0625)
             series = 1.0 + y * (
                 1.0 + y * (np.float32(0.5) + y * (np.float32(0.16666667) + y * np.float32(0.041666668)))
@@ -182,7 +182,7 @@ def add_lines(  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _exponential(x):  # type: ignore[no-untyped-def]
-    """exp(-x) of a float32 x >= 0, as the 16th power of a series: within 1e-3, smooth and positive."""
+    """Return exp(-x) of a float32 x >= 0, as the 16th power of a series: within 1e-3, smooth and positive."""
     y = x * np.float32(0.0625)
     series = np.float32(1.0) + y * (
         np.float32(1.0) + y * (np.float32(0.5) + y * (np.float32(0.16666667) + y * np.float32(0.041666668)))
@@ -197,9 +197,9 @@ def _exponential(x):  # type: ignore[no-untyped-def]
 def _go_deeper(  # type: ignore[no-untyped-def]
     thickness, ratio, ratio_slope, rise, rise_slope, part, opacity, extinction, depth, steep, slant, flux
 ):
-    """One step between nodes, for a block of wavelengths: all float32; arrays from `extinction` on change in place.
+    """Go one step between nodes for a block of wavelengths, all float32; arrays from `extinction` on change in place.
 
-    steep, slant: what the two rays still let through at the upper node.
+    steep, slant: the transmission of the two rays down to the upper node.
     """
     steep_cosine, slant_cosine = np.float32(RAY_COSINES[1]), np.float32(RAY_COSINES[0])
     steep_weight = np.float32(RAY_WEIGHTS[1] * RAY_COSINES[1])
@@ -209,7 +209,7 @@ def _go_deeper(  # type: ignore[no-untyped-def]
         below = ratio + ratio_slope * part[i] + opacity[i]
         step = thickness * (extinction[i] + below)
         extinction[i] = below
-        # Beyond this depth nothing shows; the limit keeps the power of 16 finite.
+        # Nothing emerges from beyond this depth; the limit keeps the power of 16 finite.
         reached = min(depth[i] + step, DEEPEST)
         depth[i] = reached
         steep_left = _exponential(reached * (one / steep_cosine))
@@ -222,17 +222,17 @@ def _go_deeper(  # type: ignore[no-untyped-def]
 
 @compiled
 def emergent_flux(opacity, wavelength, source, ratio, out):  # type: ignore[no-untyped-def]
-    """Flux leaving the star, in the units of `planck`, into `out` (n,) float32.
+    """Fill `out` (n,) float32 with the flux that leaves the star, in the units of `planck`.
 
-    opacity: (N_NODES, n) float32 from `add_lines`; wavelength (n,) float32 in micron; source and ratio from
+    opacity: (N_NODES, n) float32 from `add_lines`. wavelength: (n,) float32 in micron. source, ratio: from
     `knot_values`.
     """
     n = out.size
-    depth = np.empty(BLOCK, dtype=np.float32)
-    extinction = np.empty(BLOCK, dtype=np.float32)
-    part = np.empty(BLOCK, dtype=np.float32)
-    steep = np.empty(BLOCK, dtype=np.float32)
-    slant = np.empty(BLOCK, dtype=np.float32)
+    depth = np.empty(WAVELENGTHS_AT_ONCE, dtype=np.float32)
+    extinction = np.empty(WAVELENGTHS_AT_ONCE, dtype=np.float32)
+    part = np.empty(WAVELENGTHS_AT_ONCE, dtype=np.float32)
+    steep = np.empty(WAVELENGTHS_AT_ONCE, dtype=np.float32)
+    slant = np.empty(WAVELENGTHS_AT_ONCE, dtype=np.float32)
     thickness = (0.5 * np.diff(NODE_TAU)).astype(np.float32)
     above = source[:, :-1]
     rises = (source[:, 1:] - above).astype(np.float32)
@@ -242,7 +242,7 @@ def emergent_flux(opacity, wavelength, source, ratio, out):  # type: ignore[no-u
     while begin < n:
         while knot < CONTINUUM_KNOTS.size - 2 and wavelength[begin] >= CONTINUUM_KNOTS[knot + 1]:
             knot += 1
-        end = min(begin + BLOCK, n)
+        end = min(begin + WAVELENGTHS_AT_ONCE, n)
         while knot < CONTINUUM_KNOTS.size - 2 and wavelength[end - 1] >= CONTINUUM_KNOTS[knot + 1]:
             end -= 1
         size = end - begin
