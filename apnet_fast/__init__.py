@@ -3,8 +3,9 @@
     net = apnet_fast.ApogeeNet.load("weights.safetensors", recipe="dr19", device="cpu")
     labels = net.predict(flux, error)            # (n, 8575) arrays in, structured array out
 
-`ApogeeNet` is imported on first use, so that reader processes, which do not
-need torch, start fast.
+    summary = apnet_fast.run_survey("stars/", weights="weights.safetensors", output="catalogues")
+
+Both are imported on first use, so that reader processes, which do not need torch, start fast.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from apnet_fast._version import __version__
 
 if TYPE_CHECKING:
     from apnet_fast.api import ApogeeNet
+    from apnet_fast.pipeline.run import run_survey
 
-__all__ = ["ApogeeNet", "__version__"]
+__all__ = ["ApogeeNet", "__version__", "run_survey"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +26,8 @@ def __getattr__(name: str) -> Any:
         from apnet_fast.api import ApogeeNet
 
         return ApogeeNet
+    if name == "run_survey":
+        from apnet_fast.pipeline.run import run_survey
+
+        return run_survey
     raise AttributeError(f"module 'apnet_fast' has no attribute {name!r}")

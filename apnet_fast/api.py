@@ -1,4 +1,4 @@
-"""The Python API: arrays in, a structured array of labels out."""
+"""Offer the Python API: arrays in, a structured array of labels out."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
 
 
 def label_dtype(network: str) -> np.dtype[np.void]:
-    """The label columns of a network's products, as `ApogeeNet.predict` returns them."""
+    """Return the dtype of a network's label columns, as `ApogeeNet.predict` returns them."""
     return np.dtype([(name, _COLUMN_TYPES.get(name, "f4")) for name in label_names(network)])
 
 
 class ApogeeNet:
-    """A network, a recipe and an engine that runs them."""
+    """Hold a network, a recipe and the engine that runs them."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -47,9 +47,9 @@ class ApogeeNet:
         """Load a weights file (see `python -m apnet_fast.weights`), or "demo", the shipped one, into an engine.
 
         recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1.
-        device: "cpu", "cuda:0", or several with commas between; default every visible GPU, else the CPU. engine:
+        device: "cpu", "cuda:0", or several separated by commas; default every visible GPU, else the CPU. engine:
         "auto", "triton" (v3), "torch" (v2 and v1 on a GPU), "cpu", "reference" or "null". precision: "fp16", "fp32" or
-        "fp64", as the engine has it; default fp16 for the Triton engine, else fp32.
+        "fp64", if the engine has it; default fp16 for the Triton engine, else fp32.
 
         Raises WeightsError for weights that cannot be used, UsageError for unknown names.
         """
@@ -61,12 +61,12 @@ class ApogeeNet:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe this network was loaded with."""
+        """Return the recipe with which this network was loaded."""
         return self.engine.recipe
 
     @property
     def label_dtype(self) -> np.dtype[np.void]:
-        """Type of the arrays that `predict` returns."""
+        """Return the dtype of the arrays that `predict` returns."""
         return label_dtype(self.recipe.network)
 
     def labels(
@@ -80,9 +80,9 @@ class ApogeeNet:
         usable: NDArray[np.bool_],
         photometry: NDArray[np.float32] | None = None,
     ) -> Labels:
-        """The label columns of n spectra; those not `usable` (bool (n,)) get NaN and the NO_RESULT bit.
+        """Return the label columns of n spectra; those not `usable` (bool (n,)) get NaN and the NO_RESULT bit.
 
-        photometry: float32 (n, 7) as `Engine.predict` takes it, of all n spectra.
+        photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it.
         """
         keys = noise_keys(seed, (identity for identity, ok in zip(ids, usable, strict=True) if ok))
         known = as_photometry(photometry, len(flux))
@@ -99,28 +99,29 @@ class ApogeeNet:
         seed: int = 0,
         photometry: ArrayLike | None = None,
     ) -> NDArray[np.void]:
-        """Stellar labels of spectra on the apStar grid.
+        """Return the stellar labels of spectra on the apStar grid.
 
         Parameters
         ----------
-        flux, error: (n, 8575) or (8575,), rest frame, same flux units, 1-sigma errors. Missing pixels may be
-            NaN, be masked (numpy's masked arrays), or have errors of 0, NaN, infinity or 1e10.
-        ids: what each spectrum's noise is keyed on: the catalogue's `identity` gives the catalogue's labels. Default
-            its position 0..n-1, so that the noise of a spectrum then depends on its place in the array.
-        draws: noise realisations a spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
+        flux, error: (n, 8575) or (8575,), rest frame, 1-sigma errors. Missing pixels may be NaN, be masked (numpy's
+            masked arrays), or have errors of 0, NaN, infinity or 1e10.
+        ids: the keys of each spectrum's noise: the catalogue's `identity` gives the catalogue's labels. Default the
+            positions 0..n-1, so that a spectrum's noise then depends on its place in the array.
+        draws: noise realisations per spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
         seed: seed of the noise, an integer.
-        photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked where unknown. v2 uses it;
-            without it every value counts as missing, which v2 can bear but flags. v3 and v1 do not look at it.
+        photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown. v2 uses it;
+            without it every value counts as missing, which v2 accepts but flags. v3 and v1 ignore it.
 
         Returns
         -------
         Structured array (n,) with the catalogue's label columns: teff [K], logg [log10(cm/s^2)], fe_h [dex], their
-        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool); of v2 also the medians of the
+        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool). v2 adds the medians of the
         draws, teff_sample_median, logg_sample_median, fe_h_sample_median.
 
         Raises
         ------
-        UsageError for shapes that do not fit together, one text for ids, and a seed or draws that are no integers.
+        UsageError for shapes that do not fit together, a single string as ids, and a seed or draws that are no
+        integers.
         """
         check_ids(ids)
         if not isinstance(seed, Integral):
@@ -150,13 +151,16 @@ class ApogeeNet:
 
 
 def check_ids(ids: object) -> None:
-    """Raise UsageError for one text in place of a sequence of them: its letters would be taken for ids."""
+    """Raise UsageError for a single string, whose letters would be taken for ids."""
     if isinstance(ids, str | bytes):
         raise UsageError(
-            "ids is one text", got=repr(ids), expected="a sequence of ids, one a spectrum", remedy=f"ids=[{ids!r}]"
+            "ids is a single string",
+            got=repr(ids),
+            expected="a sequence of ids, one per spectrum",
+            remedy=f"ids=[{ids!r}]",
         )
 
 
 def _name(identity: object) -> str:
-    """An id as text; FITS readers give text as bytes."""
+    """Return an id as a string; FITS readers give strings as bytes."""
     return identity.decode() if isinstance(identity, bytes) else str(identity)

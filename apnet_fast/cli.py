@@ -6,27 +6,28 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast import demo, pack, recovery, reprocess, tune, weights
+from apnet_fast import demo, documents, pack, recovery, reprocess, tune, weights
 from apnet_fast._version import __version__
 from apnet_fast.plots.__main__ import app as plots_app
-from apnet_fast.report.__main__ import report
+from apnet_fast.report.__main__ import report_command
 from apnet_fast.simulate.__main__ import simulate_command
 from apnet_fast.support.console import run_app
 from apnet_fast.train.__main__ import train_command
 from apnet_fast.validate.__main__ import app as validate_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet over the whole APOGEE survey.")
-app.command("reprocess")(reprocess.reprocess)
-app.command("pack")(pack.pack)
+app.command("reprocess")(reprocess.reprocess_command)
+app.command("pack")(pack.pack_command)
 app.add_typer(weights.app, name="weights")
 app.add_typer(validate_app, name="validate")
 app.add_typer(plots_app, name="plots")
 app.command("simulate")(simulate_command)
 app.command("train")(train_command)
 app.command("recovery")(recovery.recovery_command)
-app.command("demo")(demo.demo)
-app.command("tune")(tune.main)
-app.command("report")(report)
+app.command("demo")(demo.demo_command)
+app.command("tune")(tune.tune_command)
+app.command("report")(report_command)
+app.add_typer(documents.app, name="documents")
 
 
 def _print_version(wanted: bool) -> None:
@@ -45,7 +46,7 @@ def options(
 
 
 @app.command("flags")
-def flags() -> None:
+def flags_command() -> None:
     """Print the tables of result flags."""
     from apnet_fast.flags import print_tables
 

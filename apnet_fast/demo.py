@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.demo`: the main job on simulated files, from nothing to catalogues."""
+"""`python -m apnet_fast.demo`: do the main job on simulated files, from nothing to catalogues."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ app = typer.Typer(add_completion=False)
 
 _LAYOUTS = ("legacy", "dr17", "sdss5")
 _STARS, _VISITS, _SNR = 64, 1, 100.0
-_SHOWN = 4  # stars of each tree in the table; the figure has all
+_SHOWN = 4  # stars of each tree in the table; the figure shows all
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def demo_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")] = Path("demo"),
 ) -> None:
     """Simulate apStar files of all three generations, reprocess them with the demo weights, and show the result."""
     from apnet_fast.catalog.names import PRODUCT_NAMES, RUN_FILE
-    from apnet_fast.networks.shipped import weights_path
-    from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
-    from apnet_fast.pipeline.run import run
+    from apnet_fast.pipeline.run import run_survey
     from apnet_fast.simulate import simulate_tree
     from apnet_fast.simulate.tree import TRUTH_FILE
     from apnet_fast.validate.recovery import catalogue_recovery, recovery_lines
@@ -40,26 +38,8 @@ def demo(
             simulate_tree(tree, stars=_STARS, layout=tree.name, visits=_VISITS, snr=_SNR, seed=seed)
 
     catalogues = output / "catalogues"
-    _say(f"python -m apnet_fast.reprocess {output / 'apstar'} --weights demo --output {catalogues}")
-    run(
-        RunArguments(
-            inputs=(str(output / "apstar"),),
-            weights=weights_path("demo"),
-            output=catalogues,
-            engine="cpu",
-            device="cpu",
-            recipe="dr19",
-            draws=20,
-            seed=0,
-            precision="fp32",
-            spectra="both",
-            readers=0,
-            batch_size=64,
-            shard_size=default_shard_size("cpu"),
-            max_failures=None,
-            restart=False,
-        )
-    )
+    _say(f"python -m apnet_fast.reprocess {output / 'apstar'} --weights demo --device cpu --output {catalogues}")
+    run_survey(output / "apstar", weights="demo", output=catalogues, device="cpu")
     stars = catalogues / f"{PRODUCT_NAMES['star']}.parquet"
     _show(stars)
     truths = [tree / TRUTH_FILE for tree in trees]
@@ -74,7 +54,7 @@ def demo(
 
 
 def _draw(catalogue: Path, figure: Path) -> None:
-    """The Kiel diagram, where matplotlib is installed."""
+    """Draw the Kiel diagram, if matplotlib is installed."""
     from importlib.util import find_spec
 
     from apnet_fast.plots.figures import save_figure
@@ -93,7 +73,7 @@ def _say(command: str) -> None:
 
 
 def _show(path: Path) -> None:
-    """A short table of some stars of each tree."""
+    """Show some stars of each tree in a table."""
     import pyarrow.parquet as pq
     from rich.console import Console
     from rich.table import Table

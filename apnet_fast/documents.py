@@ -8,17 +8,19 @@ import typer
 
 from apnet_fast.support.console import run_app
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Print the pages of docs/ that are generated from the code."
+)
 
 
-@app.command()
-def columns() -> None:
+@app.command("columns")
+def columns_command() -> None:
     """Print docs/columns.md: every column of the two catalogues."""
     print(columns_page())
 
 
-@app.command()
-def flags() -> None:
+@app.command("flags")
+def flags_command() -> None:
     """Print docs/flags.md: every bit of result_flags."""
     print(flags_page())
 
@@ -79,9 +81,9 @@ def flags_page() -> str:
         "# Bits of result_flags",
         "",
         "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
-        "its table (card `FLAGTAB`). `flag_warn` is set if a bit marked warn is, `flag_bad` if one",
-        "marked bad is. Conditions are evaluated on the values as the catalogue stores them, so that each bit can be",
-        "recomputed from the file.",
+        "its table (card `FLAGTAB`). `flag_warn` is set if a bit marked warn is, `flag_bad` if one marked bad is.",
+        "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from",
+        "the file.",
         "",
     ]
     for table in TABLES:
@@ -91,7 +93,7 @@ def flags_page() -> str:
             value = str(1 << bit.number)
             rows.append([str(bit.number), value, f"`{bit.name}`", ", ".join(roles), bit.condition, bit.description])
         lines += [f"## Table `{table.name}`", "", f"{table.source}.", ""]
-        lines += [*_table(["bit", "value", "name", "in", "set where", "meaning"], rows), ""]
+        lines += [*_table(["bit", "value", "name", "in", "set if", "meaning"], rows), ""]
     return "\n".join(lines).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.flags`: print every table of result flags."""
+"""Print every table of result flags: `python -m apnet_fast.flags`."""
 
 from __future__ import annotations
 

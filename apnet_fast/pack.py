@@ -12,10 +12,10 @@ from apnet_fast.support.console import EXIT_QUARANTINED, run_app
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def pack(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="As for reprocess.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the pack; give it to reprocess as INPUT.")],
+@app.command("pack")
+def pack_command(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="As those of reprocess.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the pack: an INPUT of reprocess.")],
     root: Annotated[
         Path | None, typer.Option(envvar="SAS_BASE_DIR", help="Folder that holds dr17/, sdsswork/, ... for tables.")
     ] = None,
@@ -32,11 +32,10 @@ def pack(
     pack, with their reasons), 4 stopped but resumable.
     """
     # Imported here, so that --help is quick.
-    from apnet_fast.readers.packing import PackArguments
-    from apnet_fast.readers.packing import pack as pack_inputs
+    from apnet_fast.readers.packing import PackArguments, pack
     from apnet_fast.support.progress import say
 
-    manifest = pack_inputs(PackArguments(tuple(inputs), output, root, readers, spectra_per_file, restart))
+    manifest = pack(PackArguments(tuple(inputs), output, root, readers, spectra_per_file, restart))
     size = sum(file.bytes for file in manifest.files.values())
     say(f"{output}: {manifest.spectra} spectra of {manifest.inputs.split(',')[0]}")
     say(f"{len(manifest.files)} Arrow files, {size / 1e6:.1f} MB")

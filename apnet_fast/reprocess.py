@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apnet_fast.support.console import EXIT_QUARANTINED, run_app
 
+if TYPE_CHECKING:
+    from apnet_fast.pipeline.summary import RunSummary
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def reprocess(
+@app.command("reprocess")
+def reprocess_command(
     weights: Annotated[Path, typer.Option(help="Weights file (.safetensors), or demo.")],
     output: Annotated[Path, typer.Option(help="Folder for catalogues and shards.")],
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[INPUT...]",
-            help="apStar/asStar, mwmStar/mwmVisit files, folders (walked), packs, @list.txt (one file a line),"
+            help="apStar/asStar, mwmStar/mwmVisit files, folders (walked), packs, @list.txt (one file per line),"
             " summary tables (allStar, mwmAllStar, ...; with --root).",
         ),
     ] = None,
@@ -82,46 +85,41 @@ def reprocess(
     spectra that could not be used (see quarantine.parquet), 4 stopped but resumable.
     """
     # Imported here: --help, and the reader processes that import this module, do not need torch.
-    from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
-    from apnet_fast.engines import choose_devices, default_precision, find_engine
-    from apnet_fast.networks.checkpoint import network_of
-    from apnet_fast.networks.shipped import weights_path
-    from apnet_fast.pipeline.arguments import RunArguments, default_readers, default_shard_size
+    from apnet_fast.pipeline.arguments import RunArguments
     from apnet_fast.pipeline.run import run
-    from apnet_fast.recipes import get_recipe
+
+    summary = run(
+        RunArguments(
+            inputs=tuple(inputs or ()),
+            weights=weights,
+            output=output,
+            catalog=catalog,
+            root=root,
+            gpus=gpus,
+            device=device,
+            engine=engine,
+            recipe=recipe,
+            draws=draws,
+            seed=seed,
+            precision=precision,
+            spectra=spectra,  # type: ignore[arg-type]
+            readers=readers,
+            threads=threads,
+            batch_size=batch_size,
+            shard_size=shard_size,
+            max_failures=max_failures,
+            restart=restart,
+        )
+    )
+    _say_summary(summary, output)
+    if summary.failures:
+        raise SystemExit(EXIT_QUARANTINED)
+
+
+def _say_summary(summary: RunSummary, output: Path) -> None:
+    from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
     from apnet_fast.support.progress import say
 
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    weights = weights_path(weights)
-    network = network_of(weights)
-    chosen = get_recipe(recipe, network)
-    where = choose_devices(gpus, device, engine, network)
-    if precision is None:
-        precision = default_precision(engine, where, network)
-    name = find_engine(engine, precision, where.split(",")[0], network).name
-    arguments = RunArguments(
-        inputs=tuple(inputs or ()),
-        weights=weights,
-        output=output,
-        engine=name,
-        device=where,
-        recipe=chosen.name,
-        draws=chosen.default_draws if draws is None else draws,
-        seed=seed,
-        precision=precision,
-        spectra=spectra,  # type: ignore[arg-type]
-        readers=default_readers(where) if readers is None else readers,
-        batch_size=batch_size,
-        shard_size=default_shard_size(name, inputs or ()) if shard_size is None else shard_size,
-        max_failures=max_failures,
-        restart=restart,
-        catalog=catalog,
-        root=root,
-    )
-    summary = run(arguments)
     for product, rows in summary.rows.items():
         say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows, in HDU 2")
     if summary.rate is not None:
@@ -141,7 +139,6 @@ def reprocess(
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")
-        raise SystemExit(EXIT_QUARANTINED)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tunin
     from apnet_fast.recipes import RECIPES
     from apnet_fast.support.grid import PIXELS
 
-    checkpoint, rates = random_checkpoint(), {}
+    checkpoint, rates = random_checkpoint(network="v3"), {}
     for rows in _GROUPS:
         engine = TritonEngine(checkpoint, RECIPES["dr19"], device=device, tuning=replace(tuning, group_rows=rows))
         rates[rows] = 1 / engine.seconds_per_spectrum(PIXELS, 20, lambda work: seconds(work, torch.device(device)))
@@ -154,8 +154,8 @@ def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tunin
     return replace(tuning, group_rows=max(rates, key=lambda rows: rates[rows]))
 
 
-@app.command()
-def main(
+@app.command("tune")
+def tune_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write (JSON).")],
     device: Annotated[str, typer.Option(help="GPU to measure.")] = "cuda:0",
 ) -> None:

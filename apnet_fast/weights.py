@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.weights`: import, export and make weights files."""
+"""Import, export, make and check weights files: `python -m apnet_fast.weights`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
 
 @app.command("import")
-def import_(
+def import_command(
     path: Annotated[Path, typer.Argument(help="Upstream file (.pt), or its folder (v3: model_chunk_0..9).")],
     output: Output,
     network: Network = "v3",
@@ -31,8 +31,8 @@ def import_(
         typer.echo(f"left out, not part of this network: {', '.join(checkpoint.left_out)}")
 
 
-@app.command()
-def random(
+@app.command("random")
+def random_command(
     output: Output,
     network: Network = "v3",
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
@@ -44,8 +44,8 @@ def random(
     typer.echo(f"{output}: ApogeeNet {network}, random weights, seed {seed}: not for science")
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_command(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
 ) -> None:
@@ -58,8 +58,8 @@ def export(
     typer.echo(f"{output}: {', '.join(names)}")
 
 
-@app.command()
-def check(
+@app.command("check")
+def check_command(
     weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
 ) -> None:
     """Print the largest activation of every layer, and for v3 whether fp16 can hold it."""

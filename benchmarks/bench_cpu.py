@@ -43,7 +43,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return random_checkpoint()
+    return random_checkpoint(network="v3")
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     line = machine()
     print(f"{line['processor']}, {line['threads']} threads, torch {line['torch']}; clean and {options.draws} draws")
-    checkpoint = random_checkpoint()
+    checkpoint = random_checkpoint(network="v3")
     names = [OURS, *options.only] if options.only else None
     report: dict[str, Any] = {"machine": line, "draws": options.draws}
     # Measured first, before the rivals take memory.

@@ -105,7 +105,7 @@ class Bench:
         if options.rehearse:
             tuning = replace(tuning, group_rows=3, tile_rows=6)
         self.tuning = tuning
-        self.checkpoint = random_checkpoint(0, small if options.rehearse else None)
+        self.checkpoint = random_checkpoint(0, small if options.rehearse else ArchitectureV3())
         self.engine = TritonEngine(self.checkpoint, self.recipe, device=options.device, tuning=tuning)
         self.time: Callable[[Callable[[int], object]], float] = lambda work: seconds(
             work, self.device, 2 if options.rehearse else 15

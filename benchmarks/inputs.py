@@ -41,7 +41,7 @@ def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
 
 def weights(folder: Path) -> tuple[Path, Checkpoint]:
     """Return random weights of the real size, and their file in the folder."""
-    path, checkpoint = folder / "random.safetensors", random_checkpoint(seed=0)
+    path, checkpoint = folder / "random.safetensors", random_checkpoint(seed=0, network="v3")
     if not path.exists():
         checkpoint.save(path)
     return path, checkpoint

@@ -38,7 +38,7 @@ def small_checkpoint() -> Checkpoint:
 @pytest.fixture(scope="session")
 def full_checkpoint() -> Checkpoint:
     """A v3 network of the real size."""
-    return random_checkpoint(seed=1)
+    return random_checkpoint(seed=1, network="v3")
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,8 @@ def test_masked_photometry_is_unknown(rng: np.random.Generator) -> None:
         ({"seed": "1"}, "seed of the noise is no integer; got '1'"),
         ({"draws": 2.5}, "number of noise draws is no integer; got 2.5"),
         ({"draws": "3"}, "number of noise draws is no integer; got '3'"),
-        ({"ids": "2M0001"}, r"ids is one text; got '2M0001'.*ids=\['2M0001'\]"),
-        ({"ids": b"2"}, "ids is one text; got b'2'"),
+        ({"ids": "2M0001"}, r"ids is a single string; got '2M0001'.*ids=\['2M0001'\]"),
+        ({"ids": b"2"}, "ids is a single string; got b'2'"),
     ],
 )
 def test_arguments_of_another_type_are_refused(

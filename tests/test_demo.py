@@ -11,6 +11,7 @@ from apnet_fast import demo
 from apnet_fast.networks import shipped
 
 
+@pytest.mark.slow
 def test_demo_shows_stars_and_says_where_the_files_are(
     tmp_path: Path, small_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

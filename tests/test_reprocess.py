@@ -14,7 +14,9 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
+from apnet_fast.reprocess import app
 from apnet_fast.simulate import simulate_tree
+from apnet_fast.support.console import run_app
 from tests.inputs.survey_tables import records_of, write
 
 
@@ -40,6 +42,7 @@ def test_done(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_done_with_quarantined_spectra(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     words = (tree, tmp_path / "gone.fits", "--weights", small_weights, "--output", tmp_path / "out", "--draws", "2")
     code, said = reprocess(*words)
@@ -82,14 +85,25 @@ def test_wrong_weights_name_the_key(tree: Path, small_checkpoint: Checkpoint, tm
         (["nowhere"], "no such input"),
     ],
 )
-def test_usage_errors(words: list[str], message: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
-    code, said = reprocess(tree, *words, "--weights", small_weights, "--output", tmp_path / "out")
-    assert code == 2
-    assert message in said
-    assert "Traceback" not in said
+def test_usage_errors(
+    words: list[str],
+    message: str,
+    tree: Path,
+    small_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [tree, *words, "--weights", small_weights, "--output", tmp_path / "out"]
+    monkeypatch.setattr("sys.argv", ["reprocess", *map(str, given)])
+    with pytest.raises(SystemExit) as ended:
+        run_app(app)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()  # so that the right command is not refused for the wrong one's sake
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "recipe"), [("v2", "astra-0.6"), ("v1", "astra-2020")])
 def test_the_network_follows_from_the_weights(network: str, recipe: str, tree: Path, tmp_path: Path) -> None:
     weights, output = tmp_path / "w.safetensors", tmp_path / "out"
@@ -105,6 +119,7 @@ def test_the_network_follows_from_the_weights(network: str, recipe: str, tree: P
     assert (code, f"triton does not compute ApogeeNet {network}" in said) == (2, True), said
 
 
+@pytest.mark.slow
 def test_what_the_catalog_knew_is_said_at_the_end_and_again(tree: Path, tmp_path: Path) -> None:
     weights, output, catalog = tmp_path / "w.safetensors", tmp_path / "out", tmp_path / "allStar.parquet"
     random_checkpoint(1, architecture=ArchitectureV2(linear_dim=8)).save(weights)
@@ -130,6 +145,7 @@ def test_what_the_catalog_knew_is_said_at_the_end_and_again(tree: Path, tmp_path
     assert json.loads((output / "run.json").read_text())["incomplete_photometry"] == 2
 
 
+@pytest.mark.slow
 def test_an_output_that_is_a_file_is_a_usage_error(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "afile").touch()
     code, said = reprocess(tree, "--weights", small_weights, "--output", tmp_path / "afile")
@@ -155,6 +171,7 @@ def test_stopped(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     assert "too many spectra without a result" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
 def test_too_little_memory_is_said(device: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
     words = (tree, "--weights", small_weights, "--output", tmp_path / "out", "--engine", "null", "--device", device)
@@ -165,6 +182,7 @@ def test_too_little_memory_is_said(device: str, tree: Path, small_weights: Path,
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_the_console_script_is_the_same(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("apnet-fast")
     if not script.exists():

@@ -90,4 +90,4 @@ def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_without_a_gpu_it_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such GPU"):
-        tuning.main(tmp_path / "t.json")
+        tuning.tune_command(tmp_path / "t.json")

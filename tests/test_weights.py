@@ -30,6 +30,7 @@ def test_export_and_import_round_trip(small_weights: Path, tmp_path: Path) -> No
     assert len(after.source_sha256) == 64
 
 
+@pytest.mark.slow
 def test_random_weights_say_what_they_are(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     assert "not for science" in invoke("random", "--network", "v3", "--seed", "5", "--output", path)

@@ -1,5 +1,5 @@
-"""ApogeeNet for other catalogue builders: their spectra in, their rows out.
+"""Serve other catalogue builders: their spectra in, their rows out.
 
-`arrays` takes arrays and gives a structured array; `astra` keeps the contract of Astra's task; `stream` is what both
-stand on, for builders with spectra and rows of their own. See docs/backends.md.
+`arrays` takes arrays and gives a structured array; `astra` keeps the contract of Astra's task. Both stand on `stream`,
+which serves builders with their own spectra and rows. See docs/backends.md.
 """

@@ -1,4 +1,4 @@
-"""Arrays in, structured arrays out: all at once, or as a stream."""
+"""Turn arrays into structured arrays of labels: all at once, or as a stream."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def predict(
     batch_size: int = BATCH_SIZE,
     photometry: NDArray | None = None,
 ) -> NDArray[np.void]:
-    """Labels of n spectra; as `ApogeeNet.predict`, but in batches, so that memory-mapped arrays may be of any length.
+    """Return the labels of n spectra in batches, so that memory-mapped arrays may have any length.
 
-    flux, error: (n, 8575). ids: n names that the noise is keyed on; default the place in the array. photometry:
-    (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the catalogue's label columns
-    (`ApogeeNet.label_dtype`; of v2 with the medians of the draws). Raises UsageError for shapes that do not fit
-    together, and one text for ids.
+    flux, error: (n, 8575), as `ApogeeNet.predict` takes them. ids: n keys of the noise; default the place in the
+    array. photometry: (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the
+    catalogue's label columns (`ApogeeNet.label_dtype`; for v2 with the medians of the draws). Raises UsageError for
+    shapes that do not fit together, and for a single string as ids.
     """
     check_ids(ids)
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
@@ -66,13 +66,13 @@ def stream(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[np.void]:
-    """Labels of a stream of (flux, error, id), flux and error (8575,): one row each, in order, as they are asked for.
+    """Yield the labels of a stream of (flux, error, id), flux and error (8575,): one row each, in order, on demand.
 
-    A fourth element, photometry (7,) as of `Spectrum`, is for v2; rows of v2 have the medians of the draws. At most
+    A fourth element, photometry (7,) as in `Spectrum`, is for v2, whose rows have the medians of the draws. At most
     one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
-    recipe's "no result" bit. Raises UsageError at an item that is no tuple or list of three or four.
+    recipe's "no result" bit. Raises UsageError for an item that is no tuple or list of three or four.
     """
-    # Before the stream reads it: what reading raises is a fault of the spectrum, and this one of the caller's code.
+    # Check items before the stream reads them: an error in reading is the spectrum's fault, this one the caller's.
     items = (Spectrum(*_parts(item, "flux, error and an id")) for item in spectra)
     for result in label_stream(net, items, _as_it_is, draws=draws, seed=seed, batch_size=batch_size):
         yield result.labels
@@ -86,12 +86,11 @@ def stream_chunks(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[NDArray[np.void]]:
-    """Labels of a stream of (flux, error, ids), flux and error (m, 8575) with any m: one structured array (m,) each.
+    """Yield the labels of a stream of (flux, error, ids), flux and error (m, 8575) with any m: one array (m,) each.
 
-    A fourth element, photometry (m, 7), is for v2; arrays of v2 have the medians of the draws.
-    The engine sees batches of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch
-    needs. Raises UsageError at a chunk whose arrays do not fit together, or that is no
-    tuple of three or four.
+    A fourth element, photometry (m, 7), is for v2, whose arrays have the medians of the draws. The engine gets batches
+    of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch needs. Raises UsageError
+    for a chunk whose arrays do not fit together, or that is no tuple of three or four.
     """
     sizes: deque[int] = deque()
     rows = stream(net, _one_by_one(chunks, sizes), draws=draws, seed=seed, batch_size=batch_size)
@@ -124,7 +123,7 @@ def _one_by_one(chunks: Iterable[StreamChunk], sizes: deque[int]) -> Iterator[St
 
 
 def _parts(item: Any, what: str) -> Sequence[Any]:
-    """The item, if it is a tuple, list or row of a structured array of three, `what`, or four, with photometry."""
+    """Return an item that is a tuple, list or structured row of three (`what`), or of four with photometry."""
     parts = item.item() if isinstance(item, np.void) else item
     whole = isinstance(parts, tuple | list)
     if whole and len(parts) in (3, 4):

@@ -1,6 +1,6 @@
-"""Astra's task `apogeenet`, computed by this package: any iterable of Astra's spectra in, its result rows out.
+"""Compute Astra's task `apogeenet`: any iterable of Astra's spectra in, its result rows out.
 
-The contract is that of Astra 0.6.0 (and of its development branch, where the two differ and both can be kept).
+The contract is that of Astra 0.6.0, and also of its development branch if the two differ and both can be kept.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ RECIPE_VARIABLE = "APNET_FAST_RECIPE"
 DEVICE_VARIABLE = "APNET_FAST_DEVICE"
 _RECIPE = "astra-0.6"
 
-# What Astra's own decorator and command line pass along; it is meant for them.
+# Astra's own decorator and command line pass these along; they are meant for them.
 _OF_THE_HARNESS = frozenset({"live", "live_renderable", "page"})
 _LABELS = ("teff", "e_teff", "logg", "e_logg", "fe_h", "e_fe_h", "raw_e_teff", "raw_e_logg", "raw_e_fe_h")
 
 
 class AstraSpectrum(Protocol):
-    """What is used of a spectrum. flux and ivar are (8575,); reading them may open a file and may raise."""
+    """Name what is used of a spectrum. flux and ivar are (8575,); reading them may open a file and may raise."""
 
     spectrum_pk: Any
     source_pk: Any
@@ -50,10 +50,10 @@ class AstraSpectrum(Protocol):
 
 @dataclass
 class ApogeeNetRow:
-    """A result where no other row type is given; the fields are those of Astra's model ApogeeNet.
+    """Hold a result if no other row type is given; the fields are those of Astra's model ApogeeNet.
 
-    teff [K], logg [log10(cm/s^2)], fe_h [dex] and their errors; NaN where there is no result. The medians of
-    the draws are those of ApogeeNetV2; other networks leave them NaN. t_elapsed [s].
+    teff [K], logg [log10(cm/s^2)], fe_h [dex] and their errors are NaN without a result. Only ApogeeNetV2 has medians
+    of the draws; other networks leave them NaN. t_elapsed [s].
     """
 
     spectrum_pk: Any
@@ -97,40 +97,41 @@ def apogeenet(
     mark_overhead: bool = False,
     **kwargs: Any,
 ) -> Iterator[Any]:
-    """Stellar labels of Astra's spectra: a generator that gives one row a spectrum, always, in their order.
+    """Yield the stellar labels of Astra's spectra: always one row per spectrum, in their order.
 
-    Spectra are taken as rows are asked for, at most one batch ahead. One that cannot be read (or has no pixel with
-    data) gets a row with only its keys and flag_runtime_exception; the log has the traceback.
+    Spectra are taken as rows are asked for, at most one batch ahead. A spectrum that cannot be read, or has no pixel
+    with data, gets a row with only its keys and flag_runtime_exception; the log has the traceback.
 
     Parameters
     ----------
-    spectra: iterable of objects with spectrum_pk, source_pk, flux and ivar; of something with a method `iterator()`
-        (a query of peewee) that method is used, so that rows are not kept.
-    num_uncertainty_draws: noise realisations a spectrum; default the recipe's (v3 20, v2 and v1 100).
-    limit: at most so many spectra.
+    spectra: iterable of objects with spectrum_pk, source_pk, flux and ivar. If it has a method `iterator()` (a peewee
+        query), that method is used, so that rows are not kept.
+    num_uncertainty_draws: noise realisations per spectrum; default the recipe's (v3 20, v2 and v1 100).
+    limit: the most spectra to take.
     row: called as row(spectrum_pk=, source_pk=, t_elapsed=, ...) with plain Python values: the labels, e_ and
-        raw_e_ errors and result_flags, of v2 also *_sample_median; without a result flag_runtime_exception=True alone,
-        or result_flags alone where the recipe has another bit for it. Astra 0.6's model class ApogeeNet fits.
-    from_spectrum: called as from_spectrum(spectrum, t_elapsed=, ...) instead of `row`, without the keys; the
-        classmethod of that name of Astra's development branch fits.
-    net: a loaded network; else weights, recipe, device, engine and precision are as in `ApogeeNet.load`, with the
-        environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as defaults. The recipe is astra-0.6
-        where the network has it, else the network's first, if nothing else is said. Weights are loaded once a process.
-    seed: of the noise, which is keyed on spectrum_pk: the same in every run.
+        raw_e_ errors and result_flags, for v2 also *_sample_median. Without a result it gets only
+        flag_runtime_exception=True, or only result_flags if the recipe has another bit for it. Astra 0.6's model class
+        ApogeeNet fits.
+    from_spectrum: called as from_spectrum(spectrum, t_elapsed=, ...) instead of `row`, without the keys. The
+        classmethod of that name in Astra's development branch fits.
+    net: a loaded network. Without it weights, recipe, device, engine and precision are as in `ApogeeNet.load`, with the
+        environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as defaults. The default recipe is
+        astra-0.6 if the network has it, else the network's first. Weights are loaded once per process.
+    seed: seed of the noise. Noise is keyed on spectrum_pk, so it is the same in every run.
     mark_overhead: give `...` once the network is loaded, as Astra's decorator wants it to tell overhead from work.
         Off by default, because it is one item more than there are spectra.
-    kwargs: what Astra's harness passes is ignored; any other name too, with a warning.
+    kwargs: what Astra's harness passes is ignored; any other name is ignored with a warning.
 
-    v2 reads spectrum.source for its photometry (plx, g_mag, bp_mag, rp_mag, j_mag, h_mag, k_mag). A source that is not
-    there, or raises, costs no label: as in Astra the network then gets the mean of every value, and the row is flagged
-    MISSING_PHOTOMETRY.
+    v2 reads spectrum.source for its photometry (plx, g_mag, bp_mag, rp_mag, j_mag, h_mag, k_mag). If the source is
+    absent, or raises, the spectrum keeps its labels: as in Astra the network then gets the mean of every value, and the
+    row is flagged MISSING_PHOTOMETRY.
 
-    Errors of the recipe's noise model are applied already: Astra's whole-table updates of flags and errors must not run
-    on these rows again. t_elapsed is the time of the batch over its size.
+    The recipe's noise model is applied already: Astra's whole-table updates of flags and errors must not run on these
+    rows again. t_elapsed is the time of the batch over its size.
 
     Raises
     ------
-    UsageError, WeightsError at the first row asked for, if something other than a spectrum is wrong.
+    UsageError, WeightsError at the first row, if something other than a spectrum is wrong.
     """
     if unknown := sorted(set(kwargs) - _OF_THE_HARNESS):
         log.warning("apogeenet ignores unknown arguments: %s", ", ".join(unknown))
@@ -179,10 +180,9 @@ def _loaded(weights: str, recipe: str | None, device: str | None, engine: str, p
 
 
 def error_of(ivar: ArrayLike) -> NDArray[np.float64]:
-    """1-sigma errors float64 of inverse variances of any shape; 0, which counts as missing, where ivar is not above 0
-    or masked.
+    """Return 1-sigma errors, float64, of inverse variances of any shape; 0 (missing) if ivar is masked or not above 0.
 
-    In float64, where error -> ivar -> error gives back every float32 error; in float32 some would lose their last bit.
+    In float64, error -> ivar -> error gives back every float32 error; in float32 some would lose their last bit.
     """
     inverse = without_mask(ivar, np.float64)
     known = np.isfinite(inverse) & (inverse > 0)
@@ -198,21 +198,21 @@ def _read_with_photometry(spectrum: Any) -> Spectrum:
 
 
 def _photometry_of(spectrum: Any) -> Sequence[float]:
-    """What the source has of parallax and magnitudes, NaN where it has no value; `NO_SOURCE` without a source."""
+    """Return the source's parallax and magnitudes, NaN for those it lacks; `NO_SOURCE` without a source."""
     try:
         source = getattr(spectrum, "source", None)
         if source is None:
             return NO_SOURCE
         values = [getattr(source, name) for name in PHOTOMETRY_COLUMNS]
         return [np.nan if value is None else float(value) for value in values]
-    # The relation is the database's code and may raise anything; for Astra any of it means that there is no source.
+    # The relation is the database's code and may raise anything; to Astra any error means that there is no source.
     except Exception as problem:  # noqa: BLE001
         log.warning("no source of spectrum %s: %s: %s", spectrum.spectrum_pk, type(problem).__name__, problem)
         return NO_SOURCE
 
 
 def _fields(result: Result[Any], table: FlagTable, names: Sequence[str]) -> dict[str, Any]:
-    """Fields of a row but for its keys, as plain Python values, which databases take."""
+    """Return a row's fields, without its keys, as plain Python values, which databases take."""
     flag_bits = int(result.labels["result_flags"])
     if not result.failure:
         values = {name: float(result.labels[name]) for name in names}

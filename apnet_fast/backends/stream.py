@@ -1,4 +1,4 @@
-"""A stream of anybody's spectra becomes a stream of labels: lazy, in order, one result a spectrum, whatever happens."""
+"""Turn a stream of anybody's spectra into a stream of labels: lazily, in order, always one result per spectrum."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What the network needs of a spectrum.
+    """Hold what the network needs of a spectrum.
 
-    flux, error: (8575,), rest frame, same flux units; missing pixels may be NaN, be masked, or have errors of 0, NaN,
-    infinity or 1e10. identity: what its noise is keyed on. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag],
-    NaN or masked where unknown, or `networks.photometry.NO_SOURCE`, for networks that use it; None is nothing known.
+    flux, error: (8575,), rest frame; missing pixels may be NaN, be masked, or have errors of 0, NaN, infinity or 1e10.
+    identity: key of its noise. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown, or
+    `recipes.photometry.NO_SOURCE`, for networks that use it; None means that nothing is known.
     """
 
     flux: ArrayLike
@@ -43,11 +43,11 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Result(Generic[Item]):
-    """What became of an item.
+    """Hold the outcome of an item.
 
-    labels: one row of the label columns (`ApogeeNet.label_dtype`; of v2 with medians of the draws); NaN and the
-    recipe's "no result" bit where there is a failure. failure: why there are no labels; empty if there are. seconds:
-    time of its batch, reading and network, over the size of the batch.
+    labels: one row of the label columns (`ApogeeNet.label_dtype`; for v2 with medians of the draws); NaN and the
+    recipe's "no result" bit after a failure. failure: why there are no labels; empty if there are. seconds: time of
+    its batch, for reading and network, over the size of the batch.
     """
 
     item: Item
@@ -65,22 +65,22 @@ def label_stream(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Result[Item]]:
-    """Labels of items of any type, one result each, in their order.
+    """Yield the labels of items of any type, one result each, in their order.
 
     Items are taken when results are asked for, at most one batch ahead, and none is kept after its result is given.
 
     Parameters
     ----------
-    items: anything that can be iterated over, also without end.
-    read: gives the spectrum of an item. Where it raises, or gives arrays of another length, or no pixel with data,
-        the item gets a result with a failure; the log has the traceback, and the stream goes on.
-    draws: noise realisations a spectrum; default the recipe's.
-    batch_size: spectra given to the engine at once. It changes no label.
+    items: any iterable, even an endless one.
+    read: gives the spectrum of an item. If it raises, or gives arrays of another length or no pixel with data, the
+        item gets a result with a failure, the log has the traceback, and the stream goes on.
+    draws: noise realisations per spectrum; default the recipe's.
+    batch_size: spectra given to the engine at once; it changes no label.
 
     Raises
     ------
-    UsageError for draws or a batch size that cannot be used. What `items` itself or the engine raises ends the stream:
-    it is no fault of a spectrum.
+    UsageError for draws or a batch size that cannot be used. Errors from `items` itself or from the engine end the
+    stream, because no spectrum causes them.
     """
     draws = net.recipe.default_draws if draws is None else draws
     net.recipe.check_draws(draws)
@@ -103,7 +103,7 @@ def label_stream(
 
 
 def _handed_over(results: list[Result[Item]]) -> Iterator[Result[Item]]:
-    """The results, each forgotten here once it is given."""
+    """Yield the results, and forget each once it is given."""
     results.reverse()
     while results:
         yield results.pop()
@@ -111,7 +111,7 @@ def _handed_over(results: list[Result[Item]]) -> Iterator[Result[Item]]:
 
 @dataclass(frozen=True)
 class _Spectra:
-    """A batch: float32 (n, 8575) flux and error, NaN where reading failed; n identities; photometry (n, 7) or None."""
+    """Hold a batch: flux, error float32 (n, 8575), NaN if reading failed; n identities; photometry (n, 7) or None."""
 
     flux: NDArray[np.float32]
     error: NDArray[np.float32]
@@ -133,7 +133,7 @@ def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spe
             identities[i] = spectrum.identity
             if spectrum.photometry is not None:
                 photometry[i], with_photometry = without_mask(spectrum.photometry), True
-        # Reading is the builder's code on the builder's files and may raise anything; no spectrum must end the run.
+        # Reading is the builder's code on the builder's files and may raise anything, but no spectrum may end the run.
         except Exception as problem:
             log.exception("spectrum %d of the batch could not be read", i)
             flux[i] = np.nan

@@ -1,4 +1,4 @@
-"""Engines: how a recipe's predictions are computed. `create_engine` makes one by name."""
+"""Compute a recipe's predictions. `create_engine` makes an engine by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "find_engine",
 ]
 
-# All but Triton's, which is imported on demand. Networks of different kinds have engines of the same name.
+# All engines except Triton's, which is imported on demand. Engines for different networks may share a name.
 ENGINES: tuple[type[Engine], ...] = (CpuEngine, VggCpuEngine, VggTorchEngine, ReferenceEngine, NullEngine)
 _TRITON_NETWORKS = ("v3",)
 
@@ -37,9 +37,9 @@ _TRITON_NETWORKS = ("v3",)
 def create_engine(
     name: str, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
 ) -> Engine:
-    """The engine of that name, with its weights loaded; "auto" is the fastest for the device.
+    """Return the engine of that name, with its weights loaded; "auto" is the fastest for the device.
 
-    device: "cpu", "cuda:0", or several with commas between them.
+    device: "cpu", "cuda:0", or several separated by commas.
     Raises UsageError for an unknown engine or a precision it does not have.
     """
     devices = device.split(",")
@@ -52,9 +52,9 @@ def create_engine(
 
 
 def find_engine(name: str, precision: str, device: str, network: str) -> type[Engine]:
-    """The class of an engine; UsageError for an unknown name, or what that engine cannot do.
+    """Return the class of an engine; raises UsageError for an unknown name, or for what that engine cannot do.
 
-    "auto" is the fastest for the network on the device: "cpu", or on a GPU "triton" (v3), "torch" (v2, v1).
+    "auto" is the fastest for the network on the device: "cpu", or on a GPU "triton" (v3) or "torch" (v2, v1).
     """
     if name == "auto":
         on_gpu = "triton" if network in _TRITON_NETWORKS else "torch"
@@ -78,9 +78,9 @@ def find_engine(name: str, precision: str, device: str, network: str) -> type[En
 
 
 def choose_devices(gpus: str | None, device: str | None, engine: str, network: str) -> str:
-    """Devices of a run, with commas between them: as asked for, else every visible GPU, else the CPU.
+    """Return a run's devices, separated by commas: those asked for, else every visible GPU, else the CPU.
 
-    gpus: numbers such as "0,1". Raises UsageError for what is no such list, or for both at once.
+    gpus: numbers such as "0,1". Raises UsageError if it is no such list, or if both arguments are given.
     """
     if gpus is not None and device is not None:
         raise UsageError("--gpus and --device at once", remedy="give one of them")
@@ -103,13 +103,13 @@ def choose_devices(gpus: str | None, device: str | None, engine: str, network: s
 
 
 def default_precision(engine: str, device: str, network: str) -> str:
-    """fp16 where the Triton engine will run, else fp32."""
+    """Return "fp16" if the Triton engine will run, else "fp32"."""
     triton = engine == "triton" or (engine == "auto" and not device.startswith("cpu"))
     return "fp16" if triton and network in _TRITON_NETWORKS else "fp32"
 
 
 def _triton_engine() -> type[Engine]:
-    """Imported on demand: Triton is there on Linux x86-64 only, and takes a second."""
+    """Import the Triton engine on demand: Triton exists only on Linux x86-64, and its import takes a second."""
     try:
         from apnet_fast.engines.triton import TritonEngine
     except ModuleNotFoundError as error:

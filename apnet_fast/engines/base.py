@@ -1,4 +1,4 @@
-"""What every engine is: cleaned spectra and noise keys in, predictions out."""
+"""Define what every engine does: cleaned spectra and noise keys in, predictions out."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from apnet_fast.recipes import Predictions, Recipe
 from apnet_fast.recipes.photometry import as_photometry, normalised_photometry
 from apnet_fast.support.errors import UsageError
 
-# Below this the pooled length would exceed the convs' output and the network would see repeated values only.
+# With fewer pixels the pooled length would exceed the convs' output, and the network would see only repeated values.
 _FEWEST_PIXELS = 64
 
 
 class Engine(ABC):
-    """Computes a recipe's predictions.
+    """Compute a recipe's predictions.
 
-    Every engine keeps one promise: the predictions of a spectrum depend on its flux, error and key, on
-    the weights, recipe, draws and precision, and on nothing else; above all not on the other spectra of the batch.
+    Every engine keeps one promise: a spectrum's predictions depend on its flux, error and key, on the weights, recipe,
+    draws and precision, and on nothing else; above all not on the other spectra of the batch.
     """
 
     name: ClassVar[str]
@@ -45,7 +45,7 @@ class Engine(ABC):
 
     @classmethod
     def check(cls, precision: str, device: str) -> None:
-        """Raise UsageError for a precision that this engine does not have, or a device it cannot use."""
+        """Raise UsageError for a precision that this engine lacks, or a device that it cannot use."""
         kind, _, number = device.partition(":")
         if kind not in cls.devices or (kind == "cpu" and number):
             raise UsageError(
@@ -64,12 +64,12 @@ class Engine(ABC):
 
     @classmethod
     def effective_precision(cls, checkpoint: Checkpoint, precision: str) -> str:
-        """The precision that these weights will be computed in: as asked for, unless they cannot be."""
+        """Return the precision in which these weights will be computed: the one asked for, unless it cannot be."""
         return precision
 
     @classmethod
     def tuning_sha256(cls, device: str) -> str:
-        """Hash of the tuning table that labels depend on in their last digits; "" for engines without one."""
+        """Return the hash of the tuning table, which changes labels in their last digits; "" without a table."""
         return ""
 
     def predict(
@@ -80,16 +80,17 @@ class Engine(ABC):
         draws: int,
         photometry: NDArray[np.float32] | None = None,
     ) -> Predictions:
-        """Labels of n spectra and of their noise realisations.
+        """Return the labels of n spectra and of their noise realisations.
 
         Parameters
         ----------
-        flux, error: float32 (n, pixels), as read: any coding of missing pixels that `Recipe.clean_up` knows.
-        keys: uint64 (n,) from `philox.noise_keys`.
-        draws: noise realisations a spectrum; 0 only where the recipe allows it.
-        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN where unknown, or
-            `networks.photometry.NO_SOURCE`; None knows nothing. Networks that do not use photometry ignore it,
-            but for its shape.
+        flux, error: float32 (n, pixels), as read, in 1e-17 erg/s/cm^2/Angstrom, with any coding of missing pixels
+            that `Recipe.clean_up` knows.
+        keys: uint64 (n,) from `recipes.noise.noise_keys`.
+        draws: noise realisations per spectrum; 0 only if the recipe allows it.
+        photometry: float32 (n, 7): parallax [mas], G, BP, RP, J, H, K [mag], NaN if unknown, or
+            `recipes.photometry.NO_SOURCE`; None means that nothing is known. Networks that do not use photometry
+            check only its shape.
 
         Raises
         ------
@@ -118,18 +119,18 @@ class Engine(ABC):
         return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
 
     def _predictions(self, labels: NDArray) -> Predictions:
-        """Labels (n, 1 + draws, 3) as the network's scaling gives them, each spectrum before its draws."""
+        """Wrap labels (n, 1 + draws, 3) from the network's scaling, in which each spectrum comes before its draws."""
         return Predictions(clean=labels[:, 0], draws=labels[:, 1:], names=self.checkpoint.scaling.names)
 
     def _metadata(self, photometry: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """The network's second input, float32 (n, 7), or None for networks without one."""
+        """Return the network's second input, float32 (n, 7), or None for networks without one."""
         rule = self.recipe.photometry
         return None if rule is None else normalised_photometry(photometry, rule)
 
     def _clean(
         self, flux: NDArray[np.float32], error: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The recipe's clean-up; engines that do it on their device return their arguments."""
+        """Apply the recipe's clean-up; engines that clean up on their device return their arguments."""
         return self.recipe.clean_up(flux, error)
 
     @abstractmethod
@@ -141,11 +142,11 @@ class Engine(ABC):
         draws: int,
         metadata: NDArray[np.float32] | None,
     ) -> Predictions:
-        """As `predict`, with checked arguments, flux and error from `_clean`, metadata from `_metadata`; n may be 0."""
+        """Do the work of `predict`, on checked arguments, with the results of `_clean` and `_metadata`; n may be 0."""
 
 
 def check_gpu(device: str) -> None:
-    """Raise UsageError where `device` names a GPU that torch does not see; "cpu" is always there."""
+    """Raise UsageError if `device` names a GPU that torch does not see; "cpu" is always there."""
     kind, _, number = device.partition(":")
     if kind != "cuda":
         return

@@ -1,4 +1,4 @@
-"""The null engine: constant labels, to measure readers, driver and writers alone."""
+"""Give constant labels, to measure readers, driver and writers alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apnet_fast.recipes import Predictions
 
 
 class NullEngine(Engine):
-    """Every label is the mean of its scaling, every draw the same: no spectrum is looked at."""
+    """Give the scaling's mean as every label of every draw, without looking at any spectrum."""
 
     name: ClassVar[str] = "null"
     networks: ClassVar[tuple[str, ...]] = ("v3", "v2", "v1")
@@ -25,7 +25,7 @@ class NullEngine(Engine):
         draws: int,
         photometry: NDArray[np.float32] | None = None,
     ) -> Predictions:
-        """Constant predictions, without the clean-up that costs time."""
+        """Return constant predictions, without the clean-up, which would take time."""
         self.recipe.check_draws(draws)
         return self._predict(flux, error, keys, draws, None)
 

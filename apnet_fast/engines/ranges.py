@@ -1,4 +1,4 @@
-"""How large the activations of a network become: whether fp16 can hold them."""
+"""Measure how large a network's activations become, to tell whether fp16 can hold them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apnet_fast.recipes import get_recipe, network_version
 from apnet_fast.recipes.photometry import as_photometry, normalised_photometry
 
 FP16_MAX = 65504.0
-# Spectra that were not looked at may go beyond the largest activation of those that were.
+# Other spectra may exceed the largest activation of those that were tried.
 LEAST_HEADROOM = 16.0
 _SPECTRA = 8
 _FLOOR = float(np.log(1e-6))
@@ -22,21 +22,21 @@ _FLOOR = float(np.log(1e-6))
 
 @dataclass(frozen=True)
 class LayerRange:
-    """The largest absolute value that a layer puts out, and how many times it fits below the largest fp16."""
+    """Hold the largest absolute value that a layer puts out."""
 
     layer: str
     largest: float
 
     @property
     def headroom(self) -> float:
-        """65504 over the largest value."""
+        """Return 65504, the largest fp16, over the largest value."""
         return FP16_MAX / self.largest if self.largest else float("inf")
 
 
 def layer_ranges(checkpoint: Checkpoint) -> list[LayerRange]:
-    """Ranges of every layer over typical spectra and over the ends of what a recipe lets through.
+    """Return every layer's range over typical spectra and over the extremes that a recipe lets through.
 
-    The ends: all pixels at the floor, very bright (1e6), and jumping between the two from pixel to pixel.
+    The extremes: all pixels at the floor, all very bright (1e6), and jumping between the two from pixel to pixel.
     """
     network = checkpoint.module()
     largest: dict[str, float] = {}
@@ -47,14 +47,14 @@ def layer_ranges(checkpoint: Checkpoint) -> list[LayerRange]:
 
         network.get_submodule(name).register_forward_hook(hook)
 
-    # What the fast engines store: BatchNorm is folded into the conv before it, sums appear behind the blocks.
+    # These are the values that fast engines store: BatchNorm is folded into the conv before it, sums follow blocks.
     normalised = any(isinstance(module, nn.BatchNorm1d) for module in network.modules())
     layers = (nn.BatchNorm1d, nn.Linear) if normalised else (nn.Conv1d, nn.Linear)
     for name, module in network.named_modules():
         if isinstance(module, layers) or (name.startswith("res_blocks.") and name.count(".") == 1):
             record(name)
     spectra = _spectra() if get_recipe(None, checkpoint.network).log_flux else _spectra().exp()
-    # All photometry missing: placeholders lie further out than any star.
+    # Take all photometry as missing, because its placeholders lie further out than any star.
     placeholders = torch.from_numpy(normalised_photometry(as_photometry(None, len(spectra)), "astra"))
     inputs = (spectra, placeholders) if network_version(checkpoint.network).photometry else (spectra,)
     with torch.inference_mode():
@@ -63,7 +63,7 @@ def layer_ranges(checkpoint: Checkpoint) -> list[LayerRange]:
 
 
 def fp16_headroom(checkpoint: Checkpoint) -> float:
-    """The smallest headroom of all layers."""
+    """Return the smallest headroom of all layers."""
     return min(layer.headroom for layer in layer_ranges(checkpoint))
 
 

@@ -1,4 +1,4 @@
-"""The reference engine: a recipe in plain torch, one spectrum at a time, short enough to check by eye.
+"""Compute a recipe in plain torch, one spectrum at a time, short enough to check by eye.
 
 Fast engines are held to this one. `fp64` is the truth; `fp32` is what the upstream code computes.
 """
@@ -19,7 +19,7 @@ from apnet_fast.recipes.noise import normals
 
 
 def percentile(values: Tensor, quantile: float) -> Tensor:
-    """Linear-interpolated quantile over the last axis, kept as length 1; the arithmetic of torch.quantile.
+    """Return the linearly interpolated quantile over the last axis, kept with length 1, as torch.quantile computes it.
 
     The rank is float32 in every precision, so that float64 has the same definition.
     """
@@ -30,10 +30,10 @@ def percentile(values: Tensor, quantile: float) -> Tensor:
 
 
 def process(flux: Tensor, recipe: Recipe) -> Tensor:
-    """Floor, natural log, clip, where the recipe wants them: flux (rows, pixels) to network input, same shape.
+    """Apply floor, natural log and clip, if the recipe has them: flux (rows, pixels) to network input, same shape.
 
-    One percentile a row, or one over all rows, as the recipe says; row 0 is the clean spectrum and always
-    has its own.
+    Row 0 is the clean spectrum and has its own percentile. The draws have one each, or share one, as the recipe
+    defines.
     """
     if not recipe.log_flux:
         return flux
@@ -48,12 +48,12 @@ def process(flux: Tensor, recipe: Recipe) -> Tensor:
 
 
 def realisations(flux: Tensor, error: Tensor, noise: Tensor) -> Tensor:
-    """Row 0 the spectrum, then flux + error * noise: (pixels,), (pixels,), (draws, pixels) to (1 + draws, pixels)."""
+    """Return the spectrum, then flux + error * noise: (pixels,), (pixels,), (draws, pixels) to (1 + draws, pixels)."""
     return torch.cat([flux[None], flux + error * noise])
 
 
 class ReferenceEngine(Engine):
-    """Plain torch, no batching over spectra; runs on any torch device."""
+    """Run plain torch on any torch device, without batching over spectra."""
 
     name: ClassVar[str] = "reference"
     networks: ClassVar[tuple[str, ...]] = ("v3", "v2", "v1")
@@ -82,14 +82,14 @@ class ReferenceEngine(Engine):
 
     @classmethod
     def check(cls, precision: str, device: str) -> None:
-        """As `Engine.check`, and the GPU must be there."""
+        """Check as `Engine.check` does, and that the GPU is there."""
         super().check(precision, device)
         check_gpu(device)
 
     @torch.inference_mode()
     def _one(self, flux: Tensor, error: Tensor, noise: Tensor, *metadata: Tensor) -> NDArray:
         rows = process(realisations(flux, error, noise), self.recipe)
-        # On a GPU torch would otherwise run fp32 convolutions in TF32.
+        # Without this, torch would run fp32 convolutions in TF32 on a GPU.
         with torch.backends.cudnn.flags(allow_tf32=False):
             outputs = self.network(rows[:, None, :], *metadata)
         return self.checkpoint.scaling.unscale(outputs).cpu().numpy()

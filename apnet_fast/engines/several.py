@@ -1,4 +1,4 @@
-"""Several devices as one engine: each takes its part of a batch, in a thread of its own."""
+"""Use several devices as one engine: each takes its part of a batch, in its own thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apnet_fast.recipes import Predictions
 
 
 class SeveralDevices(Engine):
-    """Engines of one kind, one a device. Their results do not depend on the batch, so neither do these."""
+    """Run engines of one kind, one per device. Their results do not depend on the batch, so neither do these."""
 
     name: ClassVar[str] = "several devices"
 

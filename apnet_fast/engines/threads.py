@@ -1,4 +1,4 @@
-"""Worker threads in which torch computes alone, so that its results do not depend on their number."""
+"""Run worker threads in which torch uses a single thread, so that results do not depend on their number."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Result = TypeVar("Result")
 
 
 def single_threaded_workers(number: int) -> ThreadPoolExecutor:
-    """Threads in each of which torch computes on one thread."""
+    """Return a pool of threads, in each of which torch computes on one thread."""
     pool = ThreadPoolExecutor(number, thread_name_prefix="apnet_fast")
     everyone = Barrier(number + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # a thread's first look at the number takes over that of the process
+        torch.get_num_threads()  # a thread's first call copies the process's number, which would undo a later setting
         torch.set_num_threads(1)
         everyone.wait()
 
     for _ in range(number):
         pool.submit(begin)
     everyone.wait()
-    # Setting it for a thread also sets it for threads yet to come: give the caller's program its own back.
+    # Setting the number in a thread also sets it for future threads: restore the caller's.
     torch.set_num_threads(number)
     return pool
 
@@ -35,7 +35,7 @@ def single_threaded_workers(number: int) -> ThreadPoolExecutor:
 def in_order(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """work(item) of every item in order, at most `ahead` of them under way or waiting to be taken."""
+    """Yield work(item) for every item in order, with at most `ahead` of them running or waiting to be taken."""
     pending: deque[Future[Result]] = deque()
     for item in items:
         pending.append(pool.submit(work, item))

@@ -1,8 +1,8 @@
-"""ApogeeNet v2 and v1, fast, in fp32: `cpu` with spectra in parallel, `torch` on a GPU, one spectrum after another.
+"""Compute ApogeeNet v2 and v1 fast, in fp32: `cpu` runs spectra in parallel, `torch` one after another on a GPU.
 
 Library kernels change their order of summation with the shape of their arguments, with a row's place among them and
-with the number of threads. So every call into torch takes rows of one spectrum, in a shape that the number of draws
-alone decides, and on the CPU runs on one thread. That keeps a result independent of the batch it came in.
+with the number of threads. So every call into torch takes rows of one spectrum, in a shape that depends on the number
+of draws alone, and runs on one thread on the CPU. That keeps a result independent of its batch.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Predictions, Recipe
 from apnet_fast.recipes.noise import normals
 
-# Rows of one call on the CPU: enough to amortise reading the 18 MB of the first linear layer's weights, few enough
-# for the activations of the first convs (0.3 MB a row) to stay near the caches. A GPU takes all rows at once.
+# Rows per call on the CPU: enough to amortise reading the first linear layer's 18 MB of weights, few enough for the
+# activations of the first convs (0.3 MB per row) to stay near the caches. A GPU takes all rows at once.
 CHUNK_ROWS = 32
 
 
 class _VggEngine(Engine):
-    """The network on its device, and as many threads as torch is set to when it is made (OMP_NUM_THREADS)."""
+    """Hold the network on its device, and as many threads as torch has when it is made (OMP_NUM_THREADS)."""
 
     networks: ClassVar[tuple[str, ...]] = ("v2", "v1")
 
@@ -41,7 +41,7 @@ class _VggEngine(Engine):
 
 
 class VggCpuEngine(_VggEngine):
-    """One spectrum a thread."""
+    """Compute one spectrum per thread."""
 
     name: ClassVar[str] = "cpu"
 
@@ -68,14 +68,14 @@ class VggCpuEngine(_VggEngine):
 
 
 class VggTorchEngine(_VggEngine):
-    """The rows of a spectrum through torch on a GPU, while threads make the noise of the next ones on the CPU."""
+    """Run a spectrum's rows through torch on a GPU, while CPU threads make the noise of the next spectra."""
 
     name: ClassVar[str] = "torch"
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
 
     @classmethod
     def check(cls, precision: str, device: str) -> None:
-        """As `Engine.check`, and the GPU must be there."""
+        """Check as `Engine.check` does, and that the GPU is there."""
         super().check(precision, device)
         check_gpu(device)
 
@@ -93,9 +93,9 @@ class VggTorchEngine(_VggEngine):
 
         fluxes, errors = (torch.from_numpy(np.ascontiguousarray(values)).to(self.device) for values in (flux, error))
         known = None if metadata is None else torch.from_numpy(metadata).to(self.device)
-        # Results stay on the device until the end: nothing waits for a spectrum before the next one is launched.
+        # Results stay on the device until the end, so that no launch waits for the spectrum before it.
         outputs = torch.empty(len(flux), 1 + draws, len(self.checkpoint.scaling.names), device=self.device)
-        # TF32 would lose what the strict tier promises; benchmarking would choose kernels by the clock.
+        # TF32 would break the strict tier; benchmarking would choose kernels by the clock, so not repeatably.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             for i, noise in enumerate(in_order(self._pool, noise_of, range(len(flux)), 2 * self.threads)):
                 rows = realisations(fluxes[i], errors[i], noise.to(self.device))[:, None, :]
@@ -106,5 +106,5 @@ class VggTorchEngine(_VggEngine):
 
 
 def _second_input(metadata: Tensor | None, rows: int) -> tuple[Tensor, ...]:
-    """The photometry (7,) of a spectrum for so many rows, where the network takes it."""
+    """Repeat a spectrum's photometry (7,) for so many rows, if the network takes it."""
     return () if metadata is None else (metadata.expand(rows, -1),)

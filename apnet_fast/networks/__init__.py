@@ -1,1 +1,1 @@
-"""The networks as plain torch modules, and their checkpoints."""
+"""Hold the networks as plain torch modules, and read and write their checkpoints."""

@@ -1,8 +1,8 @@
-"""Checkpoints as safetensors: what a weights file holds, and the checks it must pass.
+"""Read and write checkpoints as safetensors files, and check what they hold.
 
-Metadata of a file: `format`, `network`, `architecture` (JSON), `labels` (JSON, the label
-scaling), `origin` (words), `source_sha256` (of what it was made from), `left_out` (JSON,
-keys of the source that the network does not have).
+A file's metadata: `format`, `network`, `architecture` (JSON), `labels` (JSON, the label scaling), `origin` (words),
+`source_sha256` (hash of the file it was made from), `left_out` (JSON, keys of the source that the network does not
+have).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "le
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one network, checked.
+    """Hold the checked weights of one network.
 
-    network: its name in `kinds.NETWORKS`. state: upstream's state_dict keys to CPU tensors. sha256: of the file it was
-    read from ("" if made in memory). origin and source_sha256 say what it was made from; left_out names keys that were
-    dropped.
+    network: its name in `kinds.NETWORKS`. state: CPU tensors by upstream's state_dict keys. sha256: hash of the file
+    that was read ("" if made in memory). origin, source_sha256: words for, and hash of, what it was made from.
+    left_out: keys of the source that were dropped.
     """
 
     network: str
@@ -48,14 +48,14 @@ class Checkpoint:
     sha256: str = ""
 
     def module(self, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """The network with these weights, in eval mode, parameters in `dtype`, on the CPU."""
+        """Return the network with these weights, in eval mode, with parameters in `dtype`, on the CPU."""
         with torch.device("meta"):
             network = NETWORKS[self.network].module(self.architecture)
         network.load_state_dict(dict(self.state), strict=True, assign=True)
         return network.to(dtype).eval().requires_grad_(False)
 
     def save(self, path: Path) -> None:
-        """Write as safetensors; the file appears complete or not at all."""
+        """Write a safetensors file, which appears complete or not at all."""
         metadata = {
             "format": FORMAT,
             "network": self.network,
@@ -66,7 +66,7 @@ class Checkpoint:
             "left_out": json.dumps(list(self.left_out)),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Clones: safetensors refuses tensors that share memory.
+        # Clone, because safetensors refuses tensors that share memory.
         state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in self.state.items()}
         with written_whole(path) as partial:
             try:
@@ -77,7 +77,7 @@ class Checkpoint:
 
 
 def _sort_metadata(path: Path) -> None:
-    """Put the metadata of a safetensors file into order, so that equal weights make equal files.
+    """Sort the metadata of a safetensors file, so that equal weights make equal files.
 
     The library writes them in an order that differs from call to call.
     """
@@ -86,13 +86,13 @@ def _sort_metadata(path: Path) -> None:
         header = json.loads(file.read(length))
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) <= length:  # the same words in another order; blanks fill up to what the file says
+        if len(text) <= length:  # same content, reordered; blanks fill the header up to its length
             file.seek(8)
             file.write(text.ljust(length))
 
 
 def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: str) -> None:
-    """Raise WeightsError, naming keys, unless `state` is exactly the state_dict of the network, and finite."""
+    """Raise WeightsError, naming keys, unless `state` is exactly the network's state_dict, and finite."""
     kind = kind_of(architecture)
     expected = kind.expected_tensors(architecture)
     missing = [key for key in expected if key not in state]
@@ -109,7 +109,7 @@ def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: 
         raise WeightsError(
             f"weights hold the unknown key{'s' if len(extra) > 1 else ''} {_listed(extra)}",
             expected=f"only the {len(expected)} tensors of {kind.title}",
-            remedy=f"check that this checkpoint is of {kind.title} and of this architecture",
+            remedy=f"check that this checkpoint belongs to {kind.title} and to this architecture",
             where=where,
         )
     for key, tensor in expected.items():
@@ -122,7 +122,7 @@ def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: 
                 remedy="check the architecture (model_args.yaml) that belongs to this checkpoint",
                 where=where,
             )
-        # By its extremes, which NaN takes part in: isfinite would make copies of the largest layer, 270 MB.
+        # aminmax passes NaN on; isfinite on the whole tensor would copy the largest layer, 270 MB.
         if value.numel() and not torch.isfinite(torch.stack(torch.aminmax(value))).all():
             raise WeightsError(f"{key} holds values that are not finite", remedy="get a sound copy", where=where)
         if key.endswith("running_var") and (value < 0).any():
@@ -130,9 +130,9 @@ def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: 
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a safetensors file written by `Checkpoint.save`.
+    """Read and check a safetensors file that `Checkpoint.save` wrote.
 
-    Raises WeightsError if it is missing, is no safetensors file, is not of this format, or fails `check_state`.
+    Raises WeightsError if it is missing, is no safetensors file, has another format, or fails `check_state`.
     """
     with _opened(path) as (file, metadata):
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -159,14 +159,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def network_of(path: Path) -> str:
-    """Which network a weights file is of ("v3", "v2", "v1"), from its metadata alone; raises WeightsError."""
+    """Return the network of a weights file ("v3", "v2", "v1") from its metadata alone; raises WeightsError."""
     with _opened(path) as (_, metadata):
         return _kind(metadata, path).name
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
-    """A weights file and its metadata, which are of this format."""
+    """Open a weights file of this format; give it and its metadata."""
     if not path.is_file():
         raise WeightsError(
             "no such weights file",
@@ -203,7 +203,7 @@ def _kind(metadata: Mapping[str, str], path: Path) -> NetworkKind:
 
 
 def _scaling(labels: object, kind: NetworkKind, where: str) -> LabelScaling:
-    """The label scaling of a file, which must be of the network's labels, in its order."""
+    """Return a file's label scaling, which must name the network's labels in their order."""
     expected = {"names": list(kind.scaling.names), "mean": "3 finite numbers", "std": "3 positive numbers"}
     if isinstance(labels, dict) and labels.keys() == expected.keys() and labels["names"] == expected["names"]:
         numbers = [*labels["mean"], *labels["std"]]

@@ -1,8 +1,7 @@
-"""What the v3 network gives away for free: folded in float64 at load, used by the fast engines.
+"""Fold the v3 network's constant parts into its convs, in float64 at load, for the fast engines.
 
-BatchNorm in eval mode is a scale and a shift of each channel, so it moves into the conv
-before it. The second input channel is the constant sin(pixel), so its share of the first conv,
-edges included, is a fixed map added to each position.
+BatchNorm in eval mode scales and shifts each channel, so it moves into the conv before it. The second input channel is
+the constant sin(pixel), so its share of the first conv, edges included, is a fixed map added to each position.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _LINEAR = "linear_sequential"
 
 @dataclass(frozen=True)
 class FoldedConv:
-    """weight (C_out, C_in, k) and bias (C_out,), or a bias of each position (C_out, width); float64."""
+    """Hold weight (C_out, C_in, k) and bias (C_out,), or one bias per position (C_out, width); float64."""
 
     weight: Tensor
     bias: Tensor
@@ -32,10 +31,11 @@ class FoldedConv:
 
 @dataclass(frozen=True)
 class FoldedV3:
-    """A v3 network without BatchNorm: conv stem, residual blocks of two convs, float64; linear layers, float32.
+    """Hold a v3 network without BatchNorm: convs in float64, linear layers in float32.
 
-    first: the flux channel's conv (4, 1, 30) and its bias map (4, pixels + 1). blocks: (conv1, conv2) each.
-    linear: (weight, bias) each, those of the checkpoint itself; the last without ReLU.
+    first: the flux channel's conv (4, 1, 30) and its bias map (4, pixels + 1). blocks: (conv1, conv2) per residual
+    block. linear: (weight, bias) per layer, the checkpoint's own tensors; the last layer has no ReLU. pool: positions
+    after pooling.
     """
 
     first: FoldedConv
@@ -47,7 +47,7 @@ class FoldedV3:
 def fold_v3(checkpoint: Checkpoint, pixels: int) -> FoldedV3:
     """Fold BatchNorm and the position channel of a checkpoint, for spectra of `pixels` pixels.
 
-    Raises WeightsError for weights of another network than v3.
+    Raises WeightsError for weights of a network other than v3.
     """
     arch = checkpoint.architecture
     if not isinstance(arch, ArchitectureV3):

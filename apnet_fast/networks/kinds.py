@@ -1,4 +1,4 @@
-"""The networks side by side: what depends on which network it is stands here, once."""
+"""List the networks side by side: everything that depends on the network stands here, once."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ Architecture = ArchitectureV3 | ArchitectureV2 | ArchitectureV1
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """One version of ApogeeNet, with its torch classes.
+    """Describe one version of ApogeeNet, with its torch classes.
 
     version: what is known of it without torch.
-    mark: how keys begin that it has and no network after it in NETWORKS.
-    module, architecture: its classes; `module(architecture)` makes a network. scaling: of its labels.
+    mark: start of keys that this network has and no network after it in NETWORKS.
+    module, architecture: its classes; `module(architecture)` makes a network.
+    scaling: the scaling of its labels.
     fixed: arguments of upstream's model_args.yaml that can have one value only.
     constants: tensors of upstream's state_dict that are no weights; checked at import, written at export.
-    left_out: keys, besides those, that an upstream checkpoint may hold and this network does not have.
+    left_out: further keys that an upstream checkpoint may hold and this network does not have.
     chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
-    files: names of the file of a whole checkpoint, that of upstream first.
+    files: names of the file of a whole checkpoint, upstream's own name first.
     """
 
     version: NetworkVersion
@@ -47,21 +48,24 @@ class NetworkKind:
 
     @property
     def name(self) -> str:
-        """The version's name: "v3", "v2" or "v1"."""
+        """Return the version's name: "v3", "v2" or "v1"."""
         return self.version.name
 
     @property
     def title(self) -> str:
-        """The name in messages, such as "ApogeeNet v3"."""
+        """Return the name used in messages, such as "ApogeeNet v3"."""
         return self.version.title
 
     def expected_tensors(self, architecture: Architecture) -> dict[str, Tensor]:
-        """Keys, shapes and dtypes (meta tensors) of the state_dict."""
+        """Return the state_dict's keys, shapes and dtypes, as meta tensors."""
         with torch.device("meta"):
             return self.module(architecture).state_dict()
 
     def architecture_from(self, args: Any, where: str) -> Architecture:
-        """The architecture from the values of a model_args.yaml; WeightsError names what this network cannot be."""
+        """Return the architecture from the values of a model_args.yaml.
+
+        Raises WeightsError, naming the argument, for what this network cannot be.
+        """
         if not isinstance(args, Mapping):
             raise WeightsError(
                 "the architecture is no mapping", got=type(args).__name__, expected="keys and values", where=where
@@ -103,9 +107,9 @@ NETWORKS: dict[str, NetworkKind] = {
             module=ApogeeNetV3,
             scaling=V3_SCALING,
             fixed={"in_channels": 1, "pos_enc": True, "num_targets": 3},
-            # The frequency of the position channel.
+            # Frequency of the position channel.
             constants={"pos_enc.inv_freq": torch.ones(1)},
-            # Modules of public prototypes that the released network does not have.
+            # Modules that public prototypes have and the released network does not.
             left_out=re.compile(r"metadatanet\..*|res_blocks\.\d+\.mlp\..*"),
             chunked=True,
         ),
@@ -129,15 +133,15 @@ NETWORKS: dict[str, NetworkKind] = {
 
 
 def network_kind(name: str) -> NetworkKind:
-    """The network of that name; UsageError for an unknown one."""
+    """Return the network of that name. Raises UsageError for an unknown one."""
     return NETWORKS[network_version(name).name]
 
 
 def resembled(keys: Collection[str]) -> NetworkKind | None:
-    """The network that keys of a state_dict are of, by its marks; None where they are of none."""
+    """Return the network that a state_dict's keys belong to, by its marks; None if they belong to none."""
     return next((kind for kind in NETWORKS.values() if any(key.startswith(kind.mark) for key in keys)), None)
 
 
 def kind_of(architecture: Architecture) -> NetworkKind:
-    """The network that an architecture is of."""
+    """Return the network that an architecture belongs to."""
     return next(kind for kind in NETWORKS.values() if type(architecture) is kind.architecture)

@@ -1,10 +1,9 @@
-"""Well-scaled random weights: for trying things out, never for science.
+"""Make well-scaled random weights, for trying things out and never for science.
 
-Plain He initialisation would saturate or ignore the spectrum. Here every BatchNorm is
-calibrated on synthetic spectra, and the last layer is scaled so that labels lie in the range
-of stars and change with the spectrum. Chip gaps, where noise draws jump between the floor and
-the noise, get no weight in the first linear layer, as a trained network learns; without that, they alone
-would make labels scatter by as much as stars differ.
+Plain He initialisation would saturate or ignore the spectrum. Here every BatchNorm is calibrated on synthetic spectra,
+and the last layer is scaled so that labels lie in the range of stars and change with the spectrum. In the chip gaps
+noise draws jump between the floor and the noise. The first linear layer gives gaps no weight, as a trained network
+learns; otherwise they alone would scatter labels by as much as stars differ.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from apnet_fast.networks.random_weights import (
     typical_log_flux,
 )
 from apnet_fast.networks.v3 import ApogeeNetV3
+from apnet_fast.support.errors import UsageError
 
 _OUTPUT_STD = 0.7
 
@@ -34,13 +34,20 @@ _OUTPUT_STD = 0.7
 def random_checkpoint(
     seed: int = 0, architecture: Architecture | None = None, *, network: str | None = None
 ) -> Checkpoint:
-    """A checkpoint with random weights: v3 labels about logg 3.2 +- 0.8, log10 teff 3.70 +- 0.07, others less.
+    """Return a checkpoint with random weights; v3 labels lie about logg 3.2 +- 0.8, log10 teff 3.70 +- 0.07.
 
-    network: "v3" (default), "v2" or "v1"; an `architecture` says it too. Random numbers come from numpy's PCG64, so a
-    seed gives the same convolution and linear weights on every machine; calibrated values are rounded to 3 digits
-    to keep rounding of the platform out of them. Raises UsageError for an unknown network.
+    Give a `network` ("v3", "v2" or "v1") of the published size, or an `architecture`. Random numbers come from numpy's
+    PCG64, so a seed gives the same convolution and linear weights on every machine; calibrated values are rounded to 3
+    digits to keep the platform's rounding out of them. Raises UsageError for an unknown network, or for none or both.
     """
-    kind = network_kind(network or "v3") if architecture is None else kind_of(architecture)
+    if (architecture is None) == (network is None):
+        raise UsageError(
+            "random weights need a network or an architecture",
+            got="neither" if network is None else "both",
+            expected="one of the two",
+            remedy='network="v3"',
+        )
+    kind = network_kind(network or "") if architecture is None else kind_of(architecture)
     module = kind.module(architecture or kind.architecture()).eval().requires_grad_(False)
     _FILL[kind.name](module, np.random.default_rng(seed))
     return Checkpoint(
@@ -72,14 +79,14 @@ def _ignore_chip_gaps(network: ApogeeNetV3) -> None:
 
 
 def _calibrate(network: ApogeeNetV3, log_flux: Tensor) -> None:
-    """Set BatchNorm statistics from the spectra, and the last layer so that outputs have the wanted spread."""
+    """Set BatchNorm statistics from the spectra, and scale the last layer so that outputs have the wanted spread."""
 
     def take_statistics(bn: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         statistics = bn.state_dict()  # shares memory with the module
         statistics["running_mean"].copy_(rounded(inputs[0].mean(dim=(0, 2))))
         statistics["running_var"].copy_(rounded(inputs[0].var(dim=(0, 2))))
 
-    # Each statistic is taken just before its layer is used, so later layers see calibrated earlier ones.
+    # Take each statistic just before its layer is used, so that later layers see calibrated earlier ones.
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
     hooks = [norm.register_forward_pre_hook(take_statistics) for norm in norms]
     outputs = network(log_flux)
@@ -93,5 +100,5 @@ def _calibrate(network: ApogeeNetV3, log_flux: Tensor) -> None:
     last["bias"].copy_(-centre)
 
 
-# How the weights of each network are filled, in place.
+# Functions that fill each network's weights in place.
 _FILL: dict[str, Callable[[Any, np.random.Generator], None]] = {"v3": _fill_v3, "v2": fill_vgg, "v1": fill_vgg}

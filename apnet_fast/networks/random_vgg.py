@@ -1,10 +1,10 @@
-"""Well-scaled random weights of ApogeeNet v2 and v1: for trying out, never for science.
+"""Make well-scaled random weights of ApogeeNet v2 and v1, for trying things out and never for science.
 
 These networks see the flux itself, over three decades of brightness, and ReLU networks are linear in scale: with plain
-random weights only the brightness would count. So the first pair of convs, eight ramps that end at eight levels
-of flux, bends the flux into something like its logarithm, which the layers behind it see. Every
-layer is then scaled on synthetic spectra, so that its channels have mean 0 and spread 1 before their ReLU, and
-spectrum and photometry have equal shares in the first linear layer.
+random weights only the brightness would count. So the first pair of convs makes eight ramps that end at eight levels
+of flux, and so bends the flux into something like its logarithm. Every layer is then scaled on synthetic spectra, so
+that its channels have mean 0 and spread 1 before their ReLU. Spectrum and photometry have equal shares in the first
+linear layer.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from apnet_fast.networks.v1 import ApogeeNetV1
 from apnet_fast.networks.v2 import ApogeeNetV2
 
 _FAINTEST, _BRIGHTEST = 30.0, 3e4
-# Without BatchNorm rounding grows from layer to layer; with this spread of the outputs float32 keeps labels to 1e-5.
+# Without BatchNorm rounding grows from layer to layer. With outputs of this spread float32 keeps labels to 1e-5.
 _OUTPUT_STD = 0.25
 
 
 def fill_vgg(network: ApogeeNetV1 | ApogeeNetV2, generator: np.random.Generator) -> None:
-    """Random weights for a v1 or v2 network, in place."""
+    """Fill a v1 or v2 network with random weights, in place."""
     arch = network.architecture
     flux = torch.from_numpy(np.exp(typical_log_flux(generator, CALIBRATION_SPECTRA)))
     trunk = [network.get_submodule(f"conv{number}") for number in range(1, network.convs + 1)]
@@ -66,7 +66,7 @@ def _randomise(layer: nn.Module, generator: np.random.Generator) -> None:
 
 
 def _standardise(layer: nn.Module, x: Tensor, spread: float = 1.0) -> Tensor:
-    """Scale a layer so that its output channels have mean 0 and this standard deviation over x; its output."""
+    """Scale a layer so that its output channels have mean 0 and this standard deviation over x; return its output."""
     state = layer.state_dict()
     y = layer(x) - _along_channels(state["bias"], x.dim())
     over = tuple(axis for axis in range(y.dim()) if axis != 1)
@@ -81,14 +81,15 @@ def _along_channels(values: Tensor, dimensions: int) -> Tensor:
 
 
 def _bend_into_logarithm(first: nn.Module, second: nn.Module, flux: Tensor, generator: np.random.Generator) -> Tensor:
-    """Set conv1 to ramps relu(1 - flux / level), conv2 to random sums of the logarithm that they make up."""
+    """Set conv1 to ramps relu(1 - flux / level), and conv2 to random sums of the logarithm that the ramps make up."""
     state = first.state_dict()
     ramps = len(state["weight"])
     levels = np.geomspace(_FAINTEST, _BRIGHTEST, ramps)
     state["weight"].zero_()
     state["weight"][:, 0, 1] = torch.from_numpy(-1 / levels).float()
     state["bias"].fill_(1.0)
-    # ln is concave, taken as flat beyond the last level: minus a sum of ramps, each with its level's change of slope.
+    # ln is concave and taken as flat beyond the last level, so it is minus a sum of ramps, each weighted with
+    # the change of slope at its level.
     slopes = np.concatenate([[1 / levels[0]], np.diff(np.log(levels)) / np.diff(levels), [0.0]])
     bends = torch.from_numpy(-np.diff(slopes) * levels).float()
     state = second.state_dict()
@@ -99,7 +100,7 @@ def _bend_into_logarithm(first: nn.Module, second: nn.Module, flux: Tensor, gene
 
 
 def _share_evenly(layer: nn.Module, features: Tensor, spectral: int, channels: int) -> None:
-    """Let spectrum and photometry move the layer equally; no weight on the chip gaps, as in v3."""
+    """Let spectrum and photometry move the layer equally, and give the chip gaps no weight, as in v3."""
     weight = layer.state_dict()["weight"]
     weight[:, :spectral] *= covered_positions(spectral // channels).repeat(channels)
     for part in (slice(0, spectral), slice(spectral, None)):

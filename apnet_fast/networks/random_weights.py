@@ -1,4 +1,4 @@
-"""What the makers of random weights share: normals, rounding, and spectra to calibrate on."""
+"""Share normals, rounding and calibration spectra between the makers of random weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _GAP_MARGIN = 150
 
 
 def normal(generator: np.random.Generator, shape: Sequence[int], scale: float) -> Tensor:
-    """Normals of numpy's PCG64: the same on every machine."""
+    """Return normals of numpy's PCG64, which are the same on every machine."""
     return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32) * np.float32(scale))
 
 
 def rounded(values: Tensor) -> Tensor:
-    """To 3 digits, which keeps rounding of the platform out of calibrated values."""
+    """Round to 3 digits, which keeps the platform's rounding out of calibrated values."""
     return torch.tensor([float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values.tolist()])
 
 
 def covered_positions(positions: int) -> Tensor:
-    """Which of so many equal stretches of a spectrum lie well inside a chip: bool (positions,)."""
+    """Tell which of a spectrum's `positions` equal stretches lie well inside a chip: bool (positions,)."""
     centre = (torch.arange(positions) + 0.5) * PIXELS / positions
     covered = torch.ones(positions, dtype=torch.bool)
     for start, stop in CHIP_GAPS:
@@ -37,13 +37,13 @@ def covered_positions(positions: int) -> Tensor:
 
 
 def typical_log_flux(generator: np.random.Generator, n: int) -> NDArray[np.float32]:
-    """Log flux (n, 1, 8575) of n spectra with the levels, lines, noise and gaps of apStar spectra, roughly."""
+    """Return the log flux (n, 1, 8575) of n spectra with roughly the levels, lines, noise and gaps of apStar files."""
     pixels = PIXELS
     depth = 0.3 * generator.random((n, pixels)) ** 8 * generator.random((n, 1))
     noise = generator.standard_normal((n, pixels)) * 10 ** generator.uniform(-2.5, -0.7, (n, 1))
     log_flux = np.log(10 ** generator.uniform(1.0, 4.3, (n, 1)) * np.maximum(1 - depth + noise, 1e-3))
     for start, stop in CHIP_GAPS:
-        # Half of a gap's pixels are at the floor in a noise draw, the other half far above it.
+        # In a noise draw half of a gap's pixels are at the floor, the other half far above it.
         at_floor = generator.random((n, stop - start)) < 0.5
         log_flux[:, start:stop][at_floor] = np.log(1e-6)
     return log_flux[:, None, :].astype(np.float32)

@@ -1,4 +1,4 @@
-"""How normalised network outputs become physical labels."""
+"""Turn normalised network outputs into physical labels."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LabelScaling:
-    """label = output * std + mean, one value a label, in the order of `names`."""
+    """Scale outputs: label = output * std + mean, with one value per label, in the order of `names`."""
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def unscale(self, outputs: Tensor) -> Tensor:
-        """Network outputs (..., 3) to labels, same dtype; two roundings, as upstream: no fused multiply-add."""
+        """Turn network outputs (..., 3) into labels of the same dtype, with upstream's two roundings (no fused one)."""
         std = torch.tensor(self.std, dtype=outputs.dtype, device=outputs.device)
         mean = torch.tensor(self.mean, dtype=outputs.dtype, device=outputs.device)
         scaled = outputs * std
         return scaled + mean
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {key: list(value) for key, value in asdict(self).items()}
 
 

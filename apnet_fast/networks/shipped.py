@@ -1,4 +1,4 @@
-"""Weights that come with the package, and the words that stand for them wherever weights are asked for."""
+"""List the weights that come with the package, and the words that stand for them."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ SHIPPED = {"demo": Path(__file__).resolve().parent.parent / "data" / "demo.safet
 
 
 def weights_path(weights: str | Path) -> Path:
-    """The weights file that is meant: that of a word in `SHIPPED` ("demo": for simulated spectra only), or a path."""
+    """Return the weights file for a word in `SHIPPED` ("demo": for simulated spectra only), or for a path."""
     return SHIPPED.get(str(weights)) or Path(weights)

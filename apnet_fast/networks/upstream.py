@@ -1,8 +1,7 @@
-"""The upstream checkpoint form: one torch-saved state_dict, whole or (v3) cut into ten chunks.
+"""Import and export upstream checkpoints: one torch-saved state_dict, whole or (v3) cut into ten chunks.
 
-`model_chunk_0..9` are byte slices of one `model.pt`; the first nine hold floor(size / 10)
-bytes each and the last the rest. `model_args.yaml` beside them holds the architecture; without one it
-is that of the published network.
+`model_chunk_0..9` are byte slices of one `model.pt`; the first nine hold floor(size / 10) bytes each and the last the
+rest. `model_args.yaml` beside them holds the architecture; without it the published network is assumed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ARGS_FILE = "model_args.yaml"
 
 
 def import_upstream(path: Path, network: str) -> Checkpoint:
-    """A checked `Checkpoint` from a single file, or a folder of it (model.pt; v1: APOGEE_NET.pt; v3: chunks).
+    """Return a checked `Checkpoint` from a single file, or from its folder (model.pt; v1: APOGEE_NET.pt; v3: chunks).
 
     Every key of the network must be there: upstream's own loaders of v3 and v1 would leave a missing layer random.
     Raises WeightsError naming the file, key or argument that is missing, unknown or of a wrong shape.
@@ -52,7 +51,7 @@ def import_upstream(path: Path, network: str) -> Checkpoint:
 
 
 def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
-    """The state_dict that torch.save wrote, loaded without running anything that its pickle may hold."""
+    """Load the state_dict that torch.save wrote, without running anything that its pickle may hold."""
     # A safetensors file begins with the length of its header, 8 bytes, and the header's brace.
     if data[8:9] == b"{":
         raise WeightsError("this is a safetensors file already", remedy="give it to --weights as it is", where=where)
@@ -83,16 +82,16 @@ def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
         raise WeightsError(
             "every key begins with 'module.'",
             expected="the keys of the network itself",
-            remedy="save model.module.state_dict(): this one is of a DataParallel wrapper",
+            remedy="save model.module.state_dict(): this one belongs to a DataParallel wrapper",
             where=where,
         )
     return state
 
 
 def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
-    """Write a checkpoint into a folder in the upstream form, and model_args.yaml; the names of the files.
+    """Write a checkpoint into a folder in the upstream form, with model_args.yaml; return the names of the files.
 
-    The form has no place for the scaling of labels: one that is not the published network's goes into the last layer.
+    The form has no place for a label scaling: one that is not the published network's goes into the last layer.
     """
     kind = kind_of(checkpoint.architecture)
     state = dict(kind.constants)
@@ -113,7 +112,7 @@ def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
 
 
 def _rescaled(state: Mapping[str, Tensor], old: LabelScaling, new: LabelScaling) -> dict[str, Tensor]:
-    """The last layer, with which outputs mean under the new scaling what they mean under the old."""
+    """Return a last layer whose outputs mean under the new scaling what the old ones mean under the old scaling."""
     weight_key = [key for key, value in state.items() if value.ndim == 2 and len(value) == len(new.names)][-1]
     bias_key = weight_key.removesuffix("weight") + "bias"
     old_mean, old_std, new_mean, new_std = (
@@ -125,7 +124,7 @@ def _rescaled(state: Mapping[str, Tensor], old: LabelScaling, new: LabelScaling)
 
 
 def _file_names(kind: NetworkKind) -> tuple[tuple[str, ...], ...]:
-    """Names of the files that make up a checkpoint in a folder; the first choice is that of upstream."""
+    """Return the names of a checkpoint's files in a folder, as alternatives; the first is upstream's."""
     if kind.chunked:
         return (tuple(f"model_chunk_{i}" for i in range(CHUNKS)),)
     return tuple((name,) for name in kind.files)
@@ -157,7 +156,7 @@ def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
 
 
 def _remedy_of_folder(path: Path, kind: NetworkKind) -> str:
-    """What to give instead of a folder that does not hold the network's files, from what it does hold."""
+    """Say what to give instead of a folder that lacks the network's files, from what it does hold."""
     others = [
         f"--network {other.name}"
         for other in NETWORKS.values()
@@ -169,7 +168,7 @@ def _remedy_of_folder(path: Path, kind: NetworkKind) -> str:
 
 
 def _check_network(state: Mapping[str, Tensor], kind: NetworkKind, where: str) -> None:
-    """Refuse a checkpoint that by its keys is another network's, before its tensors are looked at one by one."""
+    """Refuse a checkpoint whose keys are another network's, before looking at its tensors one by one."""
     found = resembled(state.keys())
     if found is not None and found is not kind:
         raise WeightsError(

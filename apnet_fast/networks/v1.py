@@ -1,4 +1,4 @@
-"""ApogeeNet v1 (Olney et al. 2020) as a plain torch module: the truth, short, no tricks.
+"""Define ApogeeNet v1 (Olney et al. 2020) as a plain torch module: the truth, short, no tricks.
 
 Module names are those of the upstream checkpoint (30 tensors), so a state_dict loads as it is.
 """
@@ -15,11 +15,11 @@ from apnet_fast.networks.vgg import ArchitectureVgg, VggTrunk
 
 @dataclass(frozen=True)
 class ArchitectureV1(ArchitectureVgg):
-    """Sizes of a v1 network."""
+    """Hold the sizes of a v1 network."""
 
 
 class ApogeeNetV1(VggTrunk):
-    """Flux (B, 1, 8575) to normalised labels (B, 3): logg, teff (linear), fe_h."""
+    """Map flux (B, 1, 8575) to normalised labels (B, 3): logg, teff (linear), fe_h."""
 
     def __init__(self, architecture: ArchitectureV1 | None = None) -> None:
         arch = architecture or ArchitectureV1()
@@ -30,6 +30,6 @@ class ApogeeNetV1(VggTrunk):
         self.fc3 = nn.Linear(arch.linear_dim, 3)
 
     def forward(self, flux: Tensor) -> Tensor:
-        """(B, 1, 8575) -> (B, 3), in the dtype of the weights."""
+        """Map (B, 1, 8575) to (B, 3), in the dtype of the weights."""
         x = functional.relu(self.fc1(self.features(flux)))
         return self.fc3(functional.relu(self.fc2(x)))

@@ -1,4 +1,4 @@
-"""ApogeeNet v2 (Sprague et al. 2022) as a plain torch module: the truth, short, no tricks.
+"""Define ApogeeNet v2 (Sprague et al. 2022) as a plain torch module: the truth, short, no tricks.
 
 Module names are those of the upstream checkpoint (40 tensors), so a state_dict loads as it is.
 """
@@ -18,13 +18,13 @@ from apnet_fast.recipes.photometry import PHOTOMETRY
 
 @dataclass(frozen=True)
 class ArchitectureV2(ArchitectureVgg):
-    """Sizes of a v2 network; metadata_dims are the widths of the layers that read the photometry."""
+    """Hold the sizes of a v2 network; metadata_dims are the widths of the layers that read the photometry."""
 
     metadata_dims: tuple[int, ...] = (8, 16, 32, 32, 64)
 
 
 class MetadataNet(nn.Module):
-    """l1 .. l5: linear layers, ReLU after each, the last included."""
+    """Apply linear layers l1 .. l5 with a ReLU after each, the last included."""
 
     def __init__(self, dims: tuple[int, ...]) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class MetadataNet(nn.Module):
             self.add_module(f"l{number}", nn.Linear(a, b))
 
     def forward(self, metadata: Tensor) -> Tensor:
-        """(B, 7) -> (B, 64)."""
+        """Map (B, 7) to (B, 64)."""
         x = metadata
         for number in range(1, self.layers + 1):
             x = functional.relu(self.get_submodule(f"l{number}")(x))
@@ -41,7 +41,7 @@ class MetadataNet(nn.Module):
 
 
 class ApogeeNetV2(VggTrunk):
-    """Flux (B, 1, 8575) and normalised photometry (B, 7) to normalised labels (B, 3): logg, log10 teff, fe_h.
+    """Map flux (B, 1, 8575) and normalised photometry (B, 7) to normalised labels (B, 3): logg, log10 teff, fe_h.
 
     Upstream's dropout has probability 0 and is left out.
     """
@@ -56,7 +56,7 @@ class ApogeeNetV2(VggTrunk):
         self.fc3 = nn.Linear(arch.linear_dim, 3)
 
     def forward(self, flux: Tensor, metadata: Tensor) -> Tensor:
-        """(B, 1, 8575) and (B, 7) -> (B, 3), in the dtype of the weights."""
+        """Map (B, 1, 8575) and (B, 7) to (B, 3), in the dtype of the weights."""
         x = torch.hstack([self.features(flux), self.metadata(metadata)])
         x = functional.relu(self.fc1(x))
         return self.fc3(functional.relu(self.fc2(x)))

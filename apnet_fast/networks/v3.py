@@ -1,4 +1,4 @@
-"""ApogeeNet v3 (Sizemore et al. 2024, "BOSS Net" with three outputs) as a plain torch module.
+"""Define ApogeeNet v3 (Sizemore et al. 2024, "BOSS Net" with three outputs) as a plain torch module.
 
 This file is the truth: short, readable, no tricks. It runs in float32 and float64.
 Module names are those of the upstream checkpoint, so a state_dict loads as it is.
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class ArchitectureV3:
-    """Sizes of a v3 network, named as in upstream's model_args.yaml; defaults are the APOGEE network."""
+    """Hold the sizes of a v3 network, named as in upstream's model_args.yaml; defaults are the APOGEE network's."""
 
     model_dim: int = 4
     dim_mults: tuple[int, ...] = (1, 2, 4, 8, 16)
@@ -30,11 +30,11 @@ class ArchitectureV3:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels after the first conv and after each residual block: (4, 8, 16, 32, 64)."""
+        """Return the channels after the first conv and after each residual block: (4, 8, 16, 32, 64)."""
         return tuple(self.model_dim * multiple for multiple in self.dim_mults)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and YAML, with the two constants that upstream's file also holds."""
+        """Return plain values for JSON and YAML, with the two constants that upstream's file also holds."""
         return {
             "in_channels": 1,
             **asdict(self),
@@ -44,7 +44,7 @@ class ArchitectureV3:
 
 
 class FirstConv(nn.Module):
-    """Conv k=30 pad=15 (2 -> 4 channels, one column longer), BatchNorm, ELU, max-pool by 2."""
+    """Apply a conv with k=30 and pad=15 (2 -> 4 channels, one column longer), BatchNorm, ELU, max-pool by 2."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
@@ -52,14 +52,14 @@ class FirstConv(nn.Module):
         self.bn = nn.BatchNorm1d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 2, 8575) -> (B, 4, 4288)."""
+        """Map (B, 2, 8575) to (B, 4, 4288)."""
         return functional.max_pool1d(functional.elu(self.bn(self.conv_layer(x))), 2)
 
 
 class ResidualBlock(nn.Module):
-    """Two convs whose paddings (15, then 14) lengthen by one column and shorten again.
+    """Apply two convs, whose paddings (15, then 14) lengthen by one column and shorten again, and add the input.
 
-    The residual is the block's input, zero-padded in the channel axis, centred.
+    The input is zero-padded in the channel axis, centred.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
@@ -72,26 +72,26 @@ class ResidualBlock(nn.Module):
         self.channel_padding = (0, 0, before, out_channels - in_channels - before)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, 4288) -> (B, C_out, 4288)."""
+        """Map (B, C_in, 4288) to (B, C_out, 4288)."""
         y = functional.elu(self.bn1(self.conv1(x)))  # (B, C_out, 4289)
         y = self.bn2(self.conv2(y))
         return functional.elu(y + functional.pad(x, self.channel_padding))
 
 
 class LinearBlock(nn.Module):
-    """Linear, ReLU."""
+    """Apply a linear layer and ReLU."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
         self.linear_layer = nn.Linear(in_features, out_features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_features) -> (B, out_features)."""
+        """Map (B, in_features) to (B, out_features)."""
         return functional.relu(self.linear_layer(x))
 
 
 class ApogeeNetV3(nn.Module):
-    """Processed log flux (B, 1, pixels) to normalised labels (B, 3): logg, log10 teff, fe_h.
+    """Map processed log flux (B, 1, pixels) to normalised labels (B, 3): logg, log10 teff, fe_h.
 
     Any number of pixels works, since the convs end in an adaptive pooling; apStar has 8575.
     """
@@ -113,7 +113,7 @@ class ApogeeNetV3(nn.Module):
         )
 
     def forward(self, log_flux: Tensor) -> Tensor:
-        """(B, 1, pixels) -> (B, 3), in the dtype of the weights."""
+        """Map (B, 1, pixels) to (B, 3), in the dtype of the weights."""
         x = torch.cat([log_flux, position_channel(log_flux)], dim=1)
         x = self.first_conv(x)
         for block in self.res_blocks:
@@ -122,9 +122,9 @@ class ApogeeNetV3(nn.Module):
 
 
 def position_channel(log_flux: Tensor) -> Tensor:
-    """The second input channel, sin(pixel index): (B, 1, pixels) like its argument.
+    """Return the second input channel, sin(pixel index): (B, 1, pixels) like its argument.
 
-    The network was trained on the float32 sine, so that is the value in any precision.
+    The network was trained on the float32 sine, so every precision uses that value.
     """
     pixels = log_flux.shape[-1]
     sine = torch.sin(torch.arange(pixels, dtype=torch.float32))

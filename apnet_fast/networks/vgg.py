@@ -1,4 +1,4 @@
-"""What ApogeeNet v1 and v2 share: a VGG-like trunk of pairs of convs, each pair followed by a max-pool by 2."""
+"""Define the trunk that ApogeeNet v1 and v2 share: VGG-like pairs of convs, each followed by a max-pool by 2."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from apnet_fast.support.grid import PIXELS
 
 @dataclass(frozen=True)
 class ArchitectureVgg:
-    """Sizes of a VGG network; defaults are those of the published ones.
+    """Hold the sizes of a VGG network; defaults are those of the published networks.
 
-    channels: after each of the six pairs of convs. pixels: of a spectrum; the first linear layer fixes their number.
+    channels: channels after each of the six pairs of convs. pixels: length of a spectrum, which the first linear layer
+    fixes.
     """
 
     channels: tuple[int, ...] = (8, 16, 16, 32, 32, 64)
@@ -25,16 +26,16 @@ class ArchitectureVgg:
 
     @property
     def features(self) -> int:
-        """Values that the trunk makes of a spectrum: 64 channels of 133 positions."""
+        """Return the number of values that the trunk makes of a spectrum: 64 channels of 133 positions."""
         return self.channels[-1] * (self.pixels >> len(self.channels))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and YAML."""
+        """Return plain values for JSON and YAML."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 class VggTrunk(nn.Module):
-    """conv1 .. conv12, k=3 pad=1, ReLU after each, max-pool by 2 after each pair; named as in the checkpoints."""
+    """Apply conv1 .. conv12 (k=3, pad=1, ReLU after each), and max-pool by 2 after each pair; upstream's names."""
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class VggTrunk(nn.Module):
             self.add_module(f"conv{number}", nn.Conv1d(c_in, c_out, 3, padding=1))
 
     def features(self, flux: Tensor) -> Tensor:
-        """(B, 1, 8575) -> (B, 8512), channel-major; lengths 8575, 4287, 2143, 1071, 535, 267, 133."""
+        """Map (B, 1, 8575) to (B, 8512), channel-major; lengths 8575, 4287, 2143, 1071, 535, 267, 133."""
         x = flux
         for number in range(1, self.convs + 1):
             x = functional.relu(self.get_submodule(f"conv{number}")(x))

@@ -1,52 +1,80 @@
-"""What a run was asked to do, validated."""
+"""What a run is asked for: three things it needs, and a default for everything else."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from apnet_fast.spectra.batch import Product
-from apnet_fast.spectra.pack import is_pack
 from apnet_fast.support.errors import UsageError
 
 Spectra = Literal["star", "visit", "both"]
 
-# Files of one shard, by engine: a shard is what a killed run may lose, and minutes of a slow engine are enough.
-_DEFAULT_SHARD_SIZE = {"reference": 16, "cpu": 32}
-_FALLBACK_SHARD_SIZE = 1000
-_STARS_OF_A_PACK_FILE = 50
-
-_CORES_FOR_READERS, _MOST_READERS = 4, 4
-
 
 @dataclass(frozen=True)
 class RunArguments:
-    """Arguments of `reprocess`, as given; see its --help. Raises UsageError where a value makes no sense.
+    """What a run is asked for; None leaves a choice to the run (`pipeline.settings`).
 
-    engine: a name of `engines.ENGINES`, never "auto". shard_size counts files. catalog: a summary table, which stands
-    for its files where there are no inputs. root: the folder below which the files of tables lie.
+    Raises UsageError for a value that makes no sense.
     """
 
     inputs: tuple[str, ...]
+    """apStar, asStar, mwmStar and mwmVisit files, folders (walked), packs, "@list.txt" (one file per line), summary
+    tables. If empty, the files of the rows of `catalog`."""
+
     weights: Path
+    """Weights file (.safetensors), or "demo" for the shipped one."""
+
     output: Path
-    engine: str
-    device: str
-    recipe: str
-    draws: int
-    seed: int
-    precision: str
-    spectra: Spectra
-    readers: int
-    batch_size: int
-    shard_size: int
-    max_failures: int | None
-    restart: bool
+    """Folder of the catalogues and shards. It is made if needed, or holds this very run, to go on with."""
+
     catalog: Path | None = None
+    """Summary table (FITS or Parquet) that fills the columns of sources."""
+
     root: Path | None = None
+    """Folder below which the files of tables lie: it holds dr17/, sdsswork/, ..."""
+
+    gpus: str | None = None
+    """Numbers of GPUs, such as "0,1". Default: all visible ones, else the CPU."""
+
+    device: str | None = None
+    """Devices by name instead of `gpus`: "cpu"; "cpu,cpu" for two workers; "cuda:0"."""
+
+    engine: str = "auto"
+    """Name of an engine; "auto" is the fastest one for the network and the device."""
+
+    recipe: str | None = None
+    """Name of a recipe. Default: the network's first."""
+
+    draws: int | None = None
+    """Noise realisations per spectrum. Default: the network's, 20 for v3 and 100 for v2 and v1."""
+
+    seed: int = 0
+    """Seed of the noise."""
+
+    precision: str | None = None
+    """"fp16", "fp32" or "fp64" (reference engine only). Default: fp16 for the Triton engine, else fp32."""
+
+    spectra: Spectra = "both"
+    """Products to write: coadds, visits or both."""
+
+    readers: int | None = None
+    """Processes per device that read ahead; 0 for none. Default: by device and cores."""
+
+    threads: int | None = None
+    """Threads of the CPU engine, all workers together. Default: OMP_NUM_THREADS, or every core."""
+
+    batch_size: int = 64
+    """Spectra given to the engine at once."""
+
+    shard_size: int | None = None
+    """Files per shard, the piece that a killed run may lose. Default: by engine, minutes of work."""
+
+    max_failures: int | None = None
+    """Stop if more spectra than this have no result. Default: never."""
+
+    restart: bool = False
+    """Discard what an earlier run left in `output`."""
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -57,11 +85,12 @@ class RunArguments:
             )
         for name, value, least in (
             ("--readers", self.readers, 0),
+            ("--threads", self.threads, 1),
             ("--batch-size", self.batch_size, 1),
             ("--shard-size", self.shard_size, 1),
-            ("--max-failures", self.max_failures or 0, 0),
+            ("--max-failures", self.max_failures, 0),
         ):
-            if value < least:
+            if value is not None and value < least:
                 raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
         if self.catalog is not None and not self.catalog.is_file():
             raise UsageError("--catalog is no file", got=str(self.catalog), expected="a table, FITS or Parquet")
@@ -72,28 +101,3 @@ class RunArguments:
     def words(self) -> tuple[str, ...]:
         """The INPUT words: those given, else the catalog."""
         return self.inputs or ((str(self.catalog),) if self.catalog else ())
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        """The products this run writes."""
-        return ("star", "visit") if self.spectra == "both" else (self.spectra,)
-
-
-def default_shard_size(engine: str, inputs: Sequence[str] = ()) -> int:
-    """Files a shard, so that a shard of any engine takes minutes at the most.
-
-    Where all inputs are packs, whose files are of many stars, fewer. Beside other files those of packs make shards that
-    take longer: for a tree of small ones, four fsyncs a shard would be worse.
-    """
-    size = _DEFAULT_SHARD_SIZE.get(engine, _FALLBACK_SHARD_SIZE)
-    return max(size // _STARS_OF_A_PACK_FILE, 1) if inputs and all(map(is_pack, inputs)) else size
-
-
-def default_readers(devices: str) -> int:
-    """Reader processes of each device: none beside the CPU's engines, which need the cores more, nor on few cores.
-
-    devices: with commas between them. On 2 cores a run reads 1.4 times as fast in its own process as through another.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores_each = cores // len(devices.split(","))
-    return 0 if devices.startswith("cpu") or cores_each < _CORES_FOR_READERS else min(cores_each // 2, _MOST_READERS)

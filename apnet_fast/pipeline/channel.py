@@ -1,4 +1,4 @@
-"""A bounded queue between two stages of a run, which knows how long its ends wait and can be broken off."""
+"""A bounded queue between two stages of a run that either end can break off."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Item = TypeVar("Item")
 
 
 class BrokenOff(Exception):
-    """The other end of a channel has given up; its reason is told where it is known."""
+    """The other end of a channel has given up; whoever knows the reason raises it."""
 
 
 class Channel(Generic[Item]):
-    """Items in order from one thread to another; putting waits while `size` items are there."""
+    """Hands items in order from one thread to another; `put` waits while `size` items are there."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -25,7 +25,7 @@ class Channel(Generic[Item]):
         self._broken = False
 
     def put(self, item: Item) -> None:
-        """Add an item. Raises BrokenOff where nobody will take it."""
+        """Add an item. Raises BrokenOff if nobody will take it."""
         with self._changed:
             while len(self._items) >= self._size and not self._broken:
                 self._changed.wait()
@@ -35,13 +35,13 @@ class Channel(Generic[Item]):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """No more items come; those that are there are still taken."""
+        """End the channel: no more items come, and those that are there are still taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def break_off(self) -> None:
-        """Nobody takes items any more."""
+        """Drop all items: nobody takes them any more."""
         with self._changed:
             self._broken = True
             self._items.clear()

@@ -1,18 +1,17 @@
-"""Shards through three stages that run at the same time: reading, the engine, writing.
+"""Compute shards in three stages that run at the same time: reading, the engine, writing.
 
-Reading and writing are threads, the engine is the caller's. Bounded channels lie between them, so memory holds a few
-batches and a few finished shards, whatever the length of the run. What a shard holds does not depend on the overlap.
+Reading and writing have a thread each; the engine uses the caller's. Bounded channels connect them, so memory holds a
+few batches and a few finished shards, however long the run. What a shard holds does not depend on the overlap.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from threading import Thread
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,115 +21,85 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.rows import RowTimes, catalogue_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.inputs.changed_files import state_of
-from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.channel import BrokenOff, Channel
+from apnet_fast.pipeline.gathering import Gathered
+from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.pipeline.work import Done, Work, WorkQueue
 from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
-from apnet_fast.support.grid import PIXELS
 
 # Batches that wait for the engine, and shards that wait to be written.
 _BATCHES_AHEAD, _SHARDS_BEHIND = 2, 2
-# Rows of a batch beyond its size: most files fit into them, so that batches seldom have to be made larger.
-_SPARE_ROWS = 32
-
-
-@dataclass(frozen=True)
-class Work:
-    """A shard to compute."""
-
-    shard: int
-    files: tuple[str, ...]
-
-
-class WorkSource(Protocol):
-    """Where the shards of a `Computer` come from."""
-
-    def next(self, *, wait: bool) -> Work | None:
-        """The next shard; None where there is none now or, where it may wait, none any more."""
-
-    def close(self) -> None:
-        """No more shards are wanted: end any waiting."""
-
-
-class WorkList:
-    """Shards that are known from the beginning."""
-
-    def __init__(self, work: Iterable[Work]) -> None:
-        self._rest = iter(work)
-
-    def next(self, *, wait: bool) -> Work | None:
-        """The next shard; None behind the last."""
-        return next(self._rest, None)
-
-    def close(self) -> None:
-        """Forget the rest."""
-        self._rest = iter(())
-
-
-@dataclass(frozen=True)
-class Done:
-    """What went through the engine at once: files, spectra and those of them without a result, of a shard."""
-
-    shard: int
-    files: int
-    spectra: int
-    failures: int
 
 
 @dataclass(frozen=True)
 class _Batch:
+    """Spectra on their way to the engine. matches: their rows of the catalog, if the network uses photometry."""
+
     shard: int
     spectra: SpectrumBatch
+    matches: SourceMatches | None
     files: int
     ends_shard: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Computed:
+    """What the engine has made of a shard so far, batch by batch."""
+
     shard: int
-    records: Sequence[SpectrumRecord]
-    labels: Labels
-    elapsed: NDArray[np.float32]
-    incomplete_photometry: int
-    matches: SourceMatches | None
+    records: list[SpectrumRecord] = field(default_factory=list)
+    labels: list[Labels] = field(default_factory=list)
+    elapsed: list[NDArray[np.float32]] = field(default_factory=list)
+    matches: list[SourceMatches] = field(default_factory=list)
+    incomplete_photometry: int = 0
+
+    def add(self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_]) -> None:
+        """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry."""
+        usable = batch.spectra.usable
+        self.records.extend(batch.spectra.records)
+        self.labels.append(labels)
+        self.elapsed.append(np.where(usable, seconds / max(int(usable.sum()), 1), 0).astype(np.float32))
+        if batch.matches is not None:
+            self.matches.append(batch.matches)
+        self.incomplete_photometry += int(incomplete[usable].sum())
 
 
 class Computer:
     """Computes shards and stores them.
 
-    sources: what fills columns that spectra do not know themselves.
-    on_batch: called by the engine's thread, and may raise. on_shard: called by the writer's. stop: asked after each
-    shard.
+    sources: the catalog that fills columns which spectra do not know. work: where shards come from. on_batch: called in
+    the engine's thread, and may raise. on_shard: called in the writer's. stop: asked after each shard.
     """
 
     def __init__(
         self,
-        arguments: RunArguments,
+        settings: RunSettings,
         net: ApogeeNet,
         store: ShardStore,
         times: StageTimes,
         *,
         sources: SourceTable | None = None,
-        source: WorkSource,
+        work: WorkQueue,
         on_batch: Callable[[Done], None],
         on_shard: Callable[[int, Marker], None],
         stop: Callable[[], bool],
     ) -> None:
-        self.arguments, self.net, self.store, self.times = arguments, net, store, times
+        self.settings, self.net, self.store, self.times = settings, net, store, times
         self.sources = sources
-        self.source, self.on_batch, self.on_shard, self.stop = source, on_batch, on_shard, stop
+        self.work, self.on_batch, self.on_shard, self.stop = work, on_batch, on_shard, stop
         self._batches: Channel[_Batch] = Channel(_BATCHES_AHEAD)
         self._computed: Channel[_Computed] = Channel(_SHARDS_BEHIND)
         self._errors: list[BaseException] = []
         self._states: dict[int, list[str]] = {}
 
     def go(self) -> None:
-        """Compute until there is no more work or `stop` says so; what was computed is written then.
+        """Compute until no work is left or `stop` is true, and write what was computed.
 
-        Raises what a stage raised: of shards that were not finished nothing is stored.
+        Raises what a stage raised. Nothing is stored of shards that were not finished.
         """
         reader = Thread(target=self._guarded, args=(self._read, self._batches.close), daemon=True)
         writer = Thread(target=self._guarded, args=(self._write, self._computed.break_off), daemon=True)
@@ -140,7 +109,7 @@ class Computer:
             with suppress(BrokenOff):
                 self._compute()
         finally:
-            self.source.close()
+            self.work.close()
             self._batches.break_off()
             self._computed.close()
             writer.join()
@@ -149,7 +118,7 @@ class Computer:
             raise self._errors[0]
 
     def _guarded(self, stage: Callable[[], None], end: Callable[[], None]) -> None:
-        """Run a stage in its thread; its error is raised again in the engine's."""
+        """Run a stage in its thread; `go` raises its error again in the engine's."""
         try:
             with suppress(BrokenOff):
                 stage()
@@ -160,15 +129,15 @@ class Computer:
             end()
 
     def _read(self) -> None:
-        times, products = self.times, self.arguments.products
+        times, products = self.times, self.settings.products
         under_way: deque[Work] = deque()
-        gathered = _Gathered(self.arguments.batch_size)
+        gathered = Gathered(self.settings.batch_size)
         files = 0
-        with Readers(self.arguments.readers, products) as readers:
+        with Readers(self.settings.readers, products) as readers:
             while True:
                 with times.wait("reading"):
-                    while readers.hungry and (work := self.source.next(wait=not under_way)) is not None:
-                        # Before they are read: a change in between is then noticed when the run goes on.
+                    while readers.hungry and (work := self.work.next(wait=not under_way)) is not None:
+                        # Before they are read, so that a change in between is noticed when the run goes on.
                         self._states[work.shard] = list(map(state_of, work.files))
                         readers.submit(work.files)
                         under_way.append(work)
@@ -178,43 +147,39 @@ class Computer:
                     gathered.add(readers.next())
                 files += 1
                 shard_is_read = files == len(under_way[0].files)
-                if shard_is_read or gathered.spectra >= self.arguments.batch_size:
+                if shard_is_read or gathered.spectra >= self.settings.batch_size:
+                    batch = self._batch(under_way[0].shard, gathered, ends_shard=shard_is_read)
                     with times.wait("reading"):
-                        self._batches.put(
-                            _Batch(under_way[0].shard, gathered.take(), gathered.files, ends_shard=shard_is_read)
-                        )
-                    gathered = _Gathered(self.arguments.batch_size)
+                        self._batches.put(batch)
+                    gathered = Gathered(self.settings.batch_size)
                 if shard_is_read:
                     under_way.popleft()
                     files = 0
 
+    def _batch(self, shard: int, gathered: Gathered, *, ends_shard: bool) -> _Batch:
+        spectra = gathered.batch()
+        # Only a network with photometry needs to know the sources now; the writer finds them otherwise.
+        early = self.sources is not None and self.net.recipe.photometry is not None
+        return _Batch(shard, spectra, self._matches(spectra.records) if early else None, gathered.files, ends_shard)
+
+    def _matches(self, records: Sequence[SpectrumRecord]) -> SourceMatches | None:
+        return None if self.sources is None else self.sources.match(records)
+
     def _compute(self) -> None:
-        records: list[SpectrumRecord] = []
-        labels: list[Labels] = []
-        elapsed: list[NDArray[np.float32]] = []
-        found: list[SourceMatches] = []
-        incomplete = 0
+        shard: _Computed | None = None
         for batch in self.times.awaited("engine", self._batches):
+            shard = shard or _Computed(batch.shard)
             spectra, usable = batch.spectra, batch.spectra.usable
-            failures = len(spectra) - int(usable.sum())
-            self.on_batch(Done(batch.shard, batch.files, len(spectra), failures))
+            self.on_batch(Done(batch.shard, batch.files, len(spectra), len(spectra) - int(usable.sum())))
             with self.times.measure("engine") as timer:
-                photometry = None
-                if self.sources is not None:
-                    found.append(self.sources.match(spectra.records))
-                    photometry = self.sources.photometry(found[-1])
-                labels.append(self._labels(spectra, usable, photometry))
-            incomplete += int(self.net.recipe.incomplete_photometry(photometry, len(spectra))[usable].sum())
-            elapsed.append(np.where(usable, timer.seconds / max(int(usable.sum()), 1), 0).astype(np.float32))
-            records.extend(spectra.records)
+                photometry = None if batch.matches is None else batch.matches.table.photometry(batch.matches)
+                labels = self._labels(spectra, usable, photometry)
+            shard.add(batch, labels, timer.seconds, self.net.recipe.incomplete_photometry(photometry, len(spectra)))
             self.times.spectra += len(spectra)
             if batch.ends_shard:
                 with self.times.wait("engine"):
-                    matches = SourceMatches.concatenate(found) if found else None
-                    self._computed.put(
-                        _Computed(batch.shard, records, _joined(labels), np.concatenate(elapsed), incomplete, matches)
-                    )
-                records, labels, elapsed, found, incomplete = [], [], [], [], 0
+                    self._computed.put(shard)
+                shard = None
                 if self.stop():
                     return
 
@@ -225,8 +190,8 @@ class Computer:
             spectra.flux,
             spectra.error,
             [record.identity for record in spectra.records],
-            draws=self.arguments.draws,
-            seed=self.arguments.seed,
+            draws=self.settings.draws,
+            seed=self.settings.seed,
             usable=usable,
             photometry=photometry,
         )
@@ -234,51 +199,24 @@ class Computer:
     def _write(self) -> None:
         for done in self.times.awaited("writing", self._computed):
             with self.times.measure("writing"):
-                times = RowTimes(datetime.now(UTC), done.elapsed)
-                tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(done.records)}
-                network = self.net.recipe.network
-                for product in self.arguments.products:
-                    tables[product] = catalogue_rows(
-                        product, done.records, done.labels, times, done.matches, network=network
-                    )
-                states = self._states.pop(done.shard)
-                marker = self.store.write(done.shard, tables, done.incomplete_photometry, states)
+                marker = self.store.write(
+                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard)
+                )
             self.on_shard(done.shard, marker)
 
-
-class _Gathered:
-    """Spectra of several files, copied into one batch."""
-
-    def __init__(self, batch_size: int) -> None:
-        self._flux = np.empty((batch_size + _SPARE_ROWS, PIXELS), np.float32)
-        self._error = np.empty_like(self._flux)
-        self._records: list[SpectrumRecord] = []
-        self.files = 0
-
-    @property
-    def spectra(self) -> int:
-        return len(self._records)
-
-    def add(self, file: SpectrumBatch) -> None:
-        start, stop = self.spectra, self.spectra + len(file)
-        if stop > len(self._flux):
-            self._flux, self._error = (_longer(array, start, stop) for array in (self._flux, self._error))
-        self._flux[start:stop] = file.flux
-        self._error[start:stop] = file.error
-        self._records.extend(file.records)
-        self.files += 1
-
-    def take(self) -> SpectrumBatch:
-        return SpectrumBatch(self._flux[: self.spectra], self._error[: self.spectra], self._records)
-
-
-def _longer(array: NDArray[np.float32], used: int, length: int) -> NDArray[np.float32]:
-    longer = np.empty((length, PIXELS), np.float32)
-    longer[:used] = array[:used]
-    return longer
+    def _tables(self, done: _Computed) -> dict[str, pa.Table]:
+        """Return the rows of a shard, by part."""
+        labels, times = _joined(done.labels), RowTimes(datetime.now(UTC), np.concatenate(done.elapsed))
+        matches = SourceMatches.concatenate(done.matches) if done.matches else self._matches(done.records)
+        tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(done.records)}
+        for product in self.settings.products:
+            tables[product] = catalogue_rows(
+                product, done.records, labels, times, matches, network=self.net.recipe.network
+            )
+        return tables
 
 
 def _joined(parts: Sequence[Labels]) -> Labels:
     return Labels(
-        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Labels)}
+        **{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Labels)}
     )

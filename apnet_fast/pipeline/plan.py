@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from apnet_fast._version import __version__
 from apnet_fast.inputs.words import Inputs
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Everything the rows of a run depend on. Two runs may share shards only if all of it is equal."""
+    """Everything that the rows of a run depend on. Two runs may share shards only if all of it is equal."""
 
     version: str
     inputs: str
@@ -35,16 +35,16 @@ class Fingerprint:
     catalog: str
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @property
     def digest(self) -> str:
-        """Hash of all of it: what a shard's marker carries."""
+        """Hash of all of it, which the marker of a shard carries."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def check_same(self, stored: Mapping[str, object], output: str) -> None:
-        """Raise UsageError naming what differs from the run that the output folder belongs to."""
+        """Raise UsageError that names what differs from the run that the output folder belongs to."""
         changed = [
             f"{name} was {stored.get(name)!r} and is {value!r}"
             for name, value in self.as_dict().items()
@@ -62,7 +62,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Plan:
-    """Files of a run in the order of its rows, cut into shards of equal size (the last may be shorter)."""
+    """The files of a run in the order of its rows, cut into shards of equal size (the last may be shorter)."""
 
     files: tuple[str, ...]
     shard_size: int
@@ -74,26 +74,26 @@ class Plan:
         return -(-len(self.files) // self.shard_size)
 
     def files_of(self, shard: int) -> tuple[str, ...]:
-        """Files of shard 0 .. shards - 1."""
+        """Return the files of a shard, 0 .. shards - 1."""
         return self.files[shard * self.shard_size : (shard + 1) * self.shard_size]
 
 
-def make_plan(arguments: RunArguments, inputs: Inputs, checkpoint: Checkpoint, tuning: str) -> Plan:
-    """The plan of a run over some inputs; tuning: hash of the tables its engine uses on its devices."""
+def make_plan(settings: RunSettings, inputs: Inputs, checkpoint: Checkpoint) -> Plan:
+    """Return the plan of a run over some inputs. Raises OSError for a catalog that cannot be read."""
     fingerprint = Fingerprint(
         version=__version__,
         inputs=inputs.digest,
         weights=f"sha256 {checkpoint.sha256}",
         network=checkpoint.network,
-        recipe=arguments.recipe,
-        draws=arguments.draws,
-        seed=arguments.seed,
-        engine=arguments.engine,
-        device=arguments.device.partition(",")[0].partition(":")[0],
-        precision=arguments.precision,
-        tuning=tuning,
-        spectra=arguments.spectra,
-        shard_size=arguments.shard_size,
-        catalog="" if arguments.catalog is None else f"sha256 {sha256_of(arguments.catalog)}",
+        recipe=settings.recipe,
+        draws=settings.draws,
+        seed=settings.seed,
+        engine=settings.engine,
+        device=settings.devices[0].partition(":")[0],
+        precision=settings.precision,
+        tuning=settings.tuning,
+        spectra=settings.spectra,
+        shard_size=settings.shard_size,
+        catalog="" if settings.catalog is None else f"sha256 {sha256_of(settings.catalog)}",
     )
-    return Plan(inputs.files, arguments.shard_size, fingerprint)
+    return Plan(inputs.files, settings.shard_size, fingerprint)

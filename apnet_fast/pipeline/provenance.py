@@ -1,4 +1,4 @@
-"""What is written down about a run: run.json, and the cards of the catalogues."""
+"""What a run writes down about itself: run.json, and the cards of the catalogues."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 
 from apnet_fast._version import __version__
 from apnet_fast.catalog.cards import Card
+from apnet_fast.inputs.words import Inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.plan import Plan
+from apnet_fast.pipeline.settings import RunSettings
+from apnet_fast.pipeline.summary import RunSummary
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Recipe
 from apnet_fast.spectra.batch import Product
@@ -22,26 +25,20 @@ _LIBRARIES = ("numpy", "numba", "fitsio", "pyarrow")
 
 def run_record(
     *,
+    settings: RunSettings,
     plan: Plan,
     checkpoint: Checkpoint,
+    inputs: Inputs,
     catalog: Mapping[str, object] | None,
-    device: str,
-    readers: int,
-    batch_size: int,
-    rows: Mapping[Product, int],
-    reasons: Mapping[str, int],
-    incomplete_photometry: int | None,
-    skipped: Mapping[str, object],
+    summary: RunSummary,
     products: Mapping[str, Mapping[str, object]],
     resumed_shards: int,
     times: StageTimes,
     started: datetime,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The content of run.json.
-
-    incomplete_photometry: None for networks that use none. products: size and checksum of the files written, by name.
-    """
+    """Return the content of run.json. products: size and checksum of the files written, by name."""
+    with_photometry = settings.find_recipe().photometry is not None
     return {
         "software": f"apnet_fast {__version__}",
         "fingerprint": plan.fingerprint.as_dict(),
@@ -53,14 +50,14 @@ def run_record(
             "left_out": list(checkpoint.left_out),
         },
         "catalog": None if catalog is None else dict(catalog),
-        "device": device,
-        "readers": readers,
-        "batch_size": batch_size,
+        "device": settings.device,
+        "readers": settings.readers,
+        "batch_size": settings.batch_size,
         "files": len(plan.files),
-        "skipped_files": dict(skipped),
-        "rows": dict(rows),
-        "without_result": dict(sorted(reasons.items())),
-        "incomplete_photometry": incomplete_photometry,
+        "skipped_files": _skipped(inputs),
+        "rows": dict(summary.rows),
+        "without_result": dict(sorted(summary.reasons.items())),
+        "incomplete_photometry": summary.incomplete_photometry if with_photometry else None,
         "products": {name: dict(content) for name, content in products.items()},
         "shards": plan.shards,
         "resumed_shards": resumed_shards,
@@ -74,8 +71,18 @@ def run_record(
     }
 
 
+def _skipped(inputs: Inputs) -> dict[str, Any]:
+    skipped: dict[str, Any] = {
+        "other_products": len(inputs.other_products),
+        "older_versions": list(inputs.superseded),
+    }
+    if inputs.nameless_rows:
+        skipped["rows_without_file"] = inputs.nameless_rows
+    return skipped
+
+
 def machine() -> dict[str, Any]:
-    """What the run ran on: processor, cores, Python and the libraries that shape the numbers."""
+    """Return what the run ran on: processor, cores, Python and the libraries that shape the numbers."""
     import torch
 
     return {
@@ -101,7 +108,7 @@ def _processor() -> str:
 
 
 def provenance_cards(plan: Plan, recipe: Recipe, checkpoint: Checkpoint, product: Product) -> list[Card]:
-    """Cards of HDU 0 that say what the labels of a product depend on."""
+    """Return the cards of HDU 0 that name what the labels of a product depend on."""
     fingerprint = plan.fingerprint
     return [
         ("SOFTWARE", "apnet_fast", "Software that made this file"),

@@ -1,4 +1,4 @@
-"""Finished pieces of a run on disk: Parquet parts and, last, the marker that vouches for them."""
+"""Store the finished shards of a run: Parquet parts and, written last, the marker that vouches for them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import PARTIAL, sha256_of, write_json, written_whole
 
 QUARANTINE = "quarantine"
-# Enough for a Parquet row group: every group costs memory in the file's footer.
+# Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a marker says of one Parquet part: its checksum, its rows and its longest texts in bytes."""
+    """What a marker records of one Parquet part: checksum, rows, and the longest text of each column in bytes."""
 
     sha256: str
     rows: int
@@ -36,9 +36,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Marker:
-    """A finished shard: the run it belongs to, its parts ("star", "visit", "quarantine") and failures by reason.
+    """A finished shard: its run, its parts ("star", "visit", "quarantine") and its failures by reason.
 
-    incomplete_photometry: its spectra with a result that lack photometry their network uses.
+    incomplete_photometry: spectra with a result that lack photometry that the network uses.
     """
 
     run: str
@@ -61,7 +61,7 @@ class ShardStore:
         self.products = tuple(products)
 
     def open(self) -> None:
-        """Begin a run in this folder, or go on with the same one; UsageError if it belongs to another."""
+        """Begin a run in this folder, or go on with it. Raises UsageError if the folder belongs to another run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "plan.json"
         if path.is_file():
@@ -72,7 +72,7 @@ class ShardStore:
             leftover.unlink()
 
     def discard(self) -> None:
-        """Remove everything the folder holds; killed at any moment, it leaves no half of a run behind."""
+        """Remove all that the folder holds. A kill at any moment leaves no half of a run behind."""
         doomed = self.folder.with_name("shards.discarded")
         shutil.rmtree(doomed, ignore_errors=True)
         if self.folder.exists():
@@ -82,9 +82,9 @@ class ShardStore:
     def write(
         self, shard: int, tables: Mapping[str, pa.Table], incomplete_photometry: int, states: Sequence[str]
     ) -> Marker:
-        """Store the tables of a shard ("star", "visit" as wanted, "quarantine"); the marker comes last.
+        """Store the tables of a shard ("star", "visit" as wanted, "quarantine"), then its marker.
 
-        states: of the shard's files, from before they were read (`file_states.state_of`).
+        states: of the shard's files from before they were read, see `inputs.changed_files.state_of`.
         """
         parts = {}
         for name, table in tables.items():
@@ -101,9 +101,10 @@ class ShardStore:
         return marker
 
     def finished(self, shard: int) -> Marker | None:
-        """The marker of a shard whose parts are all there and unchanged, else None: it must be done (again).
+        """Return the marker of a shard that need not be done (again), else None.
 
-        So must one whose files were missing and are there now. Raises UsageError for files that have changed.
+        Its parts must be there and unchanged, and files that were missing must still be. Raises UsageError for a file
+        that has changed.
         """
         path = self._marker(shard)
         try:
@@ -125,7 +126,7 @@ class ShardStore:
         return marker if none_came_back(files, str(path)) else None
 
     def tables(self, name: str) -> Iterator[pa.Table]:
-        """Rows of every shard in order, many shards in one table, at least one table."""
+        """Yield the rows of every shard in order, many shards per table; at least one table."""
         gathered: list[pa.Table] = []
         for shard in range(self.plan.shards):
             gathered.append(pq.read_table(self._part(shard, name)))

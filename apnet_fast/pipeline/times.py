@@ -1,4 +1,4 @@
-"""Where the wall time of a run goes: how long each stage works, and how long it waits for the others."""
+"""Measure where the wall time of a run goes: how long each stage works and how long it waits for the others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# The stages that run at the same time; the others (planning, loading, catalogues) run alone.
+# Stages that run at the same time; the others (planning, loading, catalogues) run alone.
 OVERLAPPING = ("reading", "engine", "writing")
 
 
 @dataclass
 class Timer:
-    """Seconds of one stretch of work, known when it is over."""
+    """The seconds of one stretch of work, known when it is over."""
 
     seconds: float = 0.0
 
@@ -28,9 +28,9 @@ def _seconds() -> defaultdict[str, float]:
 
 @dataclass
 class StageTimes:
-    """Seconds that each stage was busy and waiting, and the spectra that went through the engine.
+    """The seconds that each stage was busy or waiting, and the spectra that went through the engine.
 
-    A stage is timed by one thread. Of several devices the seconds are added up.
+    One thread times a stage. The seconds of several devices are added up.
     """
 
     busy: defaultdict[str, float] = field(default_factory=_seconds)
@@ -40,7 +40,7 @@ class StageTimes:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[Timer]:
-        """Add the time of the block to a stage's work."""
+        """Add the time of the block to the stage's work."""
         timer, start = Timer(), time.perf_counter()
         try:
             yield timer
@@ -50,7 +50,7 @@ class StageTimes:
 
     @contextmanager
     def wait(self, stage: str) -> Iterator[None]:
-        """Add the time of the block to what a stage waits."""
+        """Add the time of the block to the stage's waiting."""
         start = time.perf_counter()
         try:
             yield
@@ -58,7 +58,7 @@ class StageTimes:
             self.waiting[stage] += time.perf_counter() - start
 
     def awaited(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
-        """The items; the time until each comes is added to what a stage waits."""
+        """Yield the items; add the time until each comes to the stage's waiting."""
         iterator = iter(items)
         while True:
             with self.wait(stage):
@@ -69,7 +69,7 @@ class StageTimes:
             yield item
 
     def add(self, other: StageTimes) -> None:
-        """Count another process's stages too."""
+        """Add the stages of another process."""
         for mine, theirs in ((self.busy, other.busy), (self.waiting, other.waiting)):
             for stage, seconds in theirs.items():
                 mine[stage] += seconds
@@ -82,11 +82,11 @@ class StageTimes:
 
     @property
     def rate(self) -> float | None:
-        """Spectra a second of wall time, everything counted; None where nothing was computed."""
+        """Spectra per second of wall time, everything counted; None if nothing was computed."""
         return self.spectra / self.wall if self.spectra else None
 
     def bound(self) -> str | None:
-        """The stage that the others waited for, and the share of the time each was busy; None without spectra."""
+        """Return a line that names the slowest stage and how busy each was; None without spectra."""
         if not self.spectra:
             return None
         shares = {stage: self.busy[stage] / max(self.busy[stage] + self.waiting[stage], 1e-9) for stage in OVERLAPPING}
@@ -96,7 +96,7 @@ class StageTimes:
         )
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """Seconds busy and waiting of each stage."""
+        """Return the busy and waiting seconds of each stage."""
         stages = dict.fromkeys([*self.busy, *self.waiting])
         return {
             stage: {"busy": round(self.busy[stage], 3), "waiting": round(self.waiting[stage], 3)} for stage in stages

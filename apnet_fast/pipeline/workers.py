@@ -1,4 +1,4 @@
-"""Several devices: a worker process each, all fed from one queue of shards."""
+"""Drive several devices: one worker process each, all fed from one queue of shards."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.engines import create_engine
 from apnet_fast.networks.checkpoint import load_checkpoint
-from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.compute import Computer, Done, Work
+from apnet_fast.pipeline.compute import Computer
 from apnet_fast.pipeline.plan import Fingerprint, Plan
+from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.readers.children import SPAWN, follow_parent
-from apnet_fast.recipes import get_recipe
 from apnet_fast.support.errors import ApnetError, Stopped, WeightsError
 from apnet_fast.support.progress import say
 
-# Shards a worker has before it: the one it computes, and one that its readers begin meanwhile.
+# Shards that a worker has: the one it computes, and one that its readers begin meanwhile.
 _SHARDS_AHEAD = 2
-# Workers of a device that may die before the run stops.
-_MOST_DEATHS = 3
+# Deaths of workers on one device that a run bears.
+_MOST_DEATHS_OF_A_DEVICE = 3
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_TO_END = 10.0
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker needs to know: the run, its device and how many threads are its own."""
+    """What a worker needs to know: the run, its device, and the number of threads that it may use."""
 
-    arguments: RunArguments
+    settings: RunSettings
     fingerprint: Fingerprint
     device: str
     threads: int
@@ -45,23 +45,21 @@ class Orders:
 
 @dataclass(frozen=True)
 class _Finished:
-    """A shard is stored."""
+    """The message that a shard is stored."""
 
     shard: int
     marker: Marker
 
 
 class DeviceWorkers:
-    """One worker process a device. Which of them computes a shard changes nothing in it.
+    """One worker process per device. Which of them computes a shard changes nothing in it.
 
-    A worker that dies is replaced, up to three times a device, and its shards are done again.
+    A worker that dies is replaced, up to three times per device, and its shards are done again.
     """
 
-    def __init__(
-        self, arguments: RunArguments, fingerprint: Fingerprint, devices: Sequence[str], times: StageTimes
-    ) -> None:
-        threads = max(1, _threads() // len(devices))
-        self._orders = [Orders(arguments, fingerprint, device, threads) for device in devices]
+    def __init__(self, settings: RunSettings, fingerprint: Fingerprint, times: StageTimes) -> None:
+        threads = max(1, _threads() // len(settings.devices))
+        self._orders = [Orders(settings, fingerprint, device, threads) for device in settings.devices]
         self._times = times
 
     def go(
@@ -72,9 +70,9 @@ class DeviceWorkers:
         on_shard: Callable[[int, Marker], None],
         stop: Callable[[], bool],
     ) -> None:
-        """Compute the shards; where `stop` says so, only those that the workers are at.
+        """Compute the shards; once `stop` is true, only those that workers have begun.
 
-        Raises what a worker raised, and Stopped where workers die too often.
+        Raises what a worker raised, and Stopped if workers die too often.
         """
         self._waiting = deque(work)
         self._on_batch, self._on_shard = on_batch, on_shard
@@ -144,7 +142,7 @@ class DeviceWorkers:
         self._waiting.extendleft(reversed(dead.shards.values()))
         self._deaths[number] += 1
         orders = self._orders[number]
-        if self._deaths[number] > _MOST_DEATHS:
+        if self._deaths[number] > _MOST_DEATHS_OF_A_DEVICE:
             raise Stopped(
                 f"worker processes of device {orders.device} die",
                 got=f"{self._deaths[number]} deaths, the last with exit code {dead.process.exitcode}",
@@ -155,9 +153,9 @@ class DeviceWorkers:
 
 
 class _Worker:
-    """The parent's side of a worker: its process, and the shards it has and has not finished.
+    """The parent's side of a worker: its process, and the shards that it has not finished.
 
-    batches: what has gone through its engine of each of those shards. finishing: it knows that no more shards come.
+    batches: what has gone through its engine of each of these shards. finishing: it knows that no more shards come.
     """
 
     def __init__(self, orders: Orders) -> None:
@@ -166,7 +164,7 @@ class _Worker:
         self.finishing = False
         self.pipe, other = SPAWN.Pipe()
         # No daemon: it has readers, and follows its parent by itself.
-        self.process = SPAWN.Process(target=serve, args=(other, orders))
+        self.process = SPAWN.Process(target=serve_shards, args=(other, orders))
         self.process.start()
         other.close()
 
@@ -175,7 +173,7 @@ class _Worker:
         self.send(work)
 
     def finish(self) -> None:
-        """No more shards come."""
+        """Tell the worker that no more shards come."""
         if not self.finishing:
             self.finishing = True
             self.send(None)
@@ -184,7 +182,7 @@ class _Worker:
         try:
             self.pipe.send(message)
         except OSError:
-            return  # it has died, which is found where its messages are awaited
+            return  # it has died, which `_receive` will find
 
     def kill(self) -> None:
         self.process.kill()
@@ -192,67 +190,67 @@ class _Worker:
         self.pipe.close()
 
 
-def serve(pipe: Connection, orders: Orders) -> None:
-    """What runs in a worker: shards come through the pipe until None or "stop" comes, and are computed and stored."""
+def serve_shards(connection: Connection, orders: Orders) -> None:
+    """Run a worker: compute and store the shards that come through the pipe, until None or "stop" comes."""
     follow_parent()
-    channel = _Channel(pipe)
-    threading.Thread(target=channel.listen, daemon=True).start()
+    pipe = _WorkerPipe(connection)
+    threading.Thread(target=pipe.listen, daemon=True).start()
     try:
-        times = _compute(orders, channel)
+        times = _compute(orders, pipe)
     except (ApnetError, OSError, MemoryError) as error:
-        channel.send(error)
+        pipe.send(error)
     else:
-        channel.send(times)
+        pipe.send(times)
 
 
-def _compute(orders: Orders, channel: _Channel) -> StageTimes:
+def _compute(orders: Orders, pipe: _WorkerPipe) -> StageTimes:
     import numba
     import torch
 
     torch.set_num_threads(orders.threads)
     numba.set_num_threads(min(orders.threads, numba.get_num_threads()))
-    arguments, times = orders.arguments, StageTimes()
+    settings, times = orders.settings, StageTimes()
     with times.measure("loading"):
-        checkpoint = load_checkpoint(arguments.weights)
+        checkpoint = load_checkpoint(settings.weights)
         if orders.fingerprint.weights != f"sha256 {checkpoint.sha256}":
-            raise WeightsError("the weights have changed since the run began", where=str(arguments.weights))
+            raise WeightsError("the weights have changed since the run began", where=str(settings.weights))
         engine = create_engine(
-            arguments.engine,
+            settings.engine,
             checkpoint,
-            get_recipe(arguments.recipe, checkpoint.network),
+            settings.find_recipe(),
             device=orders.device,
-            precision=arguments.precision,
+            precision=settings.precision,
         )
-        sources = None if arguments.catalog is None else SourceTable.load(arguments.catalog)
-    store = ShardStore(arguments.output, Plan((), arguments.shard_size, orders.fingerprint), arguments.products)
+        sources = None if settings.catalog is None else SourceTable.load(settings.catalog)
+    store = ShardStore(settings.output, Plan((), settings.shard_size, orders.fingerprint), settings.products)
     Computer(
-        arguments,
+        settings,
         ApogeeNet(engine),
         store,
         times,
         sources=sources,
-        source=channel,
-        on_batch=channel.send,
-        on_shard=lambda shard, marker: channel.send(_Finished(shard, marker)),
-        stop=channel.stopped.is_set,
+        work=pipe,
+        on_batch=pipe.send,
+        on_shard=lambda shard, marker: pipe.send(_Finished(shard, marker)),
+        stop=pipe.stopped.is_set,
     ).go()
     times.spectra = 0  # the parent has counted them
     return times
 
 
-class _Channel:
-    """A worker's end of the pipe, for the threads of its stages."""
+class _WorkerPipe:
+    """The worker's end of the pipe, for the threads of its stages: a `WorkQueue`, and a way to answer."""
 
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._sending = threading.Lock()
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self.stopped = threading.Event()
 
     def listen(self) -> None:
-        """Take in messages until the last."""
+        """Take in messages until "stop", or until the parent ends."""
         while True:
-            message = self._pipe.recv()
+            message = self._connection.recv()
             if message == "stop":
                 self.stopped.set()
             self._work.put(message if isinstance(message, Work) else None)
@@ -260,7 +258,7 @@ class _Channel:
                 return
 
     def next(self, *, wait: bool) -> Work | None:
-        """The next shard; None where there is none now or, where it may wait, none any more."""
+        """Return the next shard; None if none is ready (wait=False) or none remains (wait=True)."""
         try:
             work = self._work.get(block=wait)
         except queue.Empty:
@@ -274,9 +272,9 @@ class _Channel:
         self._work.put(None)
 
     def send(self, message: object) -> None:
-        """Tell the parent."""
+        """Send a message to the parent."""
         with self._sending:
-            self._pipe.send(message)
+            self._connection.send(message)
 
 
 def _threads() -> int:

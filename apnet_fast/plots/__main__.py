@@ -17,8 +17,8 @@ def plots() -> None:
     """Draw figures of a catalogue (needs matplotlib, the extra `plots`)."""
 
 
-@app.command()
-def kiel(
+@app.command("kiel")
+def kiel_command(
     catalogue: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
     style: Annotated[
@@ -50,8 +50,8 @@ def kiel(
     typer.echo(f"{output}: {len(stars)} stars, {int(stars.bad.sum())} of them with flag_bad")
 
 
-@app.command()
-def curves(
+@app.command("curves")
+def curves_command(
     path: Annotated[Path, typer.Argument(metavar="CURVES", help="curves.json of `python -m apnet_fast.train`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
 ) -> None:

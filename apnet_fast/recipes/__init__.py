@@ -1,4 +1,4 @@
-"""The science: what exactly is computed. Arrays in, labels and flags out; no torch, no files, no devices."""
+"""Define what exactly is computed: arrays in, labels and flags out. This room knows no torch, files or devices."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The packers that set result flags: one pass over the labels, compiled by numba.
+"""Set result flags in one pass over the labels, compiled by numba.
 
-All conditions are evaluated on the values as the catalogue stores them (float32), so a
-reader can recompute every bit from the file.
+All conditions are evaluated on the values as the catalogue stores them (float32), so that a reader can recompute
+every bit from the file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.recipes.flag_tables import ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY, PAGE, FlagTable
 from apnet_fast.support.compiled import compiled
+from apnet_fast.support.errors import UsageError
 
 _PAGE_WARN = PAGE.mask(*PAGE.warn)
 _PAGE_BAD = PAGE.mask(*PAGE.bad)
@@ -27,7 +28,7 @@ Flags = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]
 
 @compiled
 def _label_bits(teff, logg, fe_h):  # type: ignore[no-untyped-def]
-    """Bits 0-2 of the page from one set of labels; written so that NaN fails every range."""
+    """Return the page's bits 0-2 for one set of labels; NaN fails every range."""
     log_teff = math.log10(teff) if teff > 0 else -math.inf
     if math.isnan(teff):
         log_teff = math.nan
@@ -98,7 +99,7 @@ def _pack_astra_06(labels, no_result):  # type: ignore[no-untyped-def]
 
 
 def _stored(values: NDArray) -> NDArray[np.float64]:
-    """Values as the catalogue's float32 columns give them back, in float64 for exact comparisons."""
+    """Round values to the catalogue's float32, and return float64 for exact comparisons."""
     return np.ascontiguousarray(np.asarray(values, dtype=np.float32), dtype=np.float64)
 
 
@@ -110,15 +111,15 @@ def pack_page(
     missing_photometry: NDArray[np.bool_] | None = None,
     knowingly_unreliable: NDArray[np.bool_] | None = None,
 ) -> Flags:
-    """`result_flags`, `flag_warn`, `flag_bad` by the page's 12 bits.
+    """Return `result_flags`, `flag_warn`, `flag_bad` by the page's 12 bits.
 
     Parameters
     ----------
     labels: (n, 3) reported teff [K], logg [log10(cm/s^2)], fe_h [dex].
     medians: (n, 3) medians of the draws, same columns.
     raw_errors: (n, 3) raw errors, same columns and units.
-    no_result: bool (n,), spectra without labels; they carry NO_RESULT and nothing else.
-    missing_photometry: bool (n,), only for networks that use photometry; default none missing.
+    no_result: bool (n,), true for spectra without labels; they carry NO_RESULT and nothing else.
+    missing_photometry: bool (n,), for networks that use photometry; default none missing.
     knowingly_unreliable: bool (n,) from `knowingly_unreliable_photometry`; default none.
 
     Returns
@@ -146,10 +147,10 @@ def pack_astra_06_v2(
     missing_photometry: NDArray[np.bool_],
     knowingly_unreliable: NDArray[np.bool_],
 ) -> Flags:
-    """`result_flags`, `flag_warn`, `flag_bad` as Astra 0.6.0 sets them for ApogeeNet v2, its two bugs included.
+    """Return `result_flags`, `flag_warn`, `flag_bad` as Astra 0.6.0 sets them for ApogeeNet v2, with its two bugs.
 
-    Arguments and results as of `pack_page`; `knowingly_unreliable` is of normalised photometry. NaN sets no bit, as in
-    the comparisons of numpy. Definition: Astra 0.6.0, `ApogeeNetV2.apply_flags`.
+    Arguments and results are those of `pack_page`, but `knowingly_unreliable` comes from normalised photometry. NaN
+    sets no bit, as in numpy's comparisons. Definition: Astra 0.6.0, `ApogeeNetV2.apply_flags`.
     """
     teff, logg, fe_h = _stored(labels).T
     median_teff, median_logg, median_fe_h = _stored(medians).T
@@ -178,7 +179,7 @@ def pack_astra_06_v2(
 
 
 def pack_astra_06(labels: NDArray, no_result: NDArray[np.bool_]) -> Flags:
-    """`result_flags`, `flag_warn`, `flag_bad` by the 4 bits of the released DR19 file.
+    """Return `result_flags`, `flag_warn`, `flag_bad` by the 4 bits of the released DR19 file.
 
     labels: (n, 3) teff [K], logg, fe_h; no_result: bool (n,). Returns int64, bool and bool (n,).
     Definition: Astra 0.6.0, `ApogeeNet.result_flags` and `apply_result_flags`.
@@ -187,16 +188,16 @@ def pack_astra_06(labels: NDArray, no_result: NDArray[np.bool_]) -> Flags:
 
 
 def pack_no_result(no_result: NDArray[np.bool_]) -> Flags:
-    """Only NO_RESULT (bit 11 of the page), which is bad; for recipes that define no flags."""
+    """Set only NO_RESULT (the page's bit 11), which is bad; for recipes that define no flags."""
     return np.where(no_result, _NO_RESULT, 0).astype(np.int64), np.zeros_like(no_result), no_result.copy()
 
 
 def knowingly_unreliable_photometry(rp_mag: NDArray, h_mag: NDArray, k_mag: NDArray, plx: NDArray) -> NDArray[np.bool_]:
-    """Where colour and absolute magnitude say that the stellar parameters are not to be trusted.
+    """Tell which stars have a colour and absolute magnitude whose stellar parameters are not to be trusted.
 
     Gaia RP, 2MASS H and K [mag] and parallax [mas], each (n,). Condition of RESULT_UNRELIABLE:
     RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6 (Astra 0.6.0 ApogeeNetV2, on magnitudes instead of
-    the normalised values that its code passes by mistake). False where a value is missing or plx <= 0.
+    the normalised values that its code passes by mistake). False if a value is missing or plx <= 0.
     """
     rp, h, k, parallax = (np.asarray(values, dtype=np.float64) for values in (rp_mag, h_mag, k_mag, plx))
     known = np.isfinite(rp) & np.isfinite(h) & np.isfinite(k) & (parallax > 0)
@@ -222,5 +223,10 @@ def pack(
     missing_photometry: NDArray[np.bool_],
     knowingly_unreliable: NDArray[np.bool_],
 ) -> Flags:
-    """`result_flags`, `flag_warn`, `flag_bad` by the bits of a table. Arguments and results as of `pack_page`."""
+    """Return `result_flags`, `flag_warn`, `flag_bad` by a table's bits; arguments and results as in `pack_page`.
+
+    Raises UsageError for a table that no packer knows.
+    """
+    if table.name not in _PACKERS:
+        raise UsageError("no packer for this flag table", got=repr(table.name), expected=" | ".join(_PACKERS))
     return _PACKERS[table.name](labels, medians, raw_errors, no_result, missing_photometry, knowingly_unreliable)

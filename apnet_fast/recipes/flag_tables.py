@@ -1,10 +1,8 @@
-"""Result flags: the tables of bits.
+"""Define the bits of `result_flags`, table by table.
 
-`PAGE` is the table of the DR19 page (12 bits; the conditions are those of
-Astra's ApogeeNet v2 without its two bugs), `ASTRA_06_V2` the same bits with them, and
-without a word on NaN. `ASTRA_06` is what the released DR19 file
-holds (4 bits). `TABLES` are all of them; `flag_packers.pack` sets the bits of any. `python -m apnet_fast.flags` prints
-them.
+`PAGE` is the DR19 page's table (12 bits) with the conditions of Astra's ApogeeNet v2 but without its two bugs.
+`ASTRA_06_V2` has the same bits with the bugs, and NaN sets none of them. `ASTRA_06` is the released DR19 file's table
+(4 bits). `TABLES` holds them all, `flag_packers.pack` sets the bits, and `python -m apnet_fast.flags` prints them.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Bit:
-    """One bit: number, name, what it says, and the exact condition that sets it."""
+    """Describe one bit: its number, name and meaning, and the exact condition that sets it."""
 
     number: int
     name: str
@@ -24,9 +22,9 @@ class Bit:
 
 @dataclass(frozen=True)
 class FlagTable:
-    """A named set of bits, and which of them make `flag_warn` and `flag_bad`.
+    """Hold a named set of bits, and the names of those that make `flag_warn` and `flag_bad`.
 
-    normalised_photometry: whether its condition on photometry is evaluated on the network's normalised input.
+    normalised_photometry: whether the condition on photometry is evaluated on the network's normalised input.
     """
 
     name: str
@@ -37,16 +35,16 @@ class FlagTable:
     normalised_photometry: bool = False
 
     def mask(self, *names: str) -> int:
-        """Integer with the named bits set. KeyError for a name the table lacks."""
+        """Return the integer with the named bits set. Raises KeyError for a name the table lacks."""
         numbers = {bit.name: bit.number for bit in self.bits}
         return sum(1 << numbers[name] for name in names)
 
     def names(self, value: int) -> list[str]:
-        """Names of the bits set in a `result_flags` value."""
+        """Return the names of the bits set in a `result_flags` value."""
         return [bit.name for bit in self.bits if value >> bit.number & 1]
 
     def text(self) -> str:
-        """The table as printed by `python -m apnet_fast.flags`."""
+        """Return the table as `python -m apnet_fast.flags` prints it."""
         rows = [("bit", "value", "name", "in", "condition", "description")]
         for bit in self.bits:
             roles = [role for role, names in (("warn", self.warn), ("bad", self.bad)) if bit.name in names]
@@ -135,8 +133,8 @@ ASTRA_06 = FlagTable(
     bad=("RUNTIME_EXCEPTION", "UNRELIABLE_TEFF", "UNRELIABLE_LOGG", "UNRELIABLE_FE_H"),
 )
 
-# Conditions in which ApogeeNetV2.apply_flags differs from what its bits are meant to say: comparisons that NaN never
-# fails, bit 3 on the wrong column, bit 10 on normalised photometry.
+# ApogeeNetV2.apply_flags differs from what its bits are meant to say: NaN fails no comparison, bit 3 looks at the
+# wrong column, and bit 10 at normalised photometry.
 _ASTRA_06_V2_CONDITIONS = {
     0: "log10(teff) < 3.1 or > 4.7",
     1: "logg < -1.5 or > 6",
@@ -167,5 +165,5 @@ TABLES = (PAGE, ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY)
 
 
 def known_table(name: str) -> FlagTable | None:
-    """The table that a catalogue's card FLAGTAB names; None where it is not of this package."""
+    """Return the table that a catalogue's card FLAGTAB names, or None if it is not one of this package."""
     return next((table for table in TABLES if table.name == name), None)

@@ -1,4 +1,4 @@
-"""What passes between engines, recipes and catalogues: predictions of a network, and label columns."""
+"""Define what passes between engines, recipes and catalogues: a network's predictions, and label columns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from apnet_fast.recipes.versions import network_version
 
 @dataclass(frozen=True)
 class Predictions:
-    """What an engine returns for n spectra: network labels in physical units.
+    """Hold what an engine returns for n spectra: network labels in physical units.
 
-    clean: float32 or float64 (n, 3), of the spectrum as observed.
-    draws: same dtype (n, draws, 3), of its noise realisations.
-    names: of the last axis, as the network speaks them: logg [log10(cm/s^2)], log_teff (log10 of K) or teff [K],
+    clean: float32 or float64 (n, 3), labels of the spectrum as observed.
+    draws: same dtype (n, draws, 3), labels of its noise realisations.
+    names: names of the last axis, in the network's order: logg [log10(cm/s^2)], log_teff (log10 of K) or teff [K],
         fe_h [dex].
     """
 
@@ -25,43 +25,43 @@ class Predictions:
     names: tuple[str, ...]
 
     def finite(self) -> Predictions:
-        """These predictions, each value that is not finite as NaN."""
+        """Return these predictions with NaN for every value that is not finite."""
         nan = self.clean.dtype.type(np.nan)
         clean, draws = (np.where(np.isfinite(values), values, nan) for values in (self.clean, self.draws))
         return replace(self, clean=clean, draws=draws)
 
     def log_teff_draws(self) -> NDArray[np.float64]:
-        """log10 teff of the draws, (n, draws); NaN where a network gave a negative teff."""
+        """Return log10 teff of the draws, (n, draws); NaN if a network gave a negative teff."""
         values = self.draws[..., 1].astype(np.float64)
         if "log_teff" in self.names:
             return values
         return np.log10(np.where(values > 0, values, np.nan))
 
     def in_kelvin(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """clean (n, 3) and draws (n, draws, 3) as teff [K], logg, fe_h."""
+        """Return clean (n, 3) and draws (n, draws, 3) as teff [K], logg, fe_h."""
         return self._in_kelvin(self.clean), self._in_kelvin(self.draws)
 
     def _in_kelvin(self, labels: NDArray) -> NDArray[np.float64]:
         values = labels.astype(np.float64)
         teff = values[..., 1]
         if "log_teff" in self.names:
-            # Photometry far outside the data can drive a network's labels anywhere.
+            # Photometry far outside the training data can drive a network's labels anywhere.
             with np.errstate(over="ignore"):
                 teff = 10.0**teff
         return np.stack([teff, values[..., 0], values[..., 2]], axis=-1)
 
 
 LABELS = ("teff", "logg", "fe_h")
-"""The stellar labels, in the order of every (n, 3) array of the package but a network's own output."""
+"""The stellar labels, in the order of every (n, 3) array of the package except a network's own output."""
 
 MEDIANS = ("teff_sample_median", "logg_sample_median", "fe_h_sample_median")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The label columns of the catalogue, arrays of length n (float32, int64 and bool), in the products' order.
+    """Hold the catalogue's label columns, arrays of length n (float32, int64 and bool), in the products' order.
 
-    The medians of the draws are columns of the products of some networks only; see `label_names`.
+    Only some networks' products have the medians of the draws; see `label_names`.
     """
 
     teff: NDArray[np.float32]
@@ -82,7 +82,7 @@ class Labels:
 
 
 def label_names(network: str) -> tuple[str, ...]:
-    """Names of the label columns that the products of a network have, in their order."""
+    """Return the names of the label columns in a network's products, in their order."""
     names = (field.name for field in fields(Labels))
     medians = network_version(network).medians
     return tuple(name for name in names if medians or name not in MEDIANS)
@@ -90,11 +90,11 @@ def label_names(network: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class NoiseModel:
-    """e = scale * raw_e + offset for (teff [K], logg [log10(cm/s^2)], fe_h [dex])."""
+    """Inflate raw errors: e = scale * raw_e + offset for (teff [K], logg [log10(cm/s^2)], fe_h [dex])."""
 
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
 
     def inflate(self, raw_errors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Inflated errors (n, 3); evaluated in float64 on stored float32 values, as the database does."""
+        """Return inflated errors (n, 3), computed in float64 from stored float32 values, as the database does."""
         return (raw_errors.astype(np.float64) * self.scale + self.offset).astype(np.float32)

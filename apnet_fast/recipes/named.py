@@ -1,6 +1,6 @@
-"""The named recipes of every network, and the noise models they use.
+"""Define the named recipes of every network, and the noise models they use.
 
-Tables of what each name means: docs/recipes.md.
+docs/recipes.md has tables of what each name means.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from apnet_fast.recipes import flag_tables
 from apnet_fast.recipes.labels import NoiseModel
 from apnet_fast.recipes.recipe import Recipe
+from apnet_fast.recipes.versions import network_version
 from apnet_fast.support.errors import UsageError
 
 PAGE_NOISE_MODEL = NoiseModel(scale=(1.25, 1.25, 1.0), offset=(10.0, 0.01, 0.01))
 # Astra 0.5.0 and 0.6.0, `ApogeeNetV2`.
 V2_NOISE_MODEL = NoiseModel(scale=(1.25, 1.5, 1.25), offset=(5.0, 0.01, 0.01))
 
-# Of each network, the default recipe first.
+# The first recipe of each network is its default.
 RECIPES_OF: dict[str, dict[str, Recipe]] = {
     network: {recipe.name: recipe for recipe in recipes}
     for network, recipes in {
@@ -108,8 +109,11 @@ RECIPES = RECIPES_OF["v3"]
 
 
 def get_recipe(name: str | None, network: str) -> Recipe:
-    """The recipe of that name for a network; None is the network's default. UsageError for an unknown one."""
-    recipes = RECIPES_OF[network]
+    """Return a network's recipe by name; None means the network's default.
+
+    Raises UsageError for an unknown recipe or network.
+    """
+    recipes = RECIPES_OF[network_version(network).name]
     if name is None:
         return next(iter(recipes.values()))
     if name not in recipes:

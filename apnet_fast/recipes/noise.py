@@ -1,10 +1,9 @@
-"""Counter-based noise: the same spectrum always meets the same noise.
+"""Draw counter-based noise: the same spectrum always gets the same noise.
 
-Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3";
-reference implementation Random123). Key = 64-bit hash of (run seed, identity of the
-spectrum), counter = (pixel // 4, draw, 0, 0), four normals a call. Bits, the map to
-uniforms and the Box-Muller transform are those of Triton's `randn4x`, so every
-engine, on a CPU or a GPU, draws from the same bits and none depends on batch size,
+The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; reference
+implementation Random123). Its key is a 64-bit hash of (run seed, identity of the spectrum), its counter is
+(pixel // 4, draw, 0, 0), and each call gives four normals. Bits, the map to uniforms and the Box-Muller transform are
+those of Triton's `randn4x`. So every engine, on a CPU or a GPU, draws from the same bits, whatever the batch size,
 order or number of workers.
 """
 
@@ -33,16 +32,16 @@ _TWO_PI = np.float32(6.283185307179586)
 
 
 def noise_keys(seed: int, ids: Iterable[str]) -> NDArray[np.uint64]:
-    """Philox keys of spectra, from the run's seed and each spectrum's identity.
+    """Return the Philox keys of spectra, from the run's seed and each spectrum's identity.
 
     Parameters
     ----------
-    seed: any integer; part of what is hashed, so runs with different seeds are independent.
-    ids: one string a spectrum, unique to it and free of folders, batch positions or row numbers.
+    seed: any integer; it is part of what is hashed, so runs with different seeds are independent.
+    ids: one string per spectrum, unique to it and free of folders, batch positions or row numbers.
 
     Returns
     -------
-    uint64 (n,): BLAKE2b-64 of "seed <unit separator> id", read little-endian.
+    uint64 (n,): BLAKE2b-64 of "seed <unit separator> id", read as little-endian.
     """
     digests = (hashlib.blake2b(f"{int(seed)}\x1f{identity}".encode(), digest_size=8).digest() for identity in ids)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
@@ -64,7 +63,7 @@ def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 @compiled
 def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
-    """Ten rounds of Philox4x32: uint32 counter words c0..c3 and key words k0, k1 to four uint32."""
+    """Run ten rounds of Philox4x32: uint32 counter words c0..c3 and key words k0, k1 give four uint32."""
     for _ in range(10):
         c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
         k0 = np.uint32(k0 + _WEYL_0)
@@ -74,7 +73,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 @compiled
 def unit_float(bits):  # type: ignore[no-untyped-def]
-    """float32 in [0, 1) from a uint32, as Triton's `uint_to_uniform_float`."""
+    """Map a uint32 to float32 in [0, 1), as Triton's `uint_to_uniform_float` does."""
     signed = np.int32(bits)
     if signed < 0:
         signed = np.int32(~signed)
@@ -83,7 +82,7 @@ def unit_float(bits):  # type: ignore[no-untyped-def]
 
 @compiled
 def box_muller(u1, u2):  # type: ignore[no-untyped-def]
-    """Two standard normals (float32) from two uniforms (float32), as Triton's `pair_uniform_to_normal`."""
+    """Map two uniforms (float32) to two standard normals (float32), as Triton's `pair_uniform_to_normal` does."""
     u1 = max(_SMALLEST_UNIFORM, u1)
     angle = np.float32(_TWO_PI * u2)
     radius = np.float32(math.sqrt(np.float32(np.float32(-2.0) * np.float32(math.log(u1)))))
@@ -95,7 +94,7 @@ def box_muller(u1, u2):  # type: ignore[no-untyped-def]
 
 @compiled
 def normals_of_draw(key, draw, out):  # type: ignore[no-untyped-def]
-    """Fill `out` (float32, one value a pixel) with the normals of one draw of one spectrum."""
+    """Fill `out` (float32, one value per pixel) with the normals of one draw of one spectrum."""
     k0 = np.uint32(key & _LOW_32_BITS)
     k1 = np.uint32(key >> np.uint64(32))
     zero = np.uint32(0)
@@ -116,19 +115,19 @@ def normals_of_draw(key, draw, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _fill_normals(keys, out):  # type: ignore[no-untyped-def]
-    # One thread: the engines run spectra in parallel, and numba's own threads would change those of torch.
+    # Stay on one thread: engines run spectra in parallel, and numba's threads would change torch's number of threads.
     for spectrum in range(out.shape[0]):
         for draw in range(out.shape[1]):
             normals_of_draw(keys[spectrum], draw, out[spectrum, draw])
 
 
 def normals(keys: NDArray[np.uint64], draws: int, pixels: int) -> NDArray[np.float32]:
-    """Standard normals for every draw and pixel of some spectra.
+    """Return standard normals for every draw and pixel of some spectra.
 
     Parameters
     ----------
     keys: uint64 (n,), from `noise_keys`.
-    draws, pixels: numbers of noise realisations and of pixels (8575 for apStar).
+    draws, pixels: number of noise realisations, and of pixels (8575 for apStar).
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""The photometry that ApogeeNet v2 reads beside the spectrum: order, what counts as missing, normalisation.
+"""Prepare the photometry that ApogeeNet v2 reads beside the spectrum: order, missing values, normalisation.
 
-Constants: Astra 0.6.0 `apogeenet_v2` and the ApogeeNet2 package (identical). A missing value is
-replaced by a placeholder far outside the data, which the network was trained on, before normalisation.
+The constants are those of Astra 0.6.0's `apogeenet_v2` and of the ApogeeNet2 package (identical). Before normalisation
+a missing value is replaced by a placeholder far outside the data, on which the network was trained.
 
-A spectrum that has no source record at all, whose photometry nobody could even look for, is something else: Astra then
-gives the network the mean of every value. `NO_SOURCE` in the place of its seven values says so.
+A spectrum without any source record is a different case, because nobody could even look for its photometry: Astra then
+gives the network the mean of every value. `NO_SOURCE` in place of the seven values marks this case.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apnet_fast.support.errors import UsageError
 
 PHOTOMETRY = ("parallax", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
 PHOTOMETRY_COLUMNS = ("plx", *PHOTOMETRY[1:])
-"""The same, as catalogues and Astra's sources name them."""
+"""The same quantities, as catalogues and Astra's sources name them."""
 PARALLAX, RP, H, K = (PHOTOMETRY.index(name) for name in ("parallax", "rp_mag", "h_mag", "k_mag"))
 
 MEANS = (
@@ -41,19 +41,19 @@ STDS = (
 )
 PLACEHOLDERS = (-84.82700, 21.40844, 24.53892, 20.26276, 18.43900, 24.00000, 17.02500)
 
-# A row of photometry, all of it infinite: there is no source record. Under the rule "apogeenet-2", which knows no
-# sources, it is missing photometry like any other.
+# A row of photometry that is all infinite: there is no source record. The rule "apogeenet-2" knows no sources and
+# treats it as missing photometry.
 NO_SOURCE = (np.inf,) * len(PHOTOMETRY)
 
-# "astra": not finite, at least 98, or at most -1, a parallax of at most -1 mas included (and -999999, Astra's null).
-# "apogeenet-2": not finite or at least 98.
+# What counts as missing. "astra": not finite, at least 98, or at most -1; this includes parallaxes of at most -1 mas,
+# and -999999, Astra's null. "apogeenet-2": not finite or at least 98.
 MissingRule = Literal["astra", "apogeenet-2"]
 _LEAST_SENTINEL = 98.0
-_GREATEST_NEGATIVE = -1.0
+_GREATEST_NEGATIVE: dict[MissingRule, float] = {"astra": -1.0, "apogeenet-2": -np.inf}
 
 
 def as_photometry(photometry: ArrayLike | None, n: int) -> NDArray[np.float32]:
-    """Photometry of n spectra as float32 (n, 7) in the order of `PHOTOMETRY`; None is all NaN, nothing known.
+    """Return the photometry of n spectra as float32 (n, 7) in the order of `PHOTOMETRY`; None gives NaN, unknown.
 
     Raises UsageError for another shape.
     """
@@ -70,13 +70,15 @@ def as_photometry(photometry: ArrayLike | None, n: int) -> NDArray[np.float32]:
 
 
 def missing_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> NDArray[np.bool_]:
-    """Which values (n, 7) count as missing under a rule: bool (n, 7)."""
-    missing: NDArray[np.bool_] = ~(np.isfinite(photometry) & (photometry < _LEAST_SENTINEL))
-    return missing | (photometry <= _GREATEST_NEGATIVE) if rule == "astra" else missing
+    """Tell which values (n, 7) count as missing under a rule: bool (n, 7). Raises UsageError for an unknown rule."""
+    if rule not in _GREATEST_NEGATIVE:
+        raise UsageError("unknown rule for missing photometry", got=repr(rule), expected=" | ".join(_GREATEST_NEGATIVE))
+    known = np.isfinite(photometry) & (photometry < _LEAST_SENTINEL) & (photometry > _GREATEST_NEGATIVE[rule])
+    return np.asarray(~known)
 
 
 def normalised_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> NDArray[np.float32]:
-    """The network's input: float32 (n, 7), placeholders for missing values, (value - mean) / std in float64.
+    """Return the network's input, float32 (n, 7): (value - mean) / std in float64, placeholders for missing values.
 
     Rows of `NO_SOURCE` are 0 under the rule "astra". The float32 nearest to a mean stands for that mean and is 0 too,
     where the difference would be its rounding error: the mean of a value is the same input whoever gives it.

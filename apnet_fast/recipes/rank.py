@@ -1,4 +1,4 @@
-"""The rank of a percentile, by the arithmetic of `torch.quantile`."""
+"""Compute a percentile's rank with the arithmetic of `torch.quantile`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST_QUANTILE_INPUT = 2**24
 
 @dataclass(frozen=True)
 class Rank:
-    """Where a percentile of n sorted values lies: value[lower] + fraction * (value[upper] - value[lower])."""
+    """Locate a percentile among n sorted values: value[lower] + fraction * (value[upper] - value[lower])."""
 
     lower: int
     upper: int
@@ -22,9 +22,9 @@ class Rank:
 
 
 def percentile_rank(n: int, quantile: float = 0.95) -> Rank:
-    """Rank of a quantile among n values by the arithmetic of `torch.quantile` (float32, linear).
+    """Return the rank of a quantile among n values, with the arithmetic of `torch.quantile` (float32, linear).
 
-    Raises UsageError above 2**24 values, where float32 ranks (and torch) give up.
+    Raises UsageError above 2**24 values, for which float32 has no exact ranks; torch refuses them too.
     """
     if n > _LARGEST_QUANTILE_INPUT:
         raise UsageError(

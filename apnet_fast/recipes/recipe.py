@@ -1,9 +1,8 @@
-"""Recipes: one name for what exactly is computed.
+"""Define a recipe: one name for what exactly is computed.
 
-The DR19 page, the code that made the released catalogue and the upstream packages
-disagree, so a run names its recipe and every product carries the name. A recipe belongs to a network and knows
-the error clean-up, floor, log, clip, statistics, flags and noise model; it does not know
-how an engine computes them fast.
+The DR19 page, the code that made the released catalogue and the upstream packages disagree, so a run names its recipe
+and every product carries the name. A recipe belongs to a network. It knows the error clean-up, floor, log, clip,
+statistics, flags and noise model; it does not know how an engine computes them fast.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, log
 from numbers import Integral
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,35 +34,51 @@ from apnet_fast.recipes.versions import network_version
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.grid import PIXELS
 
+Label = Literal["median", "mean", "clean"]
+TeffError = Literal["kelvin", "dex"]
+PercentileOver = Literal["draw", "spectrum"]
+
+# The words that each field of a recipe may hold.
+_WORDS: dict[str, tuple[object, ...]] = {
+    "missing_errors": get_args(MissingErrors),
+    "label": get_args(Label),
+    "teff_error": get_args(TeffError),
+    "percentile_over": get_args(PercentileOver),
+    "photometry": (None, *get_args(MissingRule)),
+}
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a named recipe means for one network. See the tables in docs/recipes.md.
+    """Define what a named recipe means for one network; docs/recipes.md has the tables.
 
     log_flux: whether the network sees ln(max(flux, floor)), clipped; if not, it sees the flux itself.
     clip: natural-log units above the 95th percentile at which log flux is clipped.
     percentile_over: "draw" (each draw has its own percentile) or "spectrum" (all draws of a spectrum share
         one; the clean spectrum always has its own).
-    missing_errors: what becomes of missing flux, missing and large errors; a rule of `cleanup`.
-    label: reported teff, logg, fe_h are the median or the mean of the draws, or the clean prediction.
-    teff_error: raw_e_teff is the std of the draws' Teff in K, or Teff(clean) std(log10 Teff) ln 10.
-    ddof: of every std. lower_median: the lower of the middle two (`torch.median`), not their mean.
-    skip_nonfinite: whether outputs of the network that are not finite become NaN, and NaN is left out of median, mean
-        and std of the draws.
+    missing_errors: the rule of `cleanup` for missing flux and for missing and large errors.
+    label: teff, logg and fe_h are the median or the mean of the draws, or the clean prediction.
+    teff_error: raw_e_teff is the std of the draws' Teff in K ("kelvin"), or Teff(clean) std(log10 Teff) ln 10 ("dex").
+    ddof: degrees of freedom taken off in every std.
+    lower_median: whether the median is the lower of the middle two (`torch.median`), not their mean.
+    skip_nonfinite: whether network outputs that are not finite become NaN, and median, mean and std of the draws
+        leave NaN out.
     clean_first: whether the clean spectrum takes the place of the first draw.
-    photometry: which rule says what is missing, for networks that use it.
+    photometry: the rule for missing photometry, for networks that use it.
+
+    Raises UsageError for a word that no rule has, so that no misspelt rule silently becomes another one.
     """
 
     name: str
     network: str
     missing_errors: MissingErrors
-    label: Literal["median", "mean", "clean"]
-    teff_error: Literal["kelvin", "dex"]
+    label: Label
+    teff_error: TeffError
     noise_model: NoiseModel | None
     flag_table: FlagTable
     log_flux: bool = True
     clip: float = inf
-    percentile_over: Literal["draw", "spectrum"] = "draw"
+    percentile_over: PercentileOver = "draw"
     floor: float = 1e-6
     quantile: float = 0.95
     ddof: int = 1
@@ -72,13 +87,22 @@ class Recipe:
     clean_first: bool = False
     photometry: MissingRule | None = None
 
+    def __post_init__(self) -> None:
+        for field, words in _WORDS.items():
+            if getattr(self, field) not in words:
+                raise UsageError(
+                    f"recipe {self.name} has an unknown {field}",
+                    got=repr(getattr(self, field)),
+                    expected=" | ".join(map(str, words)),
+                )
+
     @property
     def default_draws(self) -> int:
-        """Noise realisations per spectrum unless the user says otherwise."""
+        """Return the number of noise realisations per spectrum that is used unless the user gives one."""
         return network_version(self.network).default_draws
 
     def check_draws(self, draws: int, pixels: int = PIXELS) -> None:
-        """Raise UsageError for a number of draws that the recipe's statistics cannot use, or that is no integer."""
+        """Raise UsageError for a number of draws that is no integer or that the recipe's statistics cannot use."""
         if not isinstance(draws, Integral):
             raise UsageError("the number of noise draws is no integer", got=repr(draws), expected="an integer")
         if draws >= 2 or (draws == 0 and self.label == "clean"):
@@ -96,7 +120,7 @@ class Recipe:
     def clean_up(
         self, flux: NDArray[np.float32], error: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Flux and error as they enter the noise draws.
+        """Return flux and error as they enter the noise draws.
 
         Parameters
         ----------
@@ -106,20 +130,20 @@ class Recipe:
         -------
         float32 (n, pixels) each, new arrays, without NaN.
 
-        Definition: `cleanup`, under the recipe's rule.
+        The recipe's rule in `cleanup` is the definition.
         """
         return clean_up(flux, error, self.missing_errors)
 
     def summarise(
         self, predictions: Predictions, has_result: NDArray[np.bool_], photometry: NDArray[np.float32] | None = None
     ) -> Labels:
-        """The label columns of n spectra.
+        """Return the label columns of n spectra.
 
         Parameters
         ----------
-        predictions: of the spectra with a result, in their order (m of n).
+        predictions: predictions for the m of n spectra that have a result, in their order.
         has_result: bool (n,); False rows get NaN labels and only the recipe's "no result" bit.
-        photometry: float32 (n, 7) as `Engine.predict` takes it, for the flags; of all n spectra.
+        photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it; used for the flags.
         """
         if self.skip_nonfinite:
             predictions = predictions.finite()
@@ -140,19 +164,19 @@ class Recipe:
         )
 
     def incomplete_photometry(self, photometry: NDArray[np.float32] | None, n: int) -> NDArray[np.bool_]:
-        """Which of n spectra lack a value of their photometry: bool (n,); none where the network uses none."""
+        """Tell which of n spectra lack a photometric value: bool (n,); all False if the network uses no photometry."""
         if self.photometry is None:
             return np.zeros(n, dtype=bool)
         return np.asarray(missing_photometry(as_photometry(photometry, n), self.photometry).any(axis=1))
 
     def _photometry_bits(self, photometry: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Of n spectra, which lack photometry, and which it says are knowingly unreliable."""
+        """Tell which spectra lack photometry, and which are knowingly unreliable by their photometry."""
         if self.photometry is None:
             none = np.zeros(len(photometry), dtype=bool)
             return none, none
         missing = missing_photometry(photometry, self.photometry)
         if self.flag_table.normalised_photometry:
-            # Its code looks at the network's normalised input; faithful to it, so do we.
+            # The code behind this table looks at the network's normalised input, and so must we.
             values = normalised_photometry(photometry, self.photometry)
         else:
             values = np.where(missing, np.float32(np.nan), photometry)
@@ -191,12 +215,12 @@ class Recipe:
 
 
 def _statistics(draws: NDArray[np.float64], recipe: Recipe) -> tuple[NDArray, NDArray, NDArray]:
-    """Median, mean and std, each (n, 3), over the draws (n, draws, 3); NaN without draws."""
+    """Return median, mean and std, each (n, 3), over the draws (n, draws, 3); NaN without draws."""
     if draws.shape[1] == 0:
         nothing = np.full((len(draws), 3), np.nan)
         return nothing, nothing, nothing.copy()
     median: NDArray
-    # The difference of infinite labels is no number, and so is their std.
+    # The difference of infinite labels is NaN, and so is their std.
     with np.errstate(invalid="ignore", over="ignore"):
         if recipe.skip_nonfinite:
             none = np.asarray(np.isnan(draws).all(axis=1))

@@ -1,4 +1,4 @@
-"""What tells the versions of ApogeeNet apart, as far as it concerns labels and catalogues. No torch here."""
+"""Tell ApogeeNet's versions apart, as far as labels and catalogues are concerned; without torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from apnet_fast.support.errors import UsageError
 
 @dataclass(frozen=True)
 class NetworkVersion:
-    """One version of ApogeeNet.
+    """Describe one version of ApogeeNet.
 
-    outputs: names of the network's three outputs, in their order: log_teff is log10 of K, teff is in K.
-    default_draws: noise realisations per spectrum, as the upstream code makes them.
-    photometry: whether the network has a second input, see `recipes.photometry`.
+    outputs: names of the network's three outputs, in their order; log_teff is log10 of K, teff is in K.
+    default_draws: noise realisations per spectrum in the upstream code.
+    photometry: whether the network has a second input; see `recipes.photometry`.
     medians: whether its products hold the medians of the draws beside the labels.
     """
 
@@ -25,7 +25,7 @@ class NetworkVersion:
 
     @property
     def title(self) -> str:
-        """The name in messages, such as "ApogeeNet v3"."""
+        """Return the name used in messages, such as "ApogeeNet v3"."""
         return f"ApogeeNet {self.name}"
 
 

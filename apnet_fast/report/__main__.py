@@ -12,8 +12,8 @@ from apnet_fast.support.console import run_app
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def report(
+@app.command("report")
+def report_command(
     run_dir: Annotated[Path, typer.Argument(help="Output folder of a finished run of `reprocess`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
 ) -> None:

@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command("simulate")
 def simulate_command(
     stars: Annotated[int, typer.Option(help="Number of stars.")],
     layout: Annotated[str, typer.Option(metavar="legacy|dr17|sdss5", help="Generation of files to write.")],

@@ -1,8 +1,8 @@
 """`@compiled`: numba functions whose code is kept on disk until anything it is made of changes.
 
-numba looks only at the file that a function stands in. What the function calls in other files, and the constants it
-names, are compiled into it and may change without numba seeing it, as after an update of a checkout. Results would then
-be those of the old code. So the cache is also keyed on everything that a function really reaches.
+numba looks only at the file of a function. What the function calls in other files, and the constants it names, are
+compiled into it and may change without numba seeing it, as after an update of a checkout. Results would then be those
+of the old code. So the cache is also keyed on everything that a function really reaches.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def compiled(function: Callable[..., Any] | None = None, *, fastmath: bool = Fal
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
-        with suppress(RuntimeError):  # nowhere to write: compiled anew in every process
+        with suppress(RuntimeError):  # nowhere to write: each process compiles anew
             dispatcher._cache = _ReachedCache(function)
         return dispatcher
 

@@ -1,4 +1,4 @@
-"""Errors that tell the user what went wrong, what was expected and what to do."""
+"""Errors that name what went wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from __future__ import annotations
 class ApnetError(Exception):
     """An error a user can act on.
 
-    The message reads: what happened; got ...; expected ...; remedy; where (path and HDU).
-    Nothing in the package raises a bare `Exception`; the command line prints an
-    `ApnetError` without a traceback.
+    Its message gives what happened, what was got, what was expected, where (path and HDU), and a remedy. The command
+    line prints it without a traceback.
     """
 
     def __init__(
@@ -34,12 +33,12 @@ class ApnetError(Exception):
 
 
 class UsageError(ApnetError):
-    """Wrong arguments, weights, or an output folder that belongs to another run: exit code 2."""
+    """The arguments, the weights or the output folder cannot be used: exit code 2."""
 
 
 class WeightsError(UsageError):
-    """A weights file or checkpoint that cannot be used as it is: exit code 2."""
+    """A weights file or checkpoint cannot be used as it is: exit code 2."""
 
 
 class Stopped(ApnetError):
-    """The run stopped before its end and goes on when the same command is given again: exit code 4."""
+    """The run stopped before its end; the same command goes on with it: exit code 4."""

@@ -1,4 +1,4 @@
-"""The pixel grid of apStar spectra: 8575 pixels, evenly spaced in log wavelength, and where the chips leave gaps."""
+"""The pixel grid of apStar spectra: 8575 pixels, evenly spaced in log wavelength, and the gaps between chips."""
 
 from __future__ import annotations
 

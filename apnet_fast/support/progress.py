@@ -1,4 +1,4 @@
-"""What a run says on stderr while it goes: a bar on a terminal, a quiet line now and then elsewhere."""
+"""Show on stderr how a run goes: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
+    """Write one line to stderr."""
     sys.stderr.write(message + "\n")
     sys.stderr.flush()
 
 
 class RunProgress:
-    """Counts files, spectra and failures of a run, and shows rate and remaining time. label: of the bar."""
+    """Counts files, spectra and failures of a run, and shows rate and remaining time beside `label`."""
 
     def __init__(self, files: int, files_done: int, *, label: str = "reprocess") -> None:
         self._files, self._done = files, files_done
@@ -44,7 +44,7 @@ class RunProgress:
         return time.monotonic() - self._start
 
     def advance(self, files: int, spectra: int, failures: int) -> None:
-        """Count what has been computed since the last call."""
+        """Add what was computed since the last call."""
         self._done += files
         self._spectra += spectra
         self._failures += failures

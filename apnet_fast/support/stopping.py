@@ -1,4 +1,4 @@
-"""Stopping a run politely: the first signal lets the shard finish, the second ends at once."""
+"""Stop a run politely: the first signal lets the shard finish, the second ends the run at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """A context in which SIGINT and SIGTERM ask to stop after the piece of work it is at: `unit`, which may change."""
+    """A context in which SIGINT and SIGTERM ask to stop after the current piece of work, `unit`, which may change."""
 
     def __init__(self, unit: str) -> None:
         self.unit = unit

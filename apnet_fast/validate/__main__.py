@@ -16,8 +16,8 @@ EXIT_OFF = 1
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")]
 
 
-@app.command()
-def repeats(
+@app.command("repeats")
+def repeats_command(
     catalogue: Annotated[Path, typer.Argument(help="A visit catalogue: FITS or Parquet.")],
     keep: Annotated[str, typer.Option(help="clean (result_flags = 0) | not-bad (flag_bad not set) | all")] = "clean",
     percentiles: Annotated[
@@ -79,8 +79,8 @@ def repeats(
         typer.echo(f"\nno published error is off by more than a factor {tolerance:g} beyond three standard errors")
 
 
-@app.command()
-def compare(
+@app.command("compare")
+def compare_command(
     a: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
     b: Annotated[Path, typer.Argument(help="Another catalogue of the same spectra.")],
     on: Annotated[

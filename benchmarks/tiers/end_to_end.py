@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 from apnet_fast.catalog.names import RUN_FILE
-from apnet_fast.pipeline.arguments import RunArguments, default_shard_size
-from apnet_fast.pipeline.run import run
+from apnet_fast.pipeline.run import run_survey
 from benchmarks.inputs import linked_tree, weights
 from benchmarks.results import Result
 
@@ -28,25 +27,7 @@ def timed_run(name: str, tree: Path, folder: Path, repeats: int, *, engine: str,
     records = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(dir=folder) as output:
-            run(
-                RunArguments(
-                    inputs=(str(tree),),
-                    weights=path,
-                    output=Path(output),
-                    engine=engine,
-                    device="cpu",
-                    recipe="dr19",
-                    draws=20,
-                    seed=0,
-                    precision="fp32",
-                    spectra="both",
-                    readers=readers,
-                    batch_size=64,
-                    shard_size=default_shard_size(engine),
-                    max_failures=None,
-                    restart=False,
-                )
-            )
+            run_survey(tree, weights=path, output=output, engine=engine, device="cpu", readers=readers)
             records.append(json.loads((Path(output) / RUN_FILE).read_text()))
     rate = statistics.median(record["spectra_per_second"] for record in records)
     last = records[-1]

@@ -169,9 +169,9 @@ def test_masked_pixels_are_missing_every_way(net: ApogeeNet, data: Data) -> None
 
 def test_one_text_is_no_sequence_of_ids(net: ApogeeNet, data: Data) -> None:
     flux, error, _ = data
-    with pytest.raises(UsageError, match="ids is one text"):
+    with pytest.raises(UsageError, match="ids is a single string"):
         arrays.predict(net, flux, error, "abcdefg")
-    with pytest.raises(UsageError, match="ids is one text"):
+    with pytest.raises(UsageError, match="ids is a single string"):
         list(arrays.stream_chunks(net, [(flux, error, "abcdefg")]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from apnet_fast.api import ApogeeNet
@@ -10,6 +11,7 @@ from apnet_fast.engines import CpuEngine
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.recipes import RECIPES
+from apnet_fast.support.errors import UsageError
 from tests.conftest import SMALL
 
 
@@ -21,6 +23,7 @@ def stars(rng: np.random.Generator, n: int = 12) -> tuple[np.ndarray, np.ndarray
     return flux, error
 
 
+@pytest.mark.slow
 def test_labels_of_the_full_network_are_those_of_stars(full_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
     net = ApogeeNet(CpuEngine(full_checkpoint, RECIPES["astra-0.6"]))
     labels = net.predict(*stars(rng, 6), draws=0)
@@ -42,3 +45,12 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others() -> None:
     key = "res_blocks.0.conv1.weight"
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one[key], other[key])
+
+
+def test_a_network_or_an_architecture_must_be_given() -> None:
+    with pytest.raises(UsageError, match=r'got neither.*network="v3"'):
+        random_checkpoint(1)
+    with pytest.raises(UsageError, match="got both"):
+        random_checkpoint(1, SMALL, network="v3")
+    with pytest.raises(UsageError, match="unknown network"):
+        random_checkpoint(1, network="v4")

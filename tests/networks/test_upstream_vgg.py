@@ -64,14 +64,15 @@ def test_a_missing_key_is_an_error(key: str, checkpoint: Checkpoint, tmp_path: P
 
 
 def test_the_other_network_is_recognised_by_its_keys(tmp_path: Path) -> None:
-    states = {network: dict(random_checkpoint(0, network=network).state) for network in ("v2", "v1")}
+    sizes = {"v2": ArchitectureV2(metadata_dims=(4, 4), **SIZES), "v1": ArchitectureV1(**SIZES)}
+    states = {network: dict(random_checkpoint(0, size).state) for network, size in sizes.items()}
     states["v3"] = dict(random_checkpoint(0, ArchitectureV3(adapt_pool_output_dim=16, linear_dim=8)).state)
     for network, state in states.items():
         torch.save(state, tmp_path / "model.pt")
         for other in states.keys() - {network}:
             with pytest.raises(WeightsError, match=rf"weights of ApogeeNet {network};.*Remedy: --network {network}"):
                 import_upstream(tmp_path / "model.pt", other)
-    v1 = random_checkpoint(0, network="v1")
+    v1 = random_checkpoint(0, sizes["v1"])
     # v3's left-out keys are v3's alone.
     torch.save({**v1.state, "pos_enc.inv_freq": torch.ones(1)}, tmp_path / "model.pt")
     with pytest.raises(WeightsError, match=r"unknown key pos_enc\.inv_freq"):

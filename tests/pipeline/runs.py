@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from apnet_fast.catalog.columns import COLUMNS
 from apnet_fast.catalog.names import PRODUCT_NAMES, RUN_FILE
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.settings import RunSettings, resolve_settings
 from apnet_fast.spectra import Product
 
 # What may differ between two runs of the same command.
@@ -20,25 +21,14 @@ TIMES = ["created", "t_elapsed", "t_overhead"]
 
 
 def arguments(inputs: list[Path | str], weights: Path, output: Path, **changes: object) -> RunArguments:
-    """Arguments of a quick run."""
-    values = {
-        "inputs": tuple(str(path) for path in inputs),
-        "weights": weights,
-        "output": output,
-        "engine": "cpu",
-        "device": "cpu",
-        "recipe": "dr19",
-        "draws": 3,
-        "seed": 0,
-        "precision": "fp32",
-        "spectra": "both",
-        "readers": 0,
-        "batch_size": 8,
-        "shard_size": 2,
-        "max_failures": None,
-        "restart": False,
-    }
-    return RunArguments(**(values | changes))  # type: ignore[arg-type]
+    """Return arguments of a quick run."""
+    values: dict[str, Any] = {"device": "cpu", "engine": "cpu", "draws": 3, "batch_size": 8, "shard_size": 2}
+    return RunArguments(tuple(map(str, inputs)), weights, output, **(values | changes))
+
+
+def settings(inputs: list[Path | str], weights: Path, output: Path, **changes: object) -> RunSettings:
+    """Settings of a quick run."""
+    return resolve_settings(arguments(inputs, weights, output, **changes))
 
 
 def catalogue(output: Path, product: Product) -> pa.Table:

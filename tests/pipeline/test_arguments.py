@@ -1,32 +1,51 @@
-"""Defaults that depend on the machine."""
+"""Arguments of a run: only three have no default, and what makes no sense is refused at once."""
 
 from __future__ import annotations
 
-import os
+import inspect
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
-from apnet_fast.pipeline.arguments import default_readers, default_shard_size
-from apnet_fast.spectra.pack import Manifest
+from apnet_fast.pipeline import arguments
+from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.support.errors import UsageError
+
+
+def test_only_inputs_weights_and_output_must_be_given() -> None:
+    required = [field.name for field in fields(RunArguments) if field.default is MISSING]
+    assert required == ["inputs", "weights", "output"]
+
+
+def test_every_field_is_documented() -> None:
+    source = inspect.getsource(arguments)
+    for field in fields(RunArguments):
+        _, _, after = source.partition(f"\n    {field.name}: ")
+        assert after.partition("\n")[2].lstrip().startswith('"""'), field.name
+
+
+def test_the_catalog_stands_for_its_files(tmp_path: Path) -> None:
+    (tmp_path / "allStar.fits").touch()
+    given = RunArguments((), Path("w"), tmp_path, catalog=tmp_path / "allStar.fits")
+    assert given.words == (str(tmp_path / "allStar.fits"),)
+    assert RunArguments(("tree",), Path("w"), tmp_path, catalog=tmp_path / "allStar.fits").words == ("tree",)
 
 
 @pytest.mark.parametrize(
-    ("cores", "devices", "readers"),
-    [(2, "cpu", 0), (64, "cpu,cpu", 0), (2, "cuda:0", 0), (8, "cuda:0", 4), (8, "cuda:0,cuda:1", 2), (64, "cuda", 4)],
+    ("changes", "message"),
+    [
+        ({"inputs": ()}, "no input"),
+        ({"readers": -1}, "--readers is too small"),
+        ({"threads": 0}, "--threads is too small"),
+        ({"batch_size": 0}, "--batch-size is too small"),
+        ({"shard_size": 0}, "--shard-size is too small"),
+        ({"max_failures": -1}, "--max-failures is too small"),
+        ({"catalog": Path("nowhere.fits")}, "--catalog is no file"),
+        ({"spectra": "all"}, "unknown --spectra"),
+    ],
 )
-def test_readers(cores: int, devices: str, readers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
-    assert default_readers(devices) == readers
-
-
-def test_shards_are_small_where_all_inputs_are_packs(tmp_path: Path) -> None:
-    packs, tree = [tmp_path / "one", tmp_path / "two"], tmp_path / "tree"
-    for folder in (*packs, tree):
-        folder.mkdir()
-    for folder in packs:
-        Manifest("", 0, {}, 256).write(folder)
-    first, second = map(str, packs)
-    assert default_shard_size("triton", [first, second]) == 20
-    assert default_shard_size("triton", [first, str(tree)]) == default_shard_size("triton", [str(tree)]) == 1000
-    assert default_shard_size("cpu", [first, "@list.txt"]) == default_shard_size("cpu") == 32
+def test_what_makes_no_sense_is_refused(changes: dict[str, object], message: str) -> None:
+    given: dict[str, object] = {"inputs": ("tree",), "weights": Path("w"), "output": Path("out")}
+    with pytest.raises(UsageError, match=message):
+        RunArguments(**(given | changes))  # type: ignore[arg-type]

@@ -42,6 +42,7 @@ def undisturbed(three: Path, small_weights: Path, tmp_path_factory: pytest.TempP
     return catalogue_bytes(output)
 
 
+@pytest.mark.slow
 def test_kill_9_at_every_write_point(three: Path, small_weights: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tests.pipeline.kill_points", str(three), str(small_weights), str(tmp_path)]
     root = Path(__file__).parents[2]
@@ -119,6 +120,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_real_full_disk(three: Path, small_weights: Path, undisturbed: bytes, small_disk: Path) -> None:
     """A run that does not fit: exit 4 and what to do; with room the same command goes on."""
     output = small_disk / "out"
@@ -160,6 +162,7 @@ def test_files_that_vanish_or_are_cut_while_the_run_goes(
     ]
 
 
+@pytest.mark.slow
 def test_a_second_run_on_one_folder_is_refused(three: Path, small_weights: Path, tmp_path: Path) -> None:
     with locked(tmp_path):
         done = subprocess.run(

@@ -21,6 +21,7 @@ _KILLS = 4
 _SHARDS_BETWEEN_KILLS, _SECONDS_MORE = 8, 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="finds workers through /proc")
 def test_killed_at_random_it_ends_as_if_undisturbed(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     folder, output = linked(tree, tmp_path / "in", 80), tmp_path / "out"

@@ -21,6 +21,7 @@ import torch
 from astropy.io import fits
 from astropy.table import Table
 
+import apnet_fast
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.names import PRODUCT_NAMES
 from apnet_fast.inputs.words import resolve_inputs
@@ -46,6 +47,18 @@ def undisturbed(tree: Path, small_weights: Path, tmp_path_factory: pytest.TempPa
     return catalogue_bytes(output)
 
 
+def test_a_survey_is_run_from_python(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    summary = apnet_fast.run_survey(tree, weights=small_weights, output=tmp_path / "one", device="cpu", draws=3)
+    assert summary.rows == {"star": 7, "visit": 14}
+    assert catalogue_bytes(tmp_path / "one") == undisturbed
+    files = [str(path) for path in tree.rglob("*.fits")]
+    apnet_fast.run_survey(files, weights=str(small_weights), output=str(tmp_path / "two"), device="cpu", draws=3)
+    assert catalogue_bytes(tmp_path / "two") == undisturbed
+    with pytest.raises(TypeError, match="colour"):
+        apnet_fast.run_survey(tree, weights=small_weights, output=tmp_path / "three", colour="red")
+
+
+@pytest.mark.slow
 def test_real_files_give_a_row_for_every_star_and_visit(data: Path, small_weights: Path, tmp_path: Path) -> None:
     summary = run(arguments([data / "apstar", data / "apstar_relaid"], small_weights, tmp_path))
     assert summary.rows == {"star": 8, "visit": 27}
@@ -58,6 +71,7 @@ def test_real_files_give_a_row_for_every_star_and_visit(data: Path, small_weight
     assert len(set(visit["identity"].to_pylist()) | set(star["identity"].to_pylist())) == 35
 
 
+@pytest.mark.slow
 def test_real_files_equal_a_literal_evaluation(data: Path, full_checkpoint: Checkpoint, tmp_path: Path) -> None:
     weights = tmp_path / "full.safetensors"
     full_checkpoint.save(weights)
@@ -96,6 +110,7 @@ def test_fits_and_parquet_hold_the_same(tree: Path, small_weights: Path, tmp_pat
         assert len(Table.read(path, hdu=2)) == len(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -197,6 +212,7 @@ def wait_for_a_shard(output: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 4), (signal.SIGINT, 4)])
 def test_a_killed_run_goes_on_where_it_was(how: signal.Signals, code: int, small_weights: Path, tmp_path: Path) -> None:
     tree = simulate_tree(tmp_path / "tree", stars=24, layout="sdss5", visits=1, seed=8)
@@ -229,9 +245,11 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from apnet_fast.pipeline import run as module
+    from apnet_fast.pipeline import results
+    from apnet_fast.pipeline import run as runs
 
     where = "write_product" if moment == "last table" else moment
+    module = results if where == "write_product" else runs
     real = getattr(module, where)
 
     def interrupted(*given: object, **more: object) -> object:
@@ -444,6 +462,7 @@ def test_a_damaged_plan_is_refused_by_name(text: str, tree: Path, small_weights:
         run(arguments([tree], small_weights, tmp_path))
 
 
+@pytest.mark.slow
 def test_files_that_kill_their_readers_are_quarantined(
     tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,6 +524,7 @@ def linked(tree: Path, folder: Path, files: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_files(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     few, many = (
         peak_memory(linked(tree, tmp_path / f"{files}", files), small_weights, tmp_path / f"out{files}")

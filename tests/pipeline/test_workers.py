@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -14,14 +15,14 @@ import pytest
 
 from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.pipeline import workers
-from apnet_fast.pipeline.compute import Done, Work
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.pipeline.workers import DeviceWorkers, Orders
 from apnet_fast.readers.children import SPAWN
 from apnet_fast.support.errors import Stopped, WeightsError
-from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
+from tests.pipeline.runs import arguments, catalogue_bytes, settings, stored_record
 from tests.pipeline.test_run import command, wait_for_a_shard
 
 
@@ -59,6 +60,7 @@ def children() -> list[int]:
     return [child.pid or 0 for child in SPAWN.active_children()]
 
 
+@pytest.mark.slow
 def test_two_workers_change_no_byte_and_one_may_be_killed(
     many: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,11 +78,12 @@ def test_two_workers_change_no_byte_and_one_may_be_killed(
     assert run(arguments([many], small_weights, tmp_path, shard_size=4)).rate is None
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_live_stop_the_run(
     tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_MOST_DEATHS", 1)
-    monkeypatch.setattr(workers, "serve", die)
+    monkeypatch.setattr(workers, "_MOST_DEATHS_OF_A_DEVICE", 1)
+    monkeypatch.setattr(workers, "serve_shards", die)
     with pytest.raises(Stopped, match="worker processes of device cpu die"):
         run(arguments([tree], small_weights, tmp_path, device="cpu,cpu"))
     assert SPAWN.active_children() == []
@@ -117,8 +120,8 @@ def wait_for(path: Path) -> None:
 
 
 def serve_or_be_killed(pipe: Connection, orders: Orders) -> None:
-    """In place of `serve`: "mortal" is killed when "steady" is at the last shard it has, and comes back once."""
-    folder = orders.arguments.output
+    """In place of `serve_shards`: "mortal" is killed when "steady" is at the last shard it has, and comes back once."""
+    folder = orders.settings.output
     shards = 0
     if orders.device == "mortal" and (folder / "killed").exists():
         (folder / "reborn").touch()
@@ -136,22 +139,23 @@ def serve_or_be_killed(pipe: Connection, orders: Orders) -> None:
     pipe.send(StageTimes())
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_at_the_end_loses_no_shard(
     tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All shards are given out, and the worker that is left has one of them, when the other is killed."""
-    monkeypatch.setattr(workers, "serve", serve_or_be_killed)
-    given = arguments([tree], small_weights, tmp_path)
+    monkeypatch.setattr(workers, "serve_shards", serve_or_be_killed)
+    given = replace(settings([tree], small_weights, tmp_path), devices=("steady", "mortal"))
     times = StageTimes()
-    team = DeviceWorkers(given, None, ["steady", "mortal"], times)  # type: ignore[arg-type]
+    team = DeviceWorkers(given, None, times)  # type: ignore[arg-type]
     assert finish_all(team, 4) == ([0, 1, 2, 3], 40)
     assert times.spectra == 40
     assert SPAWN.active_children() == []
 
 
 def serve_or_leave(pipe: Connection, orders: Orders) -> None:
-    """In place of `serve`: the first worker says that it is done while it has a shard."""
-    work, left = pipe.recv(), orders.arguments.output / "left"
+    """In place of `serve_shards`: the first worker says that it is done while it has a shard."""
+    work, left = pipe.recv(), orders.settings.output / "left"
     if not left.exists():
         left.touch()
         compute(pipe, work, to_its_end=False)
@@ -162,11 +166,12 @@ def serve_or_leave(pipe: Connection, orders: Orders) -> None:
     pipe.send(StageTimes())
 
 
+@pytest.mark.slow
 def test_shards_that_a_worker_leaves_are_given_to_another(
     tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "serve", serve_or_leave)
-    team = DeviceWorkers(arguments([tree], small_weights, tmp_path), None, ["cpu"], StageTimes())  # type: ignore[arg-type]
+    monkeypatch.setattr(workers, "serve_shards", serve_or_leave)
+    team = DeviceWorkers(settings([tree], small_weights, tmp_path), None, StageTimes())  # type: ignore[arg-type]
     assert finish_all(team, 3) == ([0, 1, 2], 30)
 
 
@@ -180,18 +185,17 @@ def test_a_run_with_a_shard_missing_writes_no_catalogue(
     assert not list(tmp_path.glob("astra*"))
 
 
+@pytest.mark.slow
 def test_what_a_worker_raises_ends_the_run(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     """The worker finds that it was given other weights than the run began with."""
-    from dataclasses import replace
-
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.pipeline.plan import make_plan
 
-    given = arguments([tree], small_weights, tmp_path, device="cpu,cpu")
+    given = settings([tree], small_weights, tmp_path, device="cpu,cpu")
     files = resolve_inputs([str(tree)]).files
-    plan = make_plan(given, Inputs(files), load_checkpoint(small_weights), "")
+    plan = make_plan(given, Inputs(files), load_checkpoint(small_weights))
     assert plan.fingerprint.device == "cpu"
-    team = DeviceWorkers(given, replace(plan.fingerprint, weights="sha256 0"), ["cpu"], StageTimes())
+    team = DeviceWorkers(given, replace(plan.fingerprint, weights="sha256 0"), StageTimes())
     with pytest.raises(WeightsError, match="changed"):
         team.go([Work(0, files)], on_batch=print, on_shard=print, stop=lambda: False)
 
@@ -200,8 +204,8 @@ def test_threads_are_divided(tree: Path, small_weights: Path, tmp_path: Path, mo
     monkeypatch.setattr(workers, "_threads", lambda: 9)
 
     def threads(*devices: str) -> list[int]:
-        given = arguments([tree], small_weights, tmp_path)
-        orders: list[Orders] = DeviceWorkers(given, None, devices, None)._orders  # type: ignore[arg-type]
+        given = replace(settings([tree], small_weights, tmp_path), devices=devices)
+        orders: list[Orders] = DeviceWorkers(given, None, StageTimes())._orders  # type: ignore[arg-type]
         return [order.threads for order in orders]
 
     assert threads("cpu", "cpu") == [4, 4]
@@ -209,6 +213,7 @@ def test_threads_are_divided(tree: Path, small_weights: Path, tmp_path: Path, mo
     assert threads("cuda:0", "cuda:1") == [4, 4]
 
 
+@pytest.mark.slow
 def test_sigterm_lets_every_worker_finish_its_shard(
     many: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
 ) -> None:

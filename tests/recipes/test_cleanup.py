@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from apnet_fast.recipes.cleanup import clean_up, flux_and_median, flux_for_large, median_of_all
+from apnet_fast.support.errors import UsageError
 from tests.literal_vgg import astra_2020, astra_v2_error, flux_error
 
 NAN, INF = np.nan, np.inf
@@ -95,3 +96,9 @@ def test_flux_and_median_of_nothing_is_no_warning() -> None:
     flux, error = flux_and_median(row(NAN, INF, NAN), row(1, 1, 1))
     assert np.isfinite(flux).all()
     assert np.isfinite(error).all()
+
+
+@pytest.mark.parametrize("rule", ["", "Median", "none", None])
+def test_an_unknown_rule_is_refused(rule: str | None) -> None:
+    with pytest.raises(UsageError, match=r"unknown rule.*expected median \| zero \| median-of-all \| flux"):
+        clean_up(row(1), row(1), rule)  # type: ignore[arg-type]

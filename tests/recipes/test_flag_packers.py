@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from apnet_fast.recipes import flag_packers, flag_tables
+from apnet_fast.support.errors import UsageError
 
 GOOD = (5000.0, 3.0, -0.1)
 SMALL_ERRORS = (50.0, 0.1, 0.05)
@@ -109,14 +109,6 @@ def test_no_result_stands_alone() -> None:
     )
 
 
-def test_bits_of_the_page_are_in_its_order() -> None:
-    assert [bit.number for bit in flag_tables.PAGE.bits] == list(range(12))
-    assert flag_tables.PAGE.mask("NO_RESULT") == 2048
-    assert flag_tables.PAGE.mask("TEFF_UNRELIABLE", "E_TEFF_LARGE") == 65
-    with pytest.raises(KeyError):
-        flag_tables.PAGE.mask("NO_SUCH_BIT")
-
-
 @pytest.mark.parametrize(
     ("labels", "bits", "warn"),
     [
@@ -188,16 +180,8 @@ def test_every_table_is_known_and_packed(table: flag_tables.FlagTable) -> None:
     assert bad.tolist() == [False, True]
 
 
-def test_the_tables_are_all_there_are() -> None:
-    assert {value.name for value in vars(flag_tables).values() if isinstance(value, flag_tables.FlagTable)} == {
-        table.name for table in flag_tables.TABLES
-    }
-    assert flag_tables.known_table("no such table") is None
-
-
-def test_the_table_prints_itself() -> None:
-    done = subprocess.run([sys.executable, "-m", "apnet_fast.flags"], capture_output=True, text=True, check=True)
-    for table in flag_tables.TABLES:
-        for bit in table.bits:
-            assert bit.name in done.stdout
-            assert bit.condition in done.stdout
+def test_a_table_without_a_packer_is_refused() -> None:
+    unknown = replace(flag_tables.PAGE, name="page-2")
+    labels, none = np.array([GOOD]), np.zeros(1, dtype=bool)
+    with pytest.raises(UsageError, match="no packer for this flag table; got 'page-2'"):
+        flag_packers.pack(unknown, labels, labels, labels, none, none, none)

@@ -106,3 +106,8 @@ def test_the_mean_of_a_value_is_zero_and_its_neighbours_are_what_they_are(rule: 
 def test_no_source_and_the_mean_are_the_same_bits() -> None:
     no_source, mean = (normalised_photometry(as_photometry([row], 1), "astra") for row in (NO_SOURCE, MEANS))
     assert no_source.tobytes() == mean.tobytes()
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"unknown rule for missing photometry; got 'gaia'"):
+        missing_photometry(np.zeros((1, 7), np.float32), "gaia")  # type: ignore[arg-type]

@@ -1,13 +1,15 @@
-"""Recipes: error clean-up, percentile ranks, statistics and the noise model."""
+"""Recipes: error clean-up, statistics, the noise model and the words that a recipe may hold."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
-import torch
 
 from apnet_fast.networks.scaling import V3_SCALING
-from apnet_fast.recipes import RECIPES, Predictions, Recipe, get_recipe, percentile_rank
+from apnet_fast.recipes import RECIPES, Predictions, Recipe
 from apnet_fast.support.errors import UsageError
 from tests.literal import astra_error
 
@@ -95,29 +97,6 @@ def test_clean_up_leaves_its_arguments_alone(rng: np.random.Generator) -> None:
         recipe.clean_up(flux, error)
     np.testing.assert_array_equal(flux, before[0])
     np.testing.assert_array_equal(error, before[1])
-
-
-@pytest.mark.parametrize("n", [2, 20, 100, 4000, 8000, 8575, 171500])
-def test_percentile_rank_is_that_of_torch(n: int, rng: np.random.Generator) -> None:
-    values = rng.normal(size=n).astype(np.float32)
-    rank = percentile_rank(n)
-    ordered = torch.from_numpy(np.sort(values))
-    got = torch.lerp(ordered[rank.lower], ordered[rank.upper], torch.tensor(rank.fraction))
-    expected = torch.quantile(torch.from_numpy(values), 0.95)
-    assert got == expected
-    shifted = ordered[min(rank.lower + 1, n - 1)]
-    assert rank.fraction == 0 or shifted != expected
-
-
-def test_percentile_rank_is_computed_in_float32() -> None:
-    # 0.95 * 171499 = 162924.05; float32 holds no such number.
-    assert float(percentile_rank(171500).fraction) == pytest.approx(0.046875)
-
-
-def test_too_many_values_for_a_joint_percentile() -> None:
-    percentile_rank(2**24)
-    with pytest.raises(UsageError, match="16777217"):
-        percentile_rank(2**24 + 1)
 
 
 def predictions(rng: np.random.Generator, n: int = 3, draws: int = 20) -> Predictions:
@@ -223,6 +202,19 @@ def test_zero_draws_give_labels_without_errors(rng: np.random.Generator) -> None
     assert np.isnan(labels.raw_e_teff).all()
 
 
-def test_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"dr19 \| astra-0.6 \| bossnet-2"):
-        get_recipe("dr18", "v3")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"missing_errors": "medain"},
+        {"missing_errors": None},
+        {"label": "mode"},
+        {"teff_error": "K"},
+        {"percentile_over": "pixel"},
+        {"photometry": "gaia"},
+    ],
+    ids=str,
+)
+def test_a_misspelt_rule_is_refused_by_name(change: dict[str, Any]) -> None:
+    (field, word), *_ = change.items()
+    with pytest.raises(UsageError, match=f"recipe dr19 has an unknown {field}; got {word!r}"):
+        replace(RECIPES["dr19"], **change)

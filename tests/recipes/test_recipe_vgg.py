@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from apnet_fast.networks.scaling import V1_SCALING, V2_SCALING
-from apnet_fast.recipes import RECIPES, RECIPES_OF, Predictions, Recipe, flag_tables, get_recipe, label_names
+from apnet_fast.recipes import RECIPES, RECIPES_OF, Predictions, Recipe
 from apnet_fast.support.errors import UsageError
 
 V2 = RECIPES_OF["v2"]
@@ -197,31 +197,3 @@ def test_zero_draws_give_labels_without_errors(name: str, rng: np.random.Generat
     for recipe in (V2["dr19"], V1):
         with pytest.raises(UsageError, match="--draws 100"):
             recipe.check_draws(0)
-
-
-def test_defaults_and_strangers() -> None:
-    assert [get_recipe(None, network).name for network in ("v3", "v2", "v1")] == ["dr19", "astra-0.6", "astra-2020"]
-    assert get_recipe("astra-0.6", "v2").default_draws == 100
-    assert get_recipe("astra-0.6", "v3") is RECIPES["astra-0.6"]
-    with pytest.raises(UsageError, match=r"not defined for ApogeeNet v1.*expected astra-2020"):
-        get_recipe("dr19", "v1")
-    with pytest.raises(UsageError, match="unknown recipe"):
-        get_recipe("dr20", "v2")
-    for network, recipes in RECIPES_OF.items():
-        assert all(recipe.network == network and name == recipe.name for name, recipe in recipes.items())
-
-
-def test_label_columns_of_the_networks() -> None:
-    medians = ("teff_sample_median", "logg_sample_median", "fe_h_sample_median")
-    names = label_names("v2")
-    assert names[6:9] == medians
-    assert names[5] == "e_fe_h"
-    assert names[9] == "result_flags"
-    assert label_names("v3") == label_names("v1") == tuple(name for name in names if name not in medians)
-
-
-def test_astra_table_of_v2_has_the_bits_of_the_page() -> None:
-    page, astra = flag_tables.PAGE, flag_tables.ASTRA_06_V2
-    assert [bit.name for bit in astra.bits] == [bit.name for bit in page.bits]
-    assert (astra.warn, astra.bad) == (page.warn, page.bad)
-    assert "not of teff_sample_median" in astra.bits[3].condition

@@ -1,4 +1,4 @@
-"""What command lines exit with, and that a fault of the package is never read as a verdict."""
+"""Exit codes of command lines; a fault of the package is never read as a verdict."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The CPU engine: exact fp32, long convolutions in Fourier space, spectra in parallel.
+"""Compute v3 on CPUs: exact fp32, long convolutions in Fourier space, spectra in parallel.
 
-`stem` makes noise realisations and the first activations; `fftconv` convolves, by the transforms of `dft` on the SIMD
+`stem` makes noise realisations and the first activations; `fftconv` convolves with the transforms of `dft` on the SIMD
 vectors of `vectors`; `network` prepares weights; `trunk` runs one row of the network, `linear` many; `engine` drives
 them all.
 """

@@ -1,8 +1,8 @@
-"""Fourier transforms of 128 points on SIMD vectors, in two passes of 16 and of 8 points.
+"""Transform 128 points by Fourier on SIMD vectors, in two passes of 16 and of 8 points.
 
 With n = 8 a + b and f = c + 16 d, the transform is one of 16 points over a for every b, a factor
 exp(-+2 pi i b c / 128), and one of 8 points over b for every c (Cooley and Tukey 1965). Sequences that lie side by
-side, as channels do, are transformed together, one a lane.
+side, as channels do, are transformed together, one per lane.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FORWARD, INVERSE = -1, 1
 
 @dataclass(frozen=True)
 class Complex:
-    """Complex numbers, one a lane."""
+    """Hold complex numbers, one per lane."""
 
     real: Vector
     imag: Vector
@@ -35,21 +35,21 @@ class Complex:
         return Complex(self.real - other.real, self.imag - other.imag)
 
     def times(self, real: Vector | float, imag: Vector | float) -> Complex:
-        """The product with the number real + i imag."""
+        """Return the product with the number real + i imag."""
         return Complex(
             self.real.times_plus(real, -(self.imag * imag)),
             self.imag.times_plus(real, self.real * imag),
         )
 
     def plus_i_times(self, other: Complex, sign: int) -> Complex:
-        """self + sign * i * other."""
+        """Return self + sign * i * other."""
         if sign > 0:
             return Complex(self.real - other.imag, self.imag + other.real)
         return Complex(self.real + other.imag, self.imag - other.real)
 
 
 def dft(values: Sequence[Complex], sign: int) -> list[Complex]:
-    """sum_n values[n] exp(sign * 2 pi i n f / len(values)) for every f; 2, 4, 8 or 16 values."""
+    """Return sum_n values[n] exp(sign * 2 pi i n f / len(values)) for every f; 2, 4, 8 or 16 values."""
     n = len(values)
     if n == 2:
         return [values[0] + values[1], values[0] - values[1]]
@@ -70,7 +70,7 @@ def dft(values: Sequence[Complex], sign: int) -> list[Complex]:
 
 
 def _turned(value: Complex, step: int, n: int, sign: int) -> Complex:
-    """value * exp(sign * 2 pi i step / n)."""
+    """Return value * exp(sign * 2 pi i step / n)."""
     if step == 0:
         return value
     if 4 * step == n:
@@ -81,7 +81,7 @@ def _turned(value: Complex, step: int, n: int, sign: int) -> Complex:
 
 
 def twiddles(sign: int) -> NDArray[np.float32]:
-    """exp(sign * 2 pi i b c / 128): float32 (8, 16, 2) [b, c, real and imaginary]."""
+    """Return exp(sign * 2 pi i b c / 128) as float32 (8, 16, 2) [b, c, real and imaginary]."""
     b, c = np.ogrid[:SECOND, :FIRST]
     angle = sign * 2 * np.pi * b * c / POINTS
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""The CPU engine: spectra over threads, then linear layers over many rows, tile by tile.
+"""Drive the CPU engine: spectra over threads, then linear layers over many rows, tile by tile.
 
-Every call into a library has a shape that is always the same and runs on one thread, and every row of the network is
-computed for itself. So a result depends neither on the batch it came in nor on the number of threads.
+Every library call always has the same shape and runs on one thread, and every row of the network is computed for
+itself. So a result depends neither on its batch nor on the number of threads.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
 
-# Spectra a thread that a tile holds at least, so that threads finish at about the same time.
+# The least number of spectra per thread in a tile, so that threads finish at about the same time.
 _SPECTRA_PER_THREAD = 2
 
 
 class CpuEngine(Engine):
-    """ApogeeNet v3 in fp32 on as many threads as torch is set to when it is made.
+    """Compute ApogeeNet v3 in fp32 on as many threads as torch has when the engine is made.
 
-    (OMP_NUM_THREADS, torch.set_num_threads, or --threads.) Memory: the weights; two tiles of features, 0.26 MB a row
-    (at 20 draws 67 MB for every 3 threads); 9 MB a thread. One call of `predict` computes at a time.
+    (OMP_NUM_THREADS, torch.set_num_threads, or --threads.) Memory: the weights; two tiles of features, 0.26 MB per row
+    (at 20 draws 67 MB for every 3 threads); 9 MB per thread. One call of `predict` computes at a time.
     """
 
     name: ClassVar[str] = "cpu"
@@ -51,7 +51,7 @@ class CpuEngine(Engine):
     def _clean(
         self, flux: NDArray[np.float32], error: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return flux, error  # each spectrum in the thread that computes it
+        return flux, error  # each spectrum is cleaned in the thread that computes it
 
     def _predict(
         self,
@@ -68,7 +68,7 @@ class CpuEngine(Engine):
             network = self._prepared(pixels)
             spectra = min(self._spectra_of_a_tile(rows), max(n, 1))
             tiles = self._two_tiles(network, spectra * rows)
-            # Of few spectra every thread gets a part of the rows.
+            # With few spectra, split the rows across threads.
             parts = np.linspace(0, rows, 1 + min(max(self.threads // max(n, 1), 1), rows)).astype(int)
 
             def features(i: int, tile: _Tile, first: int, part: slice) -> None:
@@ -83,7 +83,7 @@ class CpuEngine(Engine):
                     tile.begin(outputs[start * rows : (start + spectra) * rows])
                     for i, part in product(range(start, min(start + spectra, n)), pairwise(parts)):
                         tile.submit(features, i, tile, (i - start) * rows, slice(*part))
-                    # While this tile's spectra are under way, the linear layers of the other follow.
+                    # Run the other tile's linear layers while this tile's spectra are being computed.
                     other.multiply()
                 for tile in tiles:
                     tile.multiply()
@@ -118,7 +118,7 @@ class CpuEngine(Engine):
 
 
 class _Worker:
-    """What one thread needs to turn a spectrum into features of its rows."""
+    """Hold what one thread needs to turn a spectrum into its rows' features."""
 
     def __init__(self, network: CpuNetwork, recipe: Recipe, draws: int) -> None:
         self.network, self.draws = network, draws
@@ -146,7 +146,7 @@ class _Worker:
         features: NDArray[np.float32],
         finite: NDArray[np.bool_],
     ) -> None:
-        """Features of some rows of a spectrum, of which row 0 is the clean one; finite: those the network can use."""
+        """Compute the features of some rows of a spectrum, whose row 0 is clean; finite tells which rows are usable."""
         recipe, values = self._recipe, self._values
         clean_flux, clean_error = recipe.clean_up(flux[None], error[None])
         stem.realise(clean_flux[0], clean_error[0], key, np.float32(recipe.floor), values)
@@ -162,9 +162,9 @@ class _Worker:
 
 
 class _Tile:
-    """Rows of the network under way: spectra fill it with features, then the linear layers run over all of it.
+    """Hold rows that are being computed: spectra fill in features, then the linear layers run over all of them.
 
-    features: (rows, ...), size of them wanted. finite: rows that the network can use.
+    features: float32 (rows, width), of which `size` rows are wanted. finite: rows that the network can use.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, layers: LinearLayers, width: int, rows: int) -> None:
@@ -180,15 +180,15 @@ class _Tile:
         self._last: list[Future[Tensor]] = []
 
     def begin(self, outputs: Tensor) -> None:
-        """The outputs that the rows of the next spectra belong to."""
+        """Set where the outputs of the next spectra's rows belong."""
         self._outputs = outputs
 
     def submit(self, work, *arguments) -> None:  # type: ignore[no-untyped-def]
-        """A spectrum's work, to be done by a thread."""
+        """Give a spectrum's work to a thread."""
         self._spectra.append(self._pool.submit(work, *arguments))
 
     def multiply(self) -> None:
-        """Wait for the spectra, run the first linear layer, start the others."""
+        """Wait for the spectra, run the first linear layer, and start the others."""
         if not self._spectra or self._outputs is None:
             return
         for future in self._spectra:
@@ -204,7 +204,7 @@ class _Tile:
         self._last = [self._pool.submit(self._layers.rest, self._products[piece]) for piece in pieces]
 
     def collect(self) -> None:
-        """Store the outputs, NaN where a row could not be used."""
+        """Store the outputs, with NaN for rows that could not be used."""
         if self._outputs is None:
             return
         n = len(self._outputs)
@@ -213,7 +213,7 @@ class _Tile:
         self._outputs, self._last = None, []
 
     def abandon(self) -> None:
-        """Leave nothing under way behind, whatever happened."""
+        """Cancel or finish everything that is still running, whatever happened."""
         for future in self._spectra:
             future.cancel()
         wait(self._spectra)

@@ -1,11 +1,11 @@
-"""Long convolutions by overlap-save in Fourier space: exact in fp32, a tenth of the multiplications.
+"""Convolve with long filters by overlap-save in Fourier space: exact in fp32, a tenth of the multiplications.
 
-Activations of a row of the network lie channels last. Blocks of 128 positions overlap by the filter's length; each
-gives 129 - k outputs. A block of the row's first half and one of its second half are the real and the imaginary part of
-one complex sequence: a real filter keeps the parts apart, so no transform of a real sequence is wasted. For a real
-filter, G(128 - f) is the conjugate of G(f): spectra at 128 - f are conjugated and become more rows of the matrix
-product at f, which halves the filters to be read. (Three real products in the place of a complex one's four would be
-faster still, and less exact than direct convolution.)
+A row's activations are stored channels last. Blocks of 128 positions overlap by the filter's length; each gives
+129 - k outputs. A block of the row's first half and one of its second half are the real and the imaginary part of one
+complex sequence: a real filter keeps the parts apart, so no transform of a real sequence is wasted. For a real filter,
+G(128 - f) is the conjugate of G(f): spectra at 128 - f are conjugated and become more rows of the matrix product at f,
+which halves the filters to be read. (Three real products instead of a complex product's four would be faster still,
+but less exact than direct convolution.)
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from apnet_fast.engines.cpu.vectors import Kernel, Memory, Vector, kernel
 from apnet_fast.support.compiled import compiled
 
 FREQUENCIES = POINTS // 2 + 1
-# Zeros before position 0 of an activation buffer: more than half a filter.
+# Zeros before position 0 of an activation buffer; more than half a filter.
 BEFORE = 64
 _FORWARD_FACTORS, _INVERSE_FACTORS = twiddles(FORWARD).ravel(), twiddles(INVERSE).ravel()
 SCRATCH = 2 * POINTS * 16
-"""float32 values of the scratch that a block's transform needs, for up to 16 lanes."""
+"""float32 values of scratch that a block's transform needs, for up to 16 lanes."""
 
 
 def _to_scratch(run: Kernel, values: list[Complex], scratch: Memory, column: ir.Value, factors: Memory) -> None:
-    """What the first pass leaves for column b: [c][b][real, imaginary][lane], each turned by its factor."""
+    """Store the first pass's result for column b as [c][b][real, imaginary][lane], each turned by its factor."""
     lanes = run.lanes
     for c, value in enumerate(values):
         factor = run.plus(run.times(column, 2 * FIRST), 2 * c)
@@ -52,7 +52,7 @@ def _forward_first(
     column: ir.Value,
     factors: Memory,
 ) -> None:
-    """Column b of a block whose parts begin, at this column, at elements `real` and `imag`; `step` elements apart."""
+    """Transform column b of a block whose parts start, at this column, at elements `real` and `imag`, `step` apart."""
     values = [
         Complex(
             x.load(run.plus(real, run.times(step, a)), run.lanes), x.load(run.plus(imag, run.times(step, a)), run.lanes)
@@ -73,7 +73,7 @@ def _forward_second(
     imag: ir.Value,
     step: ir.Value,
 ) -> None:
-    """Frequencies row + 16 d: below 64 to `direct` + 16 d steps, above conjugated to `mirrored` - 16 d steps."""
+    """Store frequencies row + 16 d: below 64 at `direct` + 16 d steps, above conjugated at `mirrored` - 16 d steps."""
     for d, value in enumerate(dft(_from_scratch(run, scratch, row), FORWARD)):
         below = d < SECOND // 2
         at = run.plus(direct if below else mirrored, run.times(step, FIRST * d if below else -FIRST * d))
@@ -93,7 +93,7 @@ def _inverse_first(
     column: ir.Value,
     factors: Memory,
 ) -> None:
-    """Frequencies column + 8 a, from where `_forward_second` leaves them."""
+    """Read frequencies column + 8 a from where `_forward_second` left them, and run the first inverse pass."""
     values = []
     for a in range(FIRST):
         below = a < FIRST // 2
@@ -113,9 +113,9 @@ def _finish(
     step: ir.Value,
     residual: tuple[Memory, tuple[ir.Value, ir.Value], ir.Value] | None,
 ) -> None:
-    """Store outputs row + 16 j for those of the first `left` that are of a whole block: bias, residual, ELU.
+    """Add bias and residual, apply ELU, and store outputs row + 16 j that lie within the first `left`.
 
-    starts: elements of y, and in the same way of the residual, for the real and the imaginary part; step: between rows.
+    starts: elements of y, and likewise of the residual, for the real and the imaginary part; step: elements per row.
     """
     for j, value in enumerate(transformed):
         with run.if_above(left, FIRST * j):
@@ -143,7 +143,7 @@ def _inverse_second(
     imag: ir.Value,
     step: ir.Value,
 ) -> None:
-    """The second pass of a row, without a residual."""
+    """Run a row's second pass, without a residual."""
     transformed = dft(_from_scratch(run, scratch, row), INVERSE)
     _finish(run, transformed, left, bias.load(channel, run.lanes), y, (real, imag), step, None)
 
@@ -165,7 +165,7 @@ def _inverse_second_residual(
     x_imag: ir.Value,
     x_step: ir.Value,
 ) -> None:
-    """The second pass of a row, with x added before the ELU."""
+    """Run a row's second pass, and add x before the ELU."""
     transformed = dft(_from_scratch(run, scratch, row), INVERSE)
     residual = (x, (x_real, x_imag), x_step)
     _finish(run, transformed, left, bias.load(channel, run.lanes), y, (real, imag), step, residual)
@@ -173,10 +173,10 @@ def _inverse_second_residual(
 
 @compiled
 def forward(lanes, x, channels, first, blocks, outputs, spectra, scratch):  # type: ignore[no-untyped-def]
-    """Block spectra of activations.
+    """Compute the block spectra of activations.
 
     x: (positions, channels) flattened; first: position of the first block's first value. outputs: positions
-    between blocks. spectra: (65, 2 blocks, 2 channels) flattened, out.
+    between blocks. spectra: (65, 2 blocks, 2 channels) flattened, filled here.
     """
     width = len(lanes)
     step = 2 * blocks * 2 * channels
@@ -198,7 +198,7 @@ def forward(lanes, x, channels, first, blocks, outputs, spectra, scratch):  # ty
 
 @compiled
 def inverse(lanes, spectra, channels, blocks, outputs, bias, y, first, length, residual, residual_channels, scratch):  # type: ignore[no-untyped-def]
-    """Activations (positions, channels) from block spectra: bias, residual in the first channels, ELU; zeros behind."""
+    """Compute activations (positions, channels) from block spectra, bias and residual, with ELU and zeros behind."""
     width = len(lanes)
     step = 2 * blocks * 2 * channels
     half = blocks * outputs

@@ -1,8 +1,8 @@
-"""A folded v3 network as the CPU engine wants it: filters in Fourier space, channels in a convenient order.
+"""Prepare a folded v3 network for the CPU engine: filters in Fourier space, channels in a convenient order.
 
-Widths of activations are 4, 8 or a multiple of 16 channels, so that they fill SIMD vectors. The output channels of a
-residual block begin with those that its input is added to; the weights of the next layer follow that order. Positions
-of the pooled activations come before channels, and the first linear layer's weights follow that, too.
+Activations have 4, 8 or a multiple of 16 channels, so that they fill SIMD vectors. A residual block's output channels
+begin with those to which its input is added; the next layer's weights follow that order. In pooled activations
+positions come before channels, and the first linear layer's weights follow that order, too.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from apnet_fast.engines.cpu.stem import CHANNEL_GROUP, LANES
 from apnet_fast.networks.folding import FoldedConv, FoldedV3
 from apnet_fast.support.errors import UsageError
 
-# Half of it fits into the margins of buffers, and half of a block of positions is left for outputs.
+# Half of such a filter fits into the buffers' margins, and half of a block of positions is left for outputs.
 LONGEST_FILTER = POINTS // 2
 
-# Which of the network's channels each channel of an activation buffer is; None: always zero.
+# The network's channel that each channel of an activation buffer holds; None: always zero.
 Slots = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class FilterBank:
-    """One conv: fp32 filters (65, 2 inputs, 2 outputs) in Fourier space and bias (outputs,).
+    """Hold one conv: fp32 filters (65, 2 inputs, 2 outputs) in Fourier space and bias (outputs,).
 
-    pad: zeros before position 0 that it sees. lanes: length of the vectors of its inverse transform. residual: channels
-    of the block's input that are added to its first outputs.
+    pad: zeros that it sees before position 0. lanes: vector length of its inverse transform. residual: channels of the
+    block's input that are added to its first outputs.
     """
 
     inputs: int
@@ -47,10 +47,10 @@ class FilterBank:
 
 @dataclass(frozen=True)
 class CpuNetwork:
-    """All of a network but the arithmetic.
+    """Hold all of a network except its arithmetic.
 
-    pixels: of the spectra. taps: length of the filters. length, middle: positions between residual blocks, and within
-    them. blocks, outputs: blocks of each half of a row, and positions of each. stem_weight: (groups, taps, 4).
+    pixels: length of the spectra. taps: length of the filters. length, middle: positions between residual blocks, and
+    within them. blocks, outputs: blocks of each half of a row, and positions of each. stem_weight: (groups, taps, 4).
     stem_map: (channels, map_width).
     """
 
@@ -69,17 +69,17 @@ class CpuNetwork:
 
     @property
     def stem_channels(self) -> int:
-        """Channels of the stem's output."""
+        """Return the number of channels of the stem's output."""
         return self.convs[0][0].inputs
 
     @property
     def features(self) -> int:
-        """Values that the linear layers get of a row."""
+        """Return the number of values per row that the linear layers get."""
         return self.pooled * self.convs[-1][1].outputs
 
     @property
     def positions(self) -> int:
-        """Positions of an activation buffer: margin, both halves, and what the last block's window reaches beyond."""
+        """Return an activation buffer's positions: margin, both halves, and the last block's window beyond them."""
         return fftconv.BEFORE + 2 * self.blocks * self.outputs + POINTS
 
 
@@ -133,7 +133,7 @@ def prepare(network: FoldedV3, pixels: int) -> CpuNetwork:
 
 
 def _padded(channels: Sequence[int | None]) -> Slots:
-    """Channels and zeros behind them, to fill whole vectors."""
+    """Return the channels, with zeros appended to fill whole vectors."""
     n = len(channels)
     size = 4 if n <= 4 else 8 if n <= 8 else -(-n // 16) * 16
     return (*channels, *[None] * (size - n))
@@ -149,7 +149,7 @@ def _lanes(channels: int) -> int:
 
 
 def _rows(values: Tensor, slots: Sequence[int | None]) -> Tensor:
-    """values[slot] for every slot, zeros where it is None."""
+    """Return values[slot] for every slot, and zeros for None."""
     chosen = torch.zeros(len(slots), *values.shape[1:], dtype=values.dtype)
     for i, slot in enumerate(slots):
         if slot is not None:
@@ -165,9 +165,9 @@ def bank(
     lanes: int,
     residual: int,
 ) -> FilterBank:
-    """A conv's filters in Fourier space, between buffers whose channels are `inputs` and `outputs`."""
+    """Return a conv's filters in Fourier space, between buffers whose channels are `inputs` and `outputs`."""
     weight = _rows(_rows(conv.weight, outputs).transpose(0, 1), inputs)  # (inputs, outputs, taps)
-    # Correlation, as networks convolve: the conjugate. The inverse transform's 1 / 128 goes in as well.
+    # Networks correlate, hence the conjugate. The inverse transform's 1 / 128 goes in as well.
     spectra = torch.fft.rfft(weight, n=POINTS).conj().permute(2, 0, 1) / POINTS  # (65, inputs, outputs)
     real, imag = spectra.real, spectra.imag
     matrix = torch.cat([torch.cat([real, imag], dim=2), torch.cat([-imag, real], dim=2)], dim=1)
@@ -184,7 +184,7 @@ def bank(
 
 
 def _first_linear(weight: Tensor, bias: Tensor, slots: Slots, pooled: int) -> tuple[Tensor, Tensor]:
-    """Weights for features (pooled, slots) in the place of (channels, pooled)."""
+    """Reorder weights for features (pooled, slots) instead of (channels, pooled)."""
     by_channel = weight.view(len(weight), -1, pooled).permute(1, 2, 0)  # (channels, pooled, rows)
     return _rows(by_channel.float(), slots).permute(2, 1, 0).flatten(1).contiguous(), bias.float()
 

@@ -1,7 +1,7 @@
-"""From a spectrum to the network's first activations: noise, floor, percentile, log, clip, first conv, ELU, max-pool.
+"""Turn a spectrum into first activations: noise, floor, percentile, log, clip, first conv, ELU, max-pool.
 
-Percentiles come from selection on the bits of the floored flux, which order as the values do since all are positive;
-the logarithm is monotone, so it is taken of two order statistics only and interpolated between them.
+Percentiles come from selection on the bits of the floored flux, which sort like the values because all are positive.
+The logarithm is monotone, so only two order statistics need it; the percentile is interpolated between them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from apnet_fast.engines.cpu.vectors import Kernel, Memory, Vector, kernel
 from apnet_fast.recipes.noise import normals_of_draw
 from apnet_fast.support.compiled import compiled
 
-# Zeros before and behind the processed flux of a row: more than half a filter, and a vector beyond the end.
+# Zeros before and behind a row's processed flux: more than half a filter, and a vector beyond the end.
 FLUX_MARGIN = 64
 CHANNEL_GROUP = 4
 """Channels that the first conv computes together."""
@@ -27,7 +27,7 @@ _SHIFTS = (22, 11, 0)
 
 @compiled
 def _order_statistic(bits, rank, counts):  # type: ignore[no-untyped-def]
-    """The value of a rank (0 the smallest) among non-negative int32; counts: int64 scratch (2048,)."""
+    """Return the value of a rank (0 is the smallest) among non-negative int32; counts: int64 scratch (2048,)."""
     prefix = np.int32(0)
     below_digit = 31
     for shift in _SHIFTS:
@@ -46,7 +46,7 @@ def _order_statistic(bits, rank, counts):  # type: ignore[no-untyped-def]
 
 @compiled
 def _next_larger(bits, value, rank):  # type: ignore[no-untyped-def]
-    """The value of the rank behind that of `value`, which has `rank`: itself where there are ties."""
+    """Return the value of the rank after that of `value`, which has `rank`; it is `value` itself if there are ties."""
     not_larger = 0
     larger = np.int32(2**31 - 1)
     for other in bits:
@@ -59,7 +59,7 @@ def _next_larger(bits, value, rank):  # type: ignore[no-untyped-def]
 
 @compiled
 def log_percentile(values, lower, upper, fraction, counts):  # type: ignore[no-untyped-def]
-    """Natural log of a percentile of positive float32 values: ranks and fraction from `recipes.percentile_rank`.
+    """Return the natural log of a percentile of positive float32 values; `recipes.percentile_rank` gives the ranks.
 
     Interpolates between the logarithms as torch.lerp does. NaN counts as larger than everything.
     """
@@ -77,7 +77,7 @@ def log_percentile(values, lower, upper, fraction, counts):  # type: ignore[no-u
 
 @compiled
 def realise(flux, error, key, floor, out):  # type: ignore[no-untyped-def]
-    """Row 0 of `out` (1 + draws, pixels) the floored spectrum, row 1 + d its noise realisation d; NaN stays NaN."""
+    """Write the floored spectrum to row 0 of `out` (1 + draws, pixels) and its draw d to row 1 + d; NaN stays NaN."""
     for row in range(out.shape[0]):
         values = out[row]
         if row == 0:
@@ -93,7 +93,7 @@ def realise(flux, error, key, floor, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def log_limits(values, joint, own_rank, joint_rank, clip, limits, counts):  # type: ignore[no-untyped-def]
-    """Where log flux is clipped, for each row of `values`: row 0 alone, the others each alone or jointly.
+    """Compute where to clip the log flux of each row of `values`: row 0 alone, the others each alone or jointly.
 
     own_rank, joint_rank: (lower, upper, fraction) for the values of one row, and of all draws together.
     """
@@ -108,7 +108,7 @@ def log_limits(values, joint, own_rank, joint_rank, clip, limits, counts):  # ty
 
 @compiled
 def clipped_log(values, limit, out):  # type: ignore[no-untyped-def]
-    """log(values) up to `limit`, to `out` behind its margin. False where the network would see NaN or infinity."""
+    """Write log(values) up to `limit` to `out`, behind its margin; return False if NaN or infinity is among them."""
     finite = math.isfinite(limit)
     for pixel in range(values.shape[0]):
         logarithm = np.float32(math.log(values[pixel]))
@@ -120,7 +120,7 @@ def clipped_log(values, limit, out):  # type: ignore[no-untyped-def]
 
 
 def _neighbours_maximum(vector: Vector) -> Vector:
-    """The larger of lanes 2i and 2i + 1, for every i."""
+    """Return the larger of lanes 2i and 2i + 1, for every i."""
     half = vector.lanes // 2
     even, odd = (vector.lanes_at([2 * i + parity for i in range(half)]) for parity in (0, 1))
     return even.maximum(odd)
@@ -141,7 +141,7 @@ def _first_conv(
     at: ir.Value,
     channels: ir.Value,
 ) -> None:
-    """Four channels of `LANES` positions: conv, map, maximum of neighbours, ELU, stored channels last."""
+    """Compute four channels of `LANES` positions: conv, map, maximum of neighbours, ELU; store channels last."""
     sums = [position_map.load(run.plus(map_at, run.times(map_step, c)), run.lanes) for c in range(CHANNEL_GROUP)]
 
     def tap(k: ir.Value, sums: list[Vector]) -> list[Vector]:
@@ -157,10 +157,10 @@ def _first_conv(
 
 @compiled
 def first_conv(lanes, flux, weight, taps, position_map, map_width, channels, y, first, length):  # type: ignore[no-untyped-def]
-    """Activations (positions, channels) of one row from its processed flux.
+    """Compute one row's activations (positions, channels) from its processed flux.
 
-    flux: with `FLUX_MARGIN` zeros on both sides. weight: (channels / 4, taps, 4) flattened. position_map: (channels,
-    map_width) flattened, map_width at least 2 * length rounded up to whole vectors. y: position 0 at `first`.
+    flux: has `FLUX_MARGIN` zeros on both sides. weight: (channels / 4, taps, 4) flattened. position_map: (channels,
+    map_width) flattened, map_width at least 2 * length rounded up to whole vectors. y: position 0 is at `first`.
     """
     start = FLUX_MARGIN - taps // 2
     for group in range(0, channels, CHANNEL_GROUP):
@@ -184,7 +184,7 @@ def first_conv(lanes, flux, weight, taps, position_map, map_width, channels, y, 
 
 @compiled
 def average_pool(x, first, length, channels, pooled, out):  # type: ignore[no-untyped-def]
-    """Adaptive average pooling, channels last: `out` (pooled, channels) flattened; windows as torch's."""
+    """Pool adaptively by averages, channels last, to `out` (pooled, channels) flattened; windows are torch's."""
     for i in range(pooled):
         start = i * length // pooled
         stop = -((-(i + 1) * length) // pooled)

@@ -1,4 +1,4 @@
-"""The convolutional part of the network on one thread: processed flux of a row in, pooled features out."""
+"""Run the convolutional part of the network on one thread: a row's processed flux in, pooled features out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from apnet_fast.engines.cpu.fftconv import BEFORE, FREQUENCIES
 from apnet_fast.engines.cpu.network import CpuNetwork, FilterBank
 from apnet_fast.engines.cpu.vectors import lanes_of
 
-# float32 values of a cache line, and of the least memory that numpy asks the system to map in huge pages.
+# float32 values in a cache line, and in the least memory that numpy asks the system to map in huge pages.
 _LINE, _HUGE = 16, 1 << 20
 
 
 class Trunk:
-    """Buffers of one thread and the layers over them; every row meets the same shapes, so the same bits."""
+    """Hold one thread's buffers and run the layers; every row has the same shapes, so the same bits."""
 
     def __init__(self, network: CpuNetwork) -> None:
         self._network = network
@@ -31,14 +31,14 @@ class Trunk:
             "inputs": spectra * max(bank.inputs for bank in banks),
             "outputs": spectra * max(bank.outputs for bank in banks),
         }
-        # A buffer of its own for every layer: the zeros around its positions are written once, here.
+        # Every layer has its own buffer, so that the zeros around its positions are written only once, here.
         widths = [network.stem_channels, *(bank.outputs for bank in banks)]
         memory = _in_one_piece([*sizes.values(), *(network.positions * width for width in widths)])
         self._scratch, inputs, outputs, *self._activations = memory
         self._inputs, self._outputs = _Spectra(inputs, network.blocks), _Spectra(outputs, network.blocks)
 
     def features(self, flux: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """Pooled activations (pooled, channels), flattened, of one row to `out`.
+        """Write one row's pooled activations (pooled, channels), flattened, to `out`.
 
         flux: processed flux with `stem.FLUX_MARGIN` zeros before it and at least as many behind it.
         """
@@ -94,10 +94,10 @@ class Trunk:
 
 
 def _in_one_piece(sizes: Sequence[int]) -> list[NDArray[np.float32]]:
-    """Arrays of zeros of these sizes, each beginning with a cache line, in one piece of memory.
+    """Return arrays of zeros of these sizes in one piece of memory, each starting at a cache line.
 
-    Transforms step through it in strides of many kB. In one large piece the system maps huge pages, and not every
-    step needs an address translation of its own.
+    Transforms step through it in strides of many kB. The system maps one large piece in huge pages, so that not every
+    step needs its own address translation.
     """
     padded = [-(-size // _LINE) * _LINE for size in sizes]
     memory = np.zeros(max(sum(padded), _HUGE) + _LINE, dtype=np.float32)
@@ -107,10 +107,10 @@ def _in_one_piece(sizes: Sequence[int]) -> list[NDArray[np.float32]]:
 
 
 class _Spectra:
-    """Memory for block spectra (65, rows, 2 channels) of any number of channels, as a tensor and as an array."""
+    """Hold memory for block spectra (65, rows, 2 channels) with any number of channels, as a tensor and an array."""
 
     def __init__(self, memory: NDArray[np.float32], blocks: int) -> None:
-        # Zeros at first: rows that frequencies 0 and 64 do not use are multiplied like all others.
+        # Start with zeros, because rows that frequencies 0 and 64 do not use are multiplied like all others.
         self._memory, self._rows = memory, 2 * blocks
         self._views: dict[int, tuple[Tensor, NDArray[np.float32]]] = {}
 

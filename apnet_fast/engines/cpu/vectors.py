@@ -1,8 +1,8 @@
-"""SIMD vectors inside numba functions: short runs of float32 that are loaded, computed and stored as one value.
+"""Use SIMD vectors in numba functions: short runs of float32 that are loaded, computed and stored as one value.
 
-LLVM's own vectoriser gives up on the many streams of a Fourier transform. Here a kernel is written once, on `Vector`s,
-as a Python function that emits LLVM code; `kernel` turns it into something that numba functions can call. LLVM maps
-vectors to whatever registers the machine has.
+LLVM's own vectoriser gives up on the many streams of a Fourier transform. Here a kernel is a Python function that emits
+LLVM code on `Vector`s; `kernel` turns it into something that numba functions can call. LLVM maps vectors to whatever
+registers the machine has.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _EXPONENT_BIAS, _MANTISSA_BITS = 127, 23
 
 @dataclass(frozen=True)
 class Vector:
-    """`lanes` float32 values in the function that `builder` is writing."""
+    """Stand for `lanes` float32 values in the function that `builder` is writing."""
 
     builder: ir.IRBuilder
     value: ir.Value
 
     @property
     def lanes(self) -> int:
-        """Number of values."""
+        """Return the number of values."""
         return self.value.type.count
 
     def __add__(self, other: Vector) -> Vector:
@@ -55,27 +55,27 @@ class Vector:
         return Vector(self.builder, self.builder.fneg(self.value))
 
     def constant(self, number: float) -> Vector:
-        """A vector of the same length with one number in every lane."""
+        """Return a vector of the same length with one number in every lane."""
         return Vector(self.builder, ir.Constant(self.value.type, [number] * self.lanes))
 
     def times_plus(self, factor: Vector | float, addend: Vector | float) -> Vector:
-        """self * factor + addend, in one rounding where the machine can."""
+        """Return self * factor + addend, with one rounding if the machine can."""
         values = [other if isinstance(other, Vector) else self.constant(other) for other in (factor, addend)]
         return self._call("llvm.fmuladd", *values)
 
     def maximum(self, other: Vector) -> Vector:
-        """The larger of each pair of values; NaN where one of them is NaN."""
-        largest = self._call("llvm.maxnum", other)  # the other one of NaN
+        """Return the larger of each pair of values; NaN if one of them is NaN."""
+        largest = self._call("llvm.maxnum", other)  # ignores NaN
         missing = self.builder.fcmp_unordered("uno", self.value, other.value)
         return Vector(self.builder, self.builder.select(missing, (self + other).value, largest.value))
 
     def lanes_at(self, lanes: Sequence[int]) -> Vector:
-        """A vector of some of the lanes."""
+        """Return a vector of some of the lanes."""
         mask = ir.Constant(ir.VectorType(_INT32, len(lanes)), list(lanes))
         return Vector(self.builder, self.builder.shuffle_vector(self.value, self.value, mask))
 
     def elu(self) -> Vector:
-        """self where positive, exp(self) - 1 elsewhere, exact to 2 ulp also near zero; NaN stays NaN."""
+        """Return self if positive, else exp(self) - 1, exact to 2 ulp also near zero; NaN stays NaN."""
         builder, kind = self.builder, self.value.type
         clamped = self._call("llvm.maxnum", self.constant(_LOWEST_EXPONENT))
         power = (clamped * _LOG2_E)._call("llvm.rint")
@@ -104,17 +104,17 @@ class Vector:
 
 @dataclass(frozen=True)
 class Memory:
-    """The float32 values of an array argument of a kernel, from its first element on."""
+    """Give access to the float32 values of a kernel's array argument."""
 
     builder: ir.IRBuilder
     base: ir.Value
 
     def load(self, index: ir.Value, lanes: int) -> Vector:
-        """The vector that begins at an element."""
+        """Return the vector that begins at an element."""
         return Vector(self.builder, self.builder.load(self._address(index, lanes), align=4))
 
     def splat(self, index: ir.Value, lanes: int) -> Vector:
-        """One element in every lane."""
+        """Return a vector with one element in every lane."""
         builder = self.builder
         number = builder.load(builder.gep(self.base, [index]), align=4)
         kind = ir.VectorType(_FLOAT, lanes)
@@ -124,7 +124,7 @@ class Memory:
         )
 
     def store(self, index: ir.Value, vector: Vector) -> None:
-        """Write a vector from an element on."""
+        """Write a vector, starting at an element."""
         self.builder.store(vector.value, self._address(index, vector.lanes), align=4)
 
     def _address(self, index: ir.Value, lanes: int) -> ir.Value:
@@ -132,24 +132,24 @@ class Memory:
 
 
 class Kernel:
-    """What a kernel's body writes with: the length of its vectors, and arithmetic on indices."""
+    """Give a kernel's body the length of its vectors, and arithmetic on indices."""
 
     def __init__(self, builder: ir.IRBuilder, lanes: int) -> None:
         self.builder = builder
         self.lanes = lanes
 
     def plus(self, index: ir.Value, other: ir.Value | int) -> ir.Value:
-        """A sum of indices."""
+        """Return a sum of indices."""
         return self.builder.add(index, ir.Constant(_INT64, other) if isinstance(other, int) else other)
 
     def times(self, index: ir.Value, factor: int) -> ir.Value:
-        """A multiple of an index."""
+        """Return a multiple of an index."""
         return self.builder.mul(index, ir.Constant(_INT64, factor))
 
     def loop(
         self, count: ir.Value, values: Sequence[Vector], body: Callable[[ir.Value, list[Vector]], list[Vector]]
     ) -> list[Vector]:
-        """values, replaced by body(i, values) for i = 0 .. count - 1."""
+        """Replace values by body(i, values) for i = 0 .. count - 1, and return the last."""
         slots = [cgutils.alloca_once_value(self.builder, vector.value) for vector in values]
 
         def current() -> list[Vector]:
@@ -161,7 +161,7 @@ class Kernel:
         return current()
 
     def across(self, vectors: Sequence[Vector], lane: int) -> Vector:
-        """One lane of each of some vectors, as a vector."""
+        """Return one lane of each of some vectors, as a vector."""
         row = ir.Constant(ir.VectorType(_FLOAT, len(vectors)), ir.Undefined)
         for i, vector in enumerate(vectors):
             value = self.builder.extract_element(vector.value, ir.Constant(_INT32, lane))
@@ -169,20 +169,20 @@ class Kernel:
         return Vector(self.builder, row)
 
     def if_above(self, index: ir.Value, limit: int) -> AbstractContextManager[Any]:
-        """A context: what is emitted in it runs where index > limit."""
+        """Return a context; the code emitted in it runs if index > limit."""
         return self.builder.if_then(self.builder.icmp_signed(">", index, ir.Constant(_INT64, limit)))
 
 
 def lanes_of(number: int) -> tuple[int, ...]:
-    """The first argument of every kernel: a tuple as long as its vectors, so that numba compiles for that length."""
+    """Return every kernel's first argument: a tuple as long as its vectors, so that numba compiles for that length."""
     return (0,) * number
 
 
 def kernel(body: Callable[..., None]) -> Any:
-    """A function for numba code from a body that emits vector instructions.
+    """Make a function for numba code from a body that emits vector instructions.
 
-    body(kernel, *arguments): gets a `Memory` for each float32 array and an int64 value for each index. The function
-    takes `lanes_of(...)` in the place of the kernel.
+    body(kernel, *arguments) gets a `Memory` for each float32 array and an int64 value for each index. The function
+    takes `lanes_of(...)` in place of the kernel.
     """
 
     def typed(context: Any, lanes: Any, *given: Any) -> Any:
@@ -198,7 +198,7 @@ def kernel(body: Callable[..., None]) -> Any:
 
         return signature(types.void, lanes, *given), generate
 
-    # numba reads the number of arguments off the signature.
+    # numba reads the number of arguments from the signature.
     names = ["context", "lanes", *list(inspect.signature(body).parameters)[1:]]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

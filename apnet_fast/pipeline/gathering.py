@@ -1,0 +1,47 @@
+"""Gather the spectra of several files into one batch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
+from apnet_fast.support.grid import PIXELS
+
+# Rows of a batch beyond its size: most files fit into them, so that batches seldom have to be made larger.
+_SPARE_ROWS = 32
+
+
+class Gathered:
+    """The spectra of some files, copied into one batch of about `batch_size`; a file is never split."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._flux = np.empty((batch_size + _SPARE_ROWS, PIXELS), np.float32)
+        self._error = np.empty_like(self._flux)
+        self._records: list[SpectrumRecord] = []
+        self.files = 0
+
+    @property
+    def spectra(self) -> int:
+        """Number of spectra so far."""
+        return len(self._records)
+
+    def add(self, file: SpectrumBatch) -> None:
+        """Copy the spectra of a file."""
+        start, stop = self.spectra, self.spectra + len(file)
+        if stop > len(self._flux):
+            self._flux, self._error = (_longer(array, start, stop) for array in (self._flux, self._error))
+        self._flux[start:stop] = file.flux
+        self._error[start:stop] = file.error
+        self._records.extend(file.records)
+        self.files += 1
+
+    def batch(self) -> SpectrumBatch:
+        """Return all spectra: flux and error (n, 8575) float32, without another copy."""
+        return SpectrumBatch(self._flux[: self.spectra], self._error[: self.spectra], self._records)
+
+
+def _longer(array: NDArray[np.float32], used: int, length: int) -> NDArray[np.float32]:
+    longer = np.empty((length, PIXELS), np.float32)
+    longer[:used] = array[:used]
+    return longer

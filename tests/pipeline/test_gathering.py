@@ -1,0 +1,38 @@
+"""Gathering files into a batch: order, copies and growth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from apnet_fast.pipeline import gathering
+from apnet_fast.pipeline.gathering import Gathered
+from apnet_fast.spectra import Reason, SpectrumBatch
+from apnet_fast.spectra.reading import unread_spectra
+from apnet_fast.support.grid import PIXELS
+
+
+def file_of(spectra: int, value: float) -> SpectrumBatch:
+    """A file of some spectra that all hold one value."""
+    records = unread_spectra(f"{value}.fits", ("star",), Reason.MISSING_FILE, "").records
+    flux = np.full((spectra, PIXELS), value, np.float32)
+    return SpectrumBatch(flux, 2 * flux, [*records] * spectra)
+
+
+def test_files_follow_each_other_and_are_copied() -> None:
+    gathered = Gathered(4)
+    first = file_of(2, 1.0)
+    gathered.add(first)
+    gathered.add(file_of(3, 2.0))
+    first.flux[:] = -1  # a reader uses its memory again
+    batch = gathered.batch()
+    assert (gathered.files, gathered.spectra, len(batch)) == (2, 5, 5)
+    assert batch.flux[:, 0].tolist() == [1, 1, 2, 2, 2]
+    assert batch.error[:, -1].tolist() == [2, 2, 4, 4, 4]
+    assert [record.path for record in batch.records] == ["1.0.fits"] * 2 + ["2.0.fits"] * 3
+
+
+def test_a_file_with_more_spectra_than_fit_is_kept_whole() -> None:
+    gathered = Gathered(1)
+    gathered.add(file_of(1, 1.0))
+    gathered.add(file_of(gathering._SPARE_ROWS + 9, 2.0))
+    assert gathered.batch().flux[:, 0].tolist() == [1] + [2] * (gathering._SPARE_ROWS + 9)

@@ -1,0 +1,49 @@
+"""Result files: joined from shards, known again by their checksums, removed by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from apnet_fast.pipeline.results import Results
+from apnet_fast.pipeline.run import run
+from tests.pipeline.runs import arguments
+
+
+@pytest.fixture(scope="module")
+def finished(tree: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The results of a quick run."""
+    output = tmp_path_factory.mktemp("finished")
+    run(arguments([tree], small_weights, output, engine="null"))
+    return Results(output, ("star", "visit"))
+
+
+def test_a_product_is_two_files(tmp_path: Path) -> None:
+    names = [path.name for path in Results(tmp_path, ("star",)).paths]
+    assert [name.partition("-")[0] for name in names] == ["astraAllStarAPOGEENet"] * 2 + ["quarantine.parquet"]
+    assert {Path(name).suffix for name in names} == {".fits", ".parquet"}
+
+
+def test_a_whole_run_is_known_again_and_a_changed_one_is_not(finished: Results) -> None:
+    record = finished.record_of_whole()
+    assert record is not None
+    assert record["products"] == finished.contents()
+    path = finished.paths[0]
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    assert finished.record_of_whole() is None
+    path.write_bytes(content)
+    assert finished.record_of_whole() == record
+    finished.record.write_text(json.dumps(record | {"products": {}}))
+    assert finished.record_of_whole() is None
+    finished.record.write_text(json.dumps(record))
+
+
+def test_only_its_own_files_are_removed(tmp_path: Path) -> None:
+    results = Results(tmp_path, ("star",))
+    for path in (*results.paths, results.record, tmp_path / "notes.txt", tmp_path / "other.parquet"):
+        path.touch()
+    results.remove()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "other.parquet"]
