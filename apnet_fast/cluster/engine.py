@@ -223,7 +223,7 @@ def _compared(settings: RunSettings, weights: str) -> dict[str, str]:
         "device": kind,
         "precision": settings.precision,
         "tuning": settings.tuning,
-        "instruction set": instruction_set(settings.engine),
+        "instruction set": instruction_set(settings.engine, kind),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the coordinator, a node and its engine process send each other: a kind, a shard, and bytes nobody in between reads.
+"""What coordinator, node and engine process send each other: a kind, a shard, and bytes that nobody in between reads.
 
 The bodies are pickles that only the coordinator and the engine process open. The node passes them on unopened, so that
 its process, which Dask owns, never imports what they are made of.

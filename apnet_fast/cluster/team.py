@@ -1,7 +1,7 @@
 """`DaskTeam`: the workers of a Dask cluster compute the shards of a run.
 
-The coordinator keeps a window of shards per worker and places each itself. A worker that leaves takes nothing along: its
-shards go to others. Which worker computes a shard changes nothing in it.
+The coordinator keeps a window of shards per worker and places each itself. A worker that leaves takes nothing along:
+its shards go to others. Which worker computes a shard changes nothing in it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 from apnet_fast.cluster import node
 from apnet_fast.cluster.messages import Kind, Message
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.plan import Fingerprint
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import Marker
-from apnet_fast.pipeline.times import StageTimes
+from apnet_fast.pipeline.team import Job
 from apnet_fast.pipeline.work import Done, Work
-from apnet_fast.support.console import say
 from apnet_fast.support.errors import Stopped, UsageError
+from apnet_fast.support.progress import say
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -121,10 +120,8 @@ class DaskTeam:
 
     def go(
         self,
-        settings: RunSettings,
-        fingerprint: Fingerprint,
+        job: Job,
         work: Sequence[Work],
-        times: StageTimes,
         *,
         on_batch: Callable[[Done], None],
         on_shard: Callable[[int, Marker], None],
@@ -135,7 +132,7 @@ class DaskTeam:
         Raises what an engine raised, and Stopped if a shard ends its workers too often, the scheduler is lost or no
         worker is left.
         """
-        self._fingerprint, self._times = fingerprint, times
+        self._fingerprint, self._times = job.plan.fingerprint, job.times
         self._on_batch, self._on_shard = on_batch, on_shard
         self._waiting, self._deaths = deque(work), Counter[int]()
         since = time.monotonic()

@@ -7,6 +7,7 @@ labels that differ by some 1e-5, and a run must not mix them unnoticed.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 # Engines that compute on the CPU, whatever the device.
 _CPU_ENGINES = ("cpu", "reference")
@@ -31,7 +32,9 @@ def instruction_set(engine: str, device: str = "cpu") -> str:
 def _numba() -> str:
     """Return the widest vectors that numba compiles for, or the processor that it is told to compile for."""
     import llvmlite.binding as llvm
-    from numba.core import config
+    import numba
+
+    config: Any = numba.config
 
     if config.CPU_NAME:
         return str(config.CPU_NAME)

@@ -83,9 +83,8 @@ class Slurm:
             return
         Path("/run/munge").mkdir(exist_ok=True)
         shutil.chown("/run/munge", "munge", "munge")
-        subprocess.run(
-            ["su", "-s", "/bin/sh", "munge", "-c", "munged --force"], env=self.environment, capture_output=True, check=True
-        )
+        command = ["su", "-s", "/bin/sh", "munge", "-c", "munged --force"]
+        subprocess.run(command, env=self.environment, capture_output=True, check=True)
 
     def run(self, *words: str) -> str:
         """Run a command of Slurm; return what it prints."""

@@ -19,7 +19,7 @@ def test_a_message_comes_back(kind: Kind, shard: int) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"short", b"\xff" * 20])
 def test_other_bytes_are_no_message(data: bytes) -> None:
-    with pytest.raises(ValueError, match="message|Kind"):
+    with pytest.raises(ValueError, match=r"message|Kind"):
         Message.decoded(data)
 
 

@@ -30,13 +30,18 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 def script(folder: Path, stars: Path, weights: Path, output: Path, *words: str) -> Path:
     """The documented script, made small: two nodes, one task each, quick weights, short shards."""
-    (documented,) = re.findall(r"^    (#!/bin/bash\n(?:    .*\n)+)", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (documented,) = re.findall(
+        r"^    (#!/bin/bash\n(?:    .*\n)+)", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     text = documented.replace("\n    ", "\n")
     listing = folder / "list.txt"
     listing.write_text("".join(f"{file}\n" for file in sorted(stars.iterdir())))
     small = f"--draws 3 --batch-size 8 --shard-size 1 --device cpu {' '.join(words)}"
     for old, new in (
-        ("--nodes=4 --ntasks-per-node=4 --gpus-per-task=1 --cpus-per-task=8", "--nodes=2 --ntasks-per-node=1 --gpus-per-task=1"),
+        (
+            "--nodes=4 --ntasks-per-node=4 --gpus-per-task=1 --cpus-per-task=8",
+            "--nodes=2 --ntasks-per-node=1 --gpus-per-task=1",
+        ),
         ("--time=24:00:00", "--time=10"),
         ("exec python", f"exec {sys.executable}"),
         ("@list.txt", f"@{listing}"),
@@ -62,9 +67,9 @@ def workers_of(output: Path) -> list[int]:
             words = command.read_bytes().split(b"\0")
         except OSError:
             continue
-        if any(word.endswith(b"dask_worker") for word in words) and any(str(output).encode() in word for word in words):
-            if b"srun" not in words[0]:
-                found.append(int(command.parent.name))
+        ours = any(str(output).encode() in word for word in words)
+        if ours and b"srun" not in words[0] and any(word.endswith(b"dask_worker") for word in words):
+            found.append(int(command.parent.name))
     return found
 
 
