@@ -5,9 +5,9 @@
 
     run(RunArguments(inputs, weights, output), team=DaskTeam("tcp://host:8786"))
 
-What Dask imports on its workers (this module, `node` and `messages`) uses the standard library alone. Importing torch or
-numba there would hold up the worker's event loop until the scheduler takes it for dead. So `DaskTeam` is imported on
-first use.
+What Dask imports on its workers (this module, `node` and `messages`) uses the standard library alone. Importing torch
+or numba there would hold up the worker's event loop until the scheduler takes it for dead. So `DaskTeam` is imported
+on first use.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,60 +22,19 @@ from apnet_fast._version import __version__
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.cluster.messages import Kind, Message
+from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
 from apnet_fast.engines import create_engine
 from apnet_fast.engines.instruction_set import instruction_set
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.compute import Computer
-from apnet_fast.pipeline.plan import Fingerprint, Plan
+from apnet_fast.pipeline.plan import Plan
 from apnet_fast.pipeline.settings import RunSettings, resolve_settings
 from apnet_fast.pipeline.shards import Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.support.errors import ApnetError, UsageError
 from apnet_fast.support.files import sha256_of
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What an engine process is asked for: the arguments of a run, its folder, and how to see that it is shared.
-
-    token: the name of a file in the output folder that only the coordinator has made.
-    """
-
-    arguments: RunArguments
-    folder: str
-    token: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What an engine process is: the choices it made, and all that must be equal on every node of a run.
-
-    settings: with the one device of this process. compared: by name, what must not differ. host, pid: where it runs.
-    """
-
-    settings: RunSettings
-    compared: Mapping[str, str]
-    host: str
-    pid: int
-
-
-@dataclass(frozen=True)
-class Task:
-    """A shard, and the fingerprint of the run that it belongs to."""
-
-    work: Work
-    fingerprint: Fingerprint
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A shard that is stored: its marker, what went through the engine for it, and the seconds of each stage."""
-
-    marker: Marker
-    done: Done
-    times: StageTimes
 
 
 class _Node:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from apnet_fast.cluster import node
 from apnet_fast.cluster.messages import Kind, Message
+from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import Marker
@@ -31,8 +32,6 @@ from apnet_fast.support.progress import say
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-    from apnet_fast.cluster.engine import Facts, Stored
 
 # Shards in hand per worker: the one it computes, and one that its readers begin meanwhile.
 _SHARDS_AHEAD = 2
@@ -103,8 +102,6 @@ class DaskTeam:
 
         Raises UsageError for what a worker refuses, Stopped if there is none within the time.
         """
-        from apnet_fast.cluster.engine import Orders
-
         arguments = _absolute(arguments)
         arguments.output.mkdir(parents=True, exist_ok=True)
         self._token = arguments.output / f".team-{self._run}"
@@ -270,8 +267,6 @@ class DaskTeam:
                 self._assign(member, self._waiting.popleft())
 
     def _assign(self, member: _Member, work: Work) -> None:
-        from apnet_fast.cluster.engine import Task
-
         body = pickle.dumps(Task(work, self._fingerprint))
         future = self._ask(member, work.shard, node.compute, self._run, work.shard, body, self._silence)
         member.in_hand[work.shard] = (work, future)
