@@ -22,7 +22,7 @@ FAST = ConvConfig(8, 32, 128, 64, 8, 3)
 
 
 def fake_times(*seconds: float) -> Callable[[Callable[[int], object]], float]:
-    """A timer that runs the work once and says what it is told to."""
+    """Return a timer that runs the work once and returns the given seconds in turn."""
     said = iter(seconds)
 
     def measure(work: Callable[[int], object]) -> float:

@@ -80,8 +80,8 @@ def missing_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> ND
 def normalised_photometry(photometry: NDArray[np.float32], rule: MissingRule) -> NDArray[np.float32]:
     """Return the network's input, float32 (n, 7): (value - mean) / std in float64, placeholders for missing values.
 
-    Rows of `NO_SOURCE` are 0 under the rule "astra". The float32 nearest to a mean stands for that mean and is 0 too,
-    where the difference would be its rounding error: the mean of a value is the same input whoever gives it.
+    Rows of `NO_SOURCE` are 0 under the rule "astra". The float32 nearest to a mean stands for that mean and gives 0,
+    not its rounding error, so that the mean of a value is the same input whoever gives it.
     """
     values = np.where(missing_photometry(photometry, rule), PLACEHOLDERS, photometry)
     values = np.where(photometry == np.asarray(MEANS, np.float32), MEANS, values)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apnet_fast.simulate.headers import HeaderCard
+from apnet_fast.simulate.header_cards import HeaderCard
 from apnet_fast.simulate.layouts import DR17_BAD_ERROR, LEGACY_BAD_ERROR, Layout
 from apnet_fast.simulate.pixels import PixelBit
 from apnet_fast.simulate.population import Field, Star, make_field

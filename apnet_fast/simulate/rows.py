@@ -49,11 +49,16 @@ class Planes:
             self.telluric_error,
         )
 
-    def snr(self, row: int = 0) -> float:
+    def has_data(self) -> NDArray[np.bool_]:
+        """Return which pixels hold data, (rows, 8575)."""
+        error = self.error.astype(np.float64)
+        return np.isfinite(self.flux) & np.isfinite(error) & (error > 0) & (error != LEGACY_BAD_ERROR)
+
+    def snr(self, row: int = 0, pixels: slice = slice(None)) -> float:
         """Return the median of flux / error over the pixels of `row` that hold data; NaN if none does."""
-        flux, error = self.flux[row].astype(np.float64), self.error[row].astype(np.float64)
-        usable = np.isfinite(flux) & np.isfinite(error) & (error > 0) & (error != LEGACY_BAD_ERROR)
-        return float(np.median(flux[usable] / error[usable])) if usable.any() else float("nan")
+        usable = self.has_data()[row, pixels]
+        flux, error = (values[row, pixels].astype(np.float64)[usable] for values in (self.flux, self.error))
+        return float(np.median(flux / error)) if usable.any() else float("nan")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Make the tables of velocities and cross-correlation functions that follow the images.
 
-Column names, types and row widths are those of the archive files; the values are a
-plausible Gaussian correlation peak at each visit's velocity.
+Column names, types and row widths are those of archive files. `snr` is the S/N per pixel of the visit's apVisit
+spectrum, as the survey's visit table has it. The correlation functions are Gaussian peaks at each visit's velocity.
 """
 
 from __future__ import annotations
@@ -9,37 +9,40 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.simulate.headers import velocity_error
-from apnet_fast.simulate.layouts import Layout
+from apnet_fast.simulate.header_cards import Summary, velocity_error
 from apnet_fast.simulate.population import Star
-from apnet_fast.simulate.visits import Visit
 
 CCF_LENGTHS = {"legacy": 401, "dr17": 765, "sdss5": 801}
 DR17_COADD_CCF_LENGTH = 243
 CCF_SIGMA_KMS = 13.0
 CCF_STEP_KMS = 4.0
+CCF_FWHM_KMS = 2.355 * CCF_SIGMA_KMS
+TEFF_ERROR, LOGG_ERROR, FE_H_ERROR = 15.0, 0.02, 0.01
 
 _FIT_COLUMNS = ("teff", "tefferr", "logg", "loggerr", "feh", "feherr", "chisq", "bc")
 
 
-def visit_table(star: Star, visits: list[Visit], layout: Layout) -> NDArray[np.void]:
+def visit_table(of: Summary) -> NDArray[np.void]:
     """Return HDU 9: one row per visit (dr17: 24,696 bytes; sdss5: 19,644), or one row for all (legacy)."""
-    if layout.name == "legacy":
-        return _legacy_table(star, visits, layout)
-    length = CCF_LENGTHS[layout.name]
-    dtype = _dr17_dtype(length) if layout.name == "dr17" else _sdss5_dtype(length)
-    table = np.zeros(len(visits), dtype)
-    for row, visit in zip(table, visits, strict=True):
-        row["filename"] = layout.visit_file(star, visit)
-        _fill(row, star, visit.v_rel, visit.v_rad, visit.snr)
-        row["bc"] = visit.bc
+    if of.layout.name == "legacy":
+        return _legacy_table(of)
+    length = CCF_LENGTHS[of.layout.name]
+    dtype = _dr17_dtype(length) if of.layout.name == "dr17" else _sdss5_dtype(length)
+    table = np.zeros(len(of.visits), dtype)
+    for row, visit, snr in zip(table, of.visits, of.visit_snr, strict=True):
+        row["filename"] = of.layout.visit_file(of.star, visit)
+        _fill(row, of.star, visit.v_rel, visit.v_rad, velocity_error(visit.snr))
+        row["snr"], row["bc"] = snr, visit.bc
+        if of.layout.name == "dr17":
+            row["jd"] = visit.julian_date
     return table
 
 
-def coadd_table(star: Star, snr: float) -> NDArray[np.void]:
+def coadd_table(of: Summary) -> NDArray[np.void]:
     """Return HDU 10 of DR17: one row of 7,992 bytes, the velocity fit of the coadd."""
     table = np.zeros(1, _dr17_dtype(DR17_COADD_CCF_LENGTH))
-    _fill(table[0], star, 0.0, 0.0, snr)
+    _fill(table[0], of.star, 0.0, 0.0, velocity_error(of.snr))
+    table["snr"], table["jd"] = of.snr, np.nan
     return table
 
 
@@ -67,12 +70,16 @@ def _dr17_dtype(length: int) -> np.dtype[np.void]:
     )
 
 
-def _fill(row: np.void, star: Star, v_rel: float, v_rad: float, snr: float) -> None:
+def _fill(row: np.void, star: Star, v_rel: float, v_rad: float, v_error: float) -> None:
     velocities = _lags(row["ccf"].size)
-    row["snr"], row["vrel"], row["vhelio"], row["vrelerr"] = snr, v_rel, v_rad, velocity_error(snr)
+    row["vrel"], row["vhelio"], row["vrelerr"] = v_rel, v_rad, v_error
     row["teff"], row["logg"], row["feh"], row["chisq"] = star.teff, star.logg, star.fe_h, 1.0
+    row["tefferr"], row["loggerr"], row["feherr"] = TEFF_ERROR, LOGG_ERROR, FE_H_ERROR
     row["x_ccf"], row["ccf"], row["ccferr"] = velocities, _peak(velocities, v_rel), 0.01
-    row["xcorr_vrel"], row["xcorr_vhelio"], row["xcorr_vrelerr"] = v_rel, v_rad, velocity_error(snr)
+    row["xcorr_vrel"], row["xcorr_vhelio"], row["xcorr_vrelerr"] = v_rel, v_rad, v_error
+    if "autoccf" in (row.dtype.names or ()):  # DR17 has more columns
+        row["ccpfwhm"] = row["autofwhm"] = CCF_FWHM_KMS
+        row["autoccf"] = _peak(velocities, 0.0)
 
 
 def _legacy_dtype(n_visits: int) -> np.dtype[np.void]:
@@ -105,13 +112,15 @@ def _legacy_dtype(n_visits: int) -> np.dtype[np.void]:
     )
 
 
-def _legacy_table(star: Star, visits: list[Visit], layout: Layout) -> NDArray[np.void]:
+def _legacy_table(of: Summary) -> NDArray[np.void]:
+    star, visits, layout = of.star, of.visits, of.layout
     table = np.zeros(1, _legacy_dtype(len(visits)))
     columns: dict[str, list[str] | list[int] | list[float]] = {
         "FILE": [layout.visit_file(star, visit) for visit in visits],
         "FIBER": [visit.fiber for visit in visits],
         "PLATE": [visit.plate for visit in visits],
         "MJD": [visit.mjd for visit in visits],
+        "LOCID": [4000 + star.healpix % 1000 for _ in visits],
         "JD": [visit.julian_date for visit in visits],
         "VREL": [visit.v_rel for visit in visits],
         "VRELERR": [velocity_error(visit.snr) for visit in visits],

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.simulate.edge_cases import ORDINARY, EdgeCase, cases_of
+from apnet_fast.simulate.header_cards import summarise
 from apnet_fast.simulate.headers import primary_cards
 from apnet_fast.simulate.layouts import Layout, find_layout
 from apnet_fast.simulate.observe import ObservedVisit, observe_visit
@@ -198,16 +199,16 @@ def _write_file(
     planes = lay_out(observed, layout)
     if case.planes is not None:
         case.planes(planes, layout)
-    snr = planes.snr()
-    cards = primary_cards(star, visits, layout, snr)
+    summary = summarise(star, visits, layout, planes)
+    cards = primary_cards(summary)
     if case.cards is not None:
         cards = case.cards(cards)
     path = output / layout.star_path(star, visits)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_apstar(path, layout, star, visits, planes, cards)
+    write_apstar(path, summary, planes, cards)
     if case.file is not None:
         case.file(path, layout)
-    return path, snr
+    return path, summary.snr
 
 
 def _write_truth(path: Path, rows: list[dict[str, object]]) -> None:

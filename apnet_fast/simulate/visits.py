@@ -23,6 +23,9 @@ VISIT_SHARES = {
 }
 MOST_VISITS = 60
 
+APVISIT_SNR_SHARE = 0.72
+"""S/N per pixel of an apVisit spectrum over that of its apStar row: 0.67 to 0.76 for real visits of S/N above 30."""
+
 N_FIBERS = 300
 EARTH_ORBIT_KMS = 29.8
 BAD_FIBER_SHARE = 0.03

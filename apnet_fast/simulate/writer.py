@@ -7,12 +7,10 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
-from apnet_fast.simulate.headers import HeaderCard, grid_cards
+from apnet_fast.simulate.header_cards import HeaderCard, Summary, image_cards
 from apnet_fast.simulate.layouts import Layout
-from apnet_fast.simulate.population import Star
 from apnet_fast.simulate.rows import Planes
 from apnet_fast.simulate.rv_table import coadd_table, visit_table
-from apnet_fast.simulate.visits import Visit
 
 LEGACY_LSF_COEFFICIENTS = np.array(
     [
@@ -25,25 +23,23 @@ LEGACY_LSF_COEFFICIENTS = np.array(
 """HDU 8 of the legacy layout: 26 Gauss-Hermite parameters, here of a Gaussian of R = 22,500."""
 
 
-def write_apstar(
-    path: Path, layout: Layout, star: Star, visits: list[Visit], planes: Planes, cards: list[HeaderCard]
-) -> None:
+def write_apstar(path: Path, summary: Summary, planes: Planes, cards: list[HeaderCard]) -> None:
     """Write `planes` and `cards` to `path` as the layout's pipeline would; an existing file is replaced.
 
     The folder must exist. The file holds no creation date, so equal arguments give equal bytes.
     """
+    layout = summary.layout
     path.unlink(missing_ok=True)
     with fitsio.FITS(str(path), "rw") as file:
         _create_empty_image(file, layout.primary_bitpix_dtype)
         file[0].write_keys(_records(cards))
         for number, (image, unit) in enumerate(zip(planes.images(), layout.units, strict=True)):
             data = image[0] if layout.name == "legacy" and len(image) == 1 else image
-            cards_of_image = [*grid_cards(), HeaderCard("BUNIT", unit)]
-            file.write(data, header=_records(cards_of_image), extname=layout.extension_names[number])
+            file.write(data, header=_records(image_cards(layout, unit)), extname=layout.extension_names[number])
         _write_lsf(file, layout)
-        file.write(visit_table(star, visits, layout), extname=layout.extension_names[8])
+        file.write(visit_table(summary), extname=layout.extension_names[8])
         if layout.name == "dr17":
-            file.write(coadd_table(star, planes.snr()))
+            file.write(coadd_table(summary))
 
 
 def _write_lsf(file: fitsio.FITS, layout: Layout) -> None:

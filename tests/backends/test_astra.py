@@ -22,6 +22,7 @@ from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.recipes import flag_tables
 from apnet_fast.recipes.labels import MEDIANS
 from apnet_fast.recipes.photometry import MEANS, NO_SOURCE, PHOTOMETRY_COLUMNS
+from apnet_fast.recipes.versions import VERSIONS
 from apnet_fast.support.errors import UsageError
 from tests.backends.spectra import AstraLike, Counted, Poisoned, network, small_v2
 from tests.conftest import SMALL
@@ -221,7 +222,7 @@ def test_photometry_of_the_source_reaches_networks_that_use_it(
     star, lonely = AstraLike(1), AstraLike(2)
     star.source = SimpleNamespace(plx=1.5, g_mag=12, bp_mag=None, rp_mag=11, j_mag=10, h_mag=9, k_mag=8.5)  # type: ignore[attr-defined]
     list(apogeenet([star, lonely], net=null))
-    monkeypatch.setitem(NETWORKS, "v3", replace(NETWORKS["v3"], photometry=True))
+    monkeypatch.setitem(VERSIONS, "v3", replace(VERSIONS["v3"], photometry=True))
     list(apogeenet([star, lonely], net=null))
     assert given[0] is None
     np.testing.assert_array_equal(given[1], [[1.5, 12, np.nan, 11, 10, 9, 8.5], [np.inf] * 7])

@@ -37,6 +37,7 @@ def test_it_says_what_it_is_for(demo: Checkpoint) -> None:
     assert demo.origin.startswith("demo: for simulated spectra only")
 
 
+@pytest.mark.slow
 def test_labels_of_stars_it_never_saw(net: ApogeeNet) -> None:
     n = 80
     flux, error, true = observed_arrays(n, seed=4321, snr=100.0)
@@ -49,6 +50,7 @@ def test_labels_of_stars_it_never_saw(net: ApogeeNet) -> None:
     assert np.all(np.array(mixed.scatter) > LIMITS)
 
 
+@pytest.mark.slow
 def test_raw_errors_grow_as_signal_to_noise_falls(net: ApogeeNet) -> None:
     errors = []
     for snr in (200.0, 100.0, 30.0):
@@ -58,6 +60,7 @@ def test_raw_errors_grow_as_signal_to_noise_falls(net: ApogeeNet) -> None:
     assert np.all(errors[2] > 1.5 * errors[1])
 
 
+@pytest.mark.slow
 def test_the_cpu_engine_moves_no_label(demo: Checkpoint) -> None:
     flux, error, _ = observed_arrays(6, seed=99, snr=100.0)
     keys = noise_keys(0, map(str, range(6)))
@@ -68,6 +71,7 @@ def test_the_cpu_engine_moves_no_label(demo: Checkpoint) -> None:
     assert np.abs(got - truth).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_fp16_moves_labels_by_less_than_the_science_tier_allows(demo: Checkpoint) -> None:
     flux, error, _ = observed_arrays(6, seed=99, snr=100.0)
     names = [str(i) for i in range(6)]

@@ -17,6 +17,8 @@ from tests.literal import evaluate
 
 class TestReferenceEngine(EngineBattery):
     engine = ReferenceEngine
+    most_draws = 4
+    batch = 4
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -66,7 +66,9 @@ def test_a_missing_key_is_an_error(key: str, checkpoint: Checkpoint, tmp_path: P
 def test_the_other_network_is_recognised_by_its_keys(tmp_path: Path) -> None:
     sizes = {"v2": ArchitectureV2(metadata_dims=(4, 4), **SIZES), "v1": ArchitectureV1(**SIZES)}
     states = {network: dict(random_checkpoint(0, size).state) for network, size in sizes.items()}
-    states["v3"] = dict(random_checkpoint(0, ArchitectureV3(adapt_pool_output_dim=16, linear_dim=8)).state)
+    states["v3"] = dict(
+        random_checkpoint(0, ArchitectureV3(dim_mults=(1, 2), adapt_pool_output_dim=16, linear_dim=8)).state
+    )
     for network, state in states.items():
         torch.save(state, tmp_path / "model.pt")
         for other in states.keys() - {network}:

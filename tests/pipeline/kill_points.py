@@ -1,7 +1,7 @@
-"""A run that is killed at its n-th write point, for test_faults: prints what happened, one line a run.
+"""Kill runs at their n-th write point, for test_faults, and print what happened, one line per run.
 
-Its own process, because each run is a fork of it: that is quick, and right before any thread was started. A write
-point lies before a file is flushed, before it is renamed into place, and behind that.
+It is a process of its own because each run is a fork of it, which is quick, and safe before any thread is started.
+Write points lie before a file is flushed, before it is renamed into place, and after that.
 """
 
 from __future__ import annotations

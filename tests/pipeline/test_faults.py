@@ -1,4 +1,4 @@
-"""Faults that are made to happen: nothing is lost, and the same command goes on to the same catalogues."""
+"""Faults made to happen: nothing is lost, and the same command goes on to the same catalogues."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_real_full_disk(three: Path, small_weights: Path, undisturbed: bytes, small_disk: Path) -> None:
-    """A run that does not fit: exit 4 and what to do; with room the same command goes on."""
+    """A run that does not fit exits with 4 and a remedy; with room the same command goes on."""
     output = small_disk / "out"
     words = command(three, small_weights, output, "--engine", "null")
     (small_disk / "filler").write_bytes(bytes(40_000))

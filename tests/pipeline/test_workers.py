@@ -1,4 +1,4 @@
-"""Several devices: workers change no byte, may die, and finish their shards when the run is asked to stop."""
+"""Workers change no byte, may die, and finish their shards when the run is asked to stop."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_at_the_end_loses_no_shard(
 
 
 def serve_or_leave(pipe: Connection, orders: Orders) -> None:
-    """In place of `serve_shards`: the first worker says that it is done while it has a shard."""
+    """In place of `serve_shards`: the first worker reports that it is done while it has a shard."""
     work, left = pipe.recv(), orders.settings.output / "left"
     if not left.exists():
         left.touch()

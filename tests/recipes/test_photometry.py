@@ -109,5 +109,5 @@ def test_no_source_and_the_mean_are_the_same_bits() -> None:
 
 
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"unknown rule for missing photometry; got 'gaia'"):
+    with pytest.raises(UsageError, match="unknown rule for missing photometry; got 'gaia'"):
         missing_photometry(np.zeros((1, 7), np.float32), "gaia")  # type: ignore[arg-type]

@@ -10,6 +10,11 @@ from apnet_fast.simulate import simulate_tree
 from apnet_fast.simulate.tree import TRUTH_FILE
 
 
+def files_of(tree: Path) -> list[Path]:
+    """The files that a tree's truth table names."""
+    return [tree / path for path in pq.read_table(tree / TRUTH_FILE)["path"].to_pylist()]
+
+
 class Trees:
     """Simulated trees by layout and number of visits; each is made on first use."""
 
@@ -21,7 +26,7 @@ class Trees:
         tree = self.root / f"{layout}-{visits}"
         if not tree.exists():
             simulate_tree(tree, stars=2, layout=layout, visits=visits, seed=3)
-        return [tree / path for path in pq.read_table(tree / TRUTH_FILE)["path"].to_pylist()]
+        return files_of(tree)
 
     def edge_cases(self, layout: str) -> tuple[Path, dict[str, dict[str, object]]]:
         """Tree of edge cases alone, and its truth rows by case."""

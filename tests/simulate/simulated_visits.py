@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apnet_fast.simulate.header_cards import Summary, summarise
+from apnet_fast.simulate.layouts import LAYOUTS
 from apnet_fast.simulate.observe import ObservedVisit, observe_visit
 from apnet_fast.simulate.pixels import BAD_BITS, PixelBit
 from apnet_fast.simulate.population import Star
+from apnet_fast.simulate.rows import lay_out
 from apnet_fast.simulate.stars.synthesis import synthesise
 from apnet_fast.simulate.visits import Visit
 from apnet_fast.support.grid import PIXEL_KMS
@@ -61,3 +65,19 @@ def ordinary(seen: ObservedVisit) -> NDArray[np.bool_]:
 def observe_many(n: int, dead: int | None = None) -> list[ObservedVisit]:
     """`n` visits, ten pixels of velocity apart; visit number `dead` holds no data."""
     return [observe(i, v_rad=10 * i * PIXEL_KMS, dead=i == dead) for i in range(n)]
+
+
+def visits(**columns: Sequence[object]) -> list[Visit]:
+    """Visits on following nights; each keyword has the values of a field, one per visit."""
+    rows = zip(*columns.values(), strict=True) if columns else [()] * 3
+    return [
+        replace(VISIT, mjd=58_000 + night, **dict(zip(columns, row, strict=True)))  # type: ignore[arg-type]
+        for night, row in enumerate(rows)
+    ]
+
+
+def summary(layout: str, **columns: Sequence[object]) -> Summary:
+    """A star's summary; its rows are those of `observe_many`, whatever the keywords say."""
+    of_layout = LAYOUTS[layout]
+    chosen = visits(**columns)
+    return summarise(STAR, chosen, of_layout, lay_out(observe_many(len(chosen)), of_layout))

@@ -24,6 +24,7 @@ class TestCpuEngine(EngineBattery):
     engine = CpuEngine
 
 
+@pytest.mark.slow
 def test_full_size_network_against_float64(full_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
     flux, error = ordinary_spectra(rng, 1)
     keys = noise_keys(0, "a")
@@ -32,6 +33,7 @@ def test_full_size_network_against_float64(full_checkpoint: Checkpoint, rng: np.
     assert_close(got, truth, full_checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draws", [20, 7])
 def test_full_size_network_is_free_of_its_batch(
     draws: int, full_checkpoint: Checkpoint, rng: np.random.Generator
@@ -45,6 +47,7 @@ def test_full_size_network_is_free_of_its_batch(
         assert alone.draws[0].tobytes() == together.draws[i].tobytes()
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_linear_tile(small_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
     draws = ROWS + 2
     flux, error = ordinary_spectra(rng, 1)
@@ -63,6 +66,7 @@ def everywhere(full_checkpoint: Checkpoint) -> Checkpoint:
     return replace(full_checkpoint, state={**full_checkpoint.state, key: weight + 0.004 * noise})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draws", [20, 6])
 def test_number_of_threads_changes_no_byte(draws: int, everywhere: Checkpoint, rng: np.random.Generator) -> None:
     flux, error = ordinary_spectra(rng, 2)
@@ -158,6 +162,7 @@ def test_parts_of_a_spectrum_in_many_threads_change_no_byte(
     assert len(results) == 1
 
 
+@pytest.mark.slow
 def test_rms_error_is_no_larger_than_that_of_eager_torch(full_checkpoint: Checkpoint) -> None:
     flux, error = ordinary_spectra(np.random.default_rng(3), 2)
     keys = noise_keys(0, "ab")
