@@ -5,6 +5,7 @@ Both are compared by the parts of their names, the most specific parts first. No
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 
 from apnet_fast.catalog.text import fixed_width
 from apnet_fast.spectra.batch import Product, SpectrumRecord
+from apnet_fast.spectra.identity import printable
 
 # The parts in which two names of the same star, or of the same visit, agree. `place` is the field, or the HEALPix if
 # the release has no fields.
 _STAR_TIERS: tuple[tuple[str, ...], ...] = (
+    ("telescope", "place", "star_file"),
+    ("star_file",),
     ("release", "telescope", "place", "obj"),
     ("telescope", "place", "obj"),
     ("telescope", "obj"),
@@ -35,6 +39,10 @@ _VISIT_TIERS: tuple[tuple[str, ...], ...] = (
     ("telescope", "mjd", "obj"),
 )
 _SEPARATOR = "/"
+_EPOCH = re.compile(r"-[56]\d{4}$")
+_NOT_OF_THE_NAME = r"^.*/|\.[gf]z$"
+# Behind the object, names of SDSS-V may have the version of the star (STARVER), which links leave out.
+_VERSIONED = r"^((?:ap|as)Star-[^-]+-(?:apo25m|lco25m|apo1m)-.+)-\d{5}\.fits$"
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ class Matcher:
     ----------
     product: what a row of the table is.
     parts: text arrays (rows,) of those parts of a name that the table has: release, telescope, place, obj, sdss_id,
-        file, plate, mjd, fiber; "" if a row does not know its part.
+        star_file (the apStar file, without STARVER), kind (apStar; apStarC for commissioning), file (the apVisit file),
+        plate, mjd, fiber; "" if a row does not know its part.
     identity: int64 (rows,), equal for two rows that are surely the same star; -1 for a row that is the same star as
         the others of its name, if those are one.
     """
@@ -100,12 +109,28 @@ class Matcher:
 
     def _match(self, product: Product, records: Sequence[SpectrumRecord]) -> RowMatches:
         """Find the rows of spectra of one product."""
-        found = _no_matches(len(records))
+        of_files = name_parts(pa.array([printable(record.path) for record in records], pa.string()))
+        names = zip(*(of_files[part].to_pylist() for part in ("star_file", "kind")), strict=True)
+        known = [
+            _parts_of(record) | {"star_file": star_file, "kind": kind}
+            for record, (star_file, kind) in zip(records, names, strict=True)
+        ]
+        found = self._match_names(product, known)
+        # Files of single epochs have the MJD behind the name of the star: their row is that of the star at best.
+        epochs = [i for i in np.flatnonzero(found.source < 0) if _EPOCH.search(known[i]["obj"])]
+        if epochs:
+            of_stars = [known[i] | {"obj": _EPOCH.sub("", known[i]["obj"])} for i in epochs]
+            part = self._match_names(product, of_stars)
+            found.source[epochs], found.ambiguous[epochs] = part.source, found.ambiguous[epochs] | part.ambiguous
+        found.ambiguous[found.source >= 0] = False
+        return found
+
+    def _match_names(self, product: Product, known: Sequence[dict[str, str]]) -> RowMatches:
+        found = _no_matches(len(known))
         tiers = _STAR_TIERS
         if product == "visit" and self._product == "visit":
             tiers = (*_VISIT_TIERS, *_STAR_TIERS)
-        known = [_parts_of(record) for record in records]
-        pending = np.arange(len(records))
+        pending = np.arange(len(known))
         for name in tiers:
             tier = self._tiers.get(name)
             if tier is None or not len(pending):
@@ -122,7 +147,6 @@ class Matcher:
                 exact = one[self._agree(known, pending[one], rows[one], name)]
                 found.spectrum[pending[exact]] = rows[exact]
             pending = pending[found.source[pending] < 0]
-        found.ambiguous[found.source >= 0] = False
         return found
 
     def _agree(
@@ -136,8 +160,10 @@ class Matcher:
         same = np.ones(len(pending), bool)
         if name == ("file",) or not len(pending):
             return same
-        # An object named by its sdss_id has another obj in the table.
-        unlike = {"file", "sdss_id", *name} | ({"obj"} if "sdss_id" in name else set())
+        # A file named by the sdss_id, or by the reduction's name of a 1-m star, has another obj in the table.
+        unlike = {"file", "star_file", "sdss_id", *name}
+        if {"sdss_id", "star_file"} & set(name):
+            unlike.add("obj")
         for part in set(self._parts) - unlike:
             of_rows = self._parts[part].take(pa.array(np.maximum(rows, 0))).to_pylist()
             of_records = [known[i][part] for i in pending]
@@ -215,6 +241,14 @@ def _parts_of(record: SpectrumRecord) -> dict[str, str]:
         "mjd": str(visit.mjd) if visit.mjd >= 0 else "",
         "fiber": str(visit.fiber) if visit.fiber >= 0 else "",
     }
+
+
+def name_parts(files: pa.Array) -> dict[str, pa.Array]:
+    """Return the parts of names that apStar files have by themselves: star_file and kind; "" for other files."""
+    names = pc.replace_substring_regex(files, _NOT_OF_THE_NAME, "")
+    kind = pc.struct_field(pc.extract_regex(names, r"^(?P<kind>(?:ap|as)StarC?)-.*\.fits$"), "kind").fill_null("")
+    plain = pc.replace_substring_regex(names, _VERSIONED, r"\1.fits")
+    return {"star_file": pc.if_else(pc.equal(kind, ""), "", plain), "kind": kind}
 
 
 def _chosen(known: Sequence[dict[str, str]], pending: NDArray[np.int64], name: tuple[str, ...]) -> list[list[str]]:

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from apnet_fast.catalog.columns import SPECTRUM_COLUMNS, Column
 from apnet_fast.catalog.columns.results import RESULT_COLUMNS
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
+from apnet_fast.catalog.copies import first_of_copies
 from apnet_fast.catalog.foreign import Family, Foreign, family_of
-from apnet_fast.catalog.matching import Matcher, RowMatches
-from apnet_fast.catalog.values import as_column, as_text
-from apnet_fast.inputs.summary_tables import read_table, table_columns
+from apnet_fast.catalog.matching import Matcher, RowMatches, name_parts
+from apnet_fast.catalog.values import as_column
+from apnet_fast.inputs.summary_tables import open_table
+from apnet_fast.inputs.table_values import column_as_text, count_inexact
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.progress import say
 
 # Keys of the star, which stand among the columns of the spectrum or of the results.
 _SOURCE_KEYS = ("source", "star_pk", "source_pk")
@@ -45,7 +48,8 @@ _IDENTITY = ("sdss_id", "gaia_dr3_source_id")
 class SourceTable:
     """A summary table in memory, reduced to the columns that ours can be filled from.
 
-    product: whether its rows are stars or visits.
+    product: whether its rows are stars or visits. rows: their number; equal copies of a row count once. warning: a line
+    that names identifiers which the table does not hold exactly, "" if there are none.
     """
 
     def __init__(self, table: pa.Table, where: str = "") -> None:
@@ -55,12 +59,13 @@ class SourceTable:
         """
         names = set(table.column_names)
         self.product: Product = _product_of(names)
-        self.rows = table.num_rows
         family = family_of(names)
         foreigns = family.columns[self.product] if family else ()
-        self._source = _columns(table, _wanted_of_source(), foreigns, where)
-        self._spectrum = _columns(table, _wanted_of_spectrum(self.product), foreigns, where)
-        parts = _parts(table, self.product)
+        inexact: dict[str, int] = {}
+        self._source = _columns(table, _wanted_of_source(), foreigns, where, inexact)
+        self._spectrum = _columns(table, _wanted_of_spectrum(self.product), foreigns, where, inexact)
+        self.warning = _warning_of(inexact, where)
+        parts = _parts(table, self.product, where)
         if not {"obj", "sdss_id", "file"} & set(parts):
             raise UsageError(
                 "the table does not tell of which objects its rows are",
@@ -69,13 +74,25 @@ class SourceTable:
                 remedy="give an allStar, allVisit, mwmAllStar or mwmAllVisit table",
                 where=where,
             )
+        kept = first_of_copies(parts, [*self._source.values(), *self._spectrum.values()], table.num_rows)
+        self.rows = len(kept)
+        if self.rows < table.num_rows:
+            self._source, self._spectrum, parts = (
+                {name: values.take(pa.array(kept)) for name, values in columns.items()}
+                for columns in (self._source, self._spectrum, parts)
+            )
         self._matcher = Matcher(self.product, parts, self._identity())
 
     @classmethod
     def load(cls, path: str | Path) -> SourceTable:
         """Read a table, FITS or Parquet. Raises UsageError for a file that is no table or that cannot be used."""
-        present = set(table_columns(path))
-        return cls(read_table(path, present & _readable(family_of(present))), str(path))
+        with open_table(path) as table:
+            present = set(table.columns)
+            rows = table.read(present & _readable(family_of(present)))
+        sources = cls(rows, str(path))
+        if sources.warning:
+            say(sources.warning)
+        return sources
 
     def match(self, records: Sequence[SpectrumRecord]) -> SourceMatches:
         """Find the rows of spectra, which may mix products."""
@@ -172,20 +189,25 @@ def _readable(family: Family | None) -> set[str]:
     return names
 
 
-def _columns(table: pa.Table, wanted: Sequence[Column], foreigns: Sequence[Foreign], where: str) -> dict[str, pa.Array]:
-    """Return those of our columns that a table can fill, null if it does not know a value."""
+def _columns(
+    table: pa.Table, wanted: Sequence[Column], foreigns: Sequence[Foreign], where: str, inexact: dict[str, int]
+) -> dict[str, pa.Array]:
+    """Return those of our columns that a table can fill, null if it does not know a value.
+
+    inexact: gets the number of identifiers that a foreign column does not hold exactly, by the column's name.
+    """
     foreign_of = {foreign.ours: foreign for foreign in foreigns if foreign.name in table.column_names}
     columns = {}
     for column in wanted:
         foreign = foreign_of.get(column.name)
-        if foreign is not None:
-            values = as_column(table[foreign.name], column, where)
-            if foreign.gaia:
-                values = _of_gaia_release(values, table, foreign.gaia)
-        elif column.name in table.column_names:
-            values = as_column(table[column.name], column, where)
-        else:
+        name = column.name if foreign is None else foreign.name
+        if name not in table.column_names:
             continue
+        values = as_column(table[name], column, where)
+        if foreign is not None and foreign.gaia:
+            values = _of_gaia_release(values, table, foreign.gaia)
+        if column.form == "K" and not column.bits and (number := count_inexact(table[name])):
+            inexact[name] = number
         if values.null_count < len(values):
             columns[column.name] = values
     if "source" in columns or "source_pk" in columns:
@@ -197,17 +219,27 @@ def _columns(table: pa.Table, wanted: Sequence[Column], foreigns: Sequence[Forei
 def _of_gaia_release(values: pa.Array, table: pa.Table, digit: str) -> pa.Array:
     if "gaia_release" not in table.column_names:
         return pa.nulls(len(values), values.type)
-    right = pc.match_substring(as_text(table["gaia_release"]), digit)
+    right = pc.match_substring(column_as_text(table, "gaia_release", ""), digit)
     return pc.if_else(right, values, pa.scalar(None, values.type))
 
 
-def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
+def _warning_of(inexact: Mapping[str, int], where: str) -> str:
+    if not inexact:
+        return ""
+    columns = ", ".join(f"{name} ({number})" for name, number in inexact.items())
+    return (
+        f"{where}: identifiers are left out that went through floating point, where 2^53 and more are not exact:"
+        f" {columns}. Write them as 64-bit integers or text"
+    )
+
+
+def _parts(table: pa.Table, product: Product, where: str) -> dict[str, pa.Array]:
     """Return the parts of names that `Matcher` compares, as text."""
     found: dict[str, pa.Array] = {}
     for part, alternatives in _NAMES.items():
         name = next((name for name in alternatives if name in table.column_names), None)
         if name is not None:
-            found[part] = as_text(table[name])
+            found[part] = column_as_text(table, name, where)
     for part in ("healpix", "sdss_id", "mjd", "fiber"):
         if part in found:
             found[part] = pc.if_else(pc.starts_with(found[part], "-"), "", found[part])
@@ -218,7 +250,10 @@ def _parts(table: pa.Table, product: Product) -> dict[str, pa.Array]:
     if "file" in found:
         found["file"] = pc.replace_substring_regex(found["file"], pattern=r"^.*/", replacement="")
     if product == "star":
-        return {part: found[part] for part in ("release", "telescope", "place", "obj", "sdss_id") if part in found}
+        if "file" in found:
+            found |= name_parts(found["file"])
+        names = ("release", "telescope", "place", "obj", "sdss_id", "star_file", "kind")
+        return {part: found[part] for part in names if part in found}
     return found
 
 

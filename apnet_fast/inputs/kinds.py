@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
+import zlib
 from enum import StrEnum
+from typing import BinaryIO
 
-import fitsio
-
+from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, scan_hdus, unpacked
 from apnet_fast.spectra.failures import ReadFailure
-from apnet_fast.spectra.identity import parse_file_name
-from apnet_fast.spectra.mwm import has_mwm_tables
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, opened
+from apnet_fast.spectra.mwm import is_mwm_name
+from apnet_fast.spectra.opening import opened
 from apnet_fast.spectra.pack import is_pack, is_unfinished_pack
+
+FITS_SUFFIXES = (".fits", ".fits.gz", ".fits.fz")
+"""Endings of the files of spectra that are read."""
+
+_PARQUET_MAGIC = b"PAR1"
+# Astra's files of one star's spectra have APOGEE tables in HDU 3 and 4, with these columns.
+_MWM_HDUS, _MWM_COLUMNS = (3, 4), {"flux", "ivar"}
 
 
 class InputKind(StrEnum):
@@ -24,42 +32,72 @@ class InputKind(StrEnum):
     TABLE = "a summary table"
     SPECTRA = "a file of spectra"
     OTHER = "a file of another kind"
+    NO_FILE = "no regular file"
     NOTHING = "nothing"
 
 
 def classify(word: str) -> InputKind:
-    """Return what an INPUT word names; a file is opened at most once.
+    """Return what an INPUT word names; a file is opened at most once, and only if it is a regular file.
 
-    A name that ends in .fits counts as a file of spectra even if there is no such file.
+    A name that ends as a FITS file's does counts as a file of spectra even if there is no such file.
     """
     if word.startswith("@"):
         return InputKind.LIST
-    if os.path.isdir(word):
+    kind = _kind_on_disk(word)
+    if kind is InputKind.FOLDER:
         if is_pack(word):
             return InputKind.PACK
         return InputKind.UNFINISHED_PACK if is_unfinished_pack(word) else InputKind.FOLDER
-    if is_table(word):
-        return InputKind.TABLE
-    if word.endswith(".fits"):
+    if kind is InputKind.SPECTRA:
+        if is_table(word):
+            return InputKind.TABLE
+        return InputKind.SPECTRA if word.endswith(FITS_SUFFIXES) else InputKind.OTHER
+    if kind is InputKind.NOTHING and word.endswith(FITS_SUFFIXES):
         return InputKind.SPECTRA
-    return InputKind.OTHER if os.path.lexists(word) else InputKind.NOTHING
+    return kind
+
+
+def _kind_on_disk(path: str) -> InputKind:
+    """Return FOLDER, SPECTRA for any regular file, NO_FILE for other objects, or NOTHING."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # the latter for a path with a zero byte
+        return InputKind.NOTHING
+    if stat.S_ISDIR(mode):
+        return InputKind.FOLDER
+    return InputKind.SPECTRA if stat.S_ISREG(mode) else InputKind.NO_FILE
 
 
 def is_table(path: str) -> bool:
-    """Return whether a file is a summary table, judged by its content; False for what cannot be read.
+    """Return whether a regular file is a table and no spectrum, judged by its content; False if it cannot be read.
 
-    Tables are Parquet files, and FITS files whose HDU 1 is a binary table (an apStar file has an image there) unless
-    they hold spectra as mwmStar files do. For files packed with gzip the name decides, because they are slow to open.
+    Tables are Parquet files, and FITS files whose HDU 1 is a table (an apStar file has an image there), unless they
+    hold spectra as mwmStar files do.
     """
-    if path.endswith(".fits.gz"):
-        return not parse_file_name(path.removesuffix(".gz")).standard
+    if is_mwm_name(os.path.basename(path)):
+        return False
     try:
         with opened(path) as file:
-            if file.read(4) == b"PAR1":
-                return True
-            with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
-                if len(fits) < 2 or not isinstance(fits[1], fitsio.hdu.TableHDU):
-                    return False
-    except (ReadFailure, *LIBRARY_ERRORS):
+            return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC or _holds_a_table(file)
+    except (ReadFailure, DamagedFits, OSError, EOFError, zlib.error):
         return False
-    return not has_mwm_tables(path)
+
+
+def _holds_a_table(file: BinaryIO) -> bool:
+    with_spectra = set()
+    first = False
+    for hdu in scan_hdus(unpacked(file)):
+        if hdu.number == 1:
+            first = hdu.is_table
+            # Tables of many rows are not read to their end, packed ones above all.
+            if not first or (hdu.rows and not _has_spectra(hdu)):
+                return first
+        if hdu.number in _MWM_HDUS and hdu.is_table and _has_spectra(hdu):
+            with_spectra.add(hdu.number)
+        if hdu.number == _MWM_HDUS[-1]:
+            break
+    return first and not with_spectra
+
+
+def _has_spectra(hdu: Hdu) -> bool:
+    return {name.lower() for name in hdu.column_names} >= _MWM_COLUMNS

@@ -2,38 +2,141 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import codecs
+import glob
+import os
+import re
+import stat
 
-from apnet_fast.inputs.kinds import InputKind, classify
+from apnet_fast.inputs.kinds import FITS_SUFFIXES, InputKind, classify
 from apnet_fast.spectra.pack import PACK_SUFFIX
 from apnet_fast.support.errors import UsageError
 
-_INPUTS_OF_THEIR_OWN = (InputKind.PACK, InputKind.UNFINISHED_PACK, InputKind.FOLDER, InputKind.TABLE)
+_INPUTS_OF_THEIR_OWN = (InputKind.PACK, InputKind.UNFINISHED_PACK, InputKind.FOLDER, InputKind.TABLE, InputKind.NO_FILE)
+_SUFFIXES = (*FITS_SUFFIXES, PACK_SUFFIX)
+_EXPECTED = "a text file in UTF-8, one path per line"
+# Bytes of a list: a hundred million paths.
+_MOST_BYTES = 20 << 30
+# Bytes of no text, UTF-16 without a mark and packed files included.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 
 def read_list(listing: str) -> list[str]:
     """Return the paths of a list, without blank lines and comments (#).
 
-    Raises UsageError for a list that cannot be read, and for a line that names a folder, a pack or a table.
+    Lines end in \\n or \\r\\n and nowhere else. `~` and `$VARIABLE` are expanded, and a comment behind a path is cut
+    off, unless a file has the line for its name. Raises UsageError for a list that is no text or no regular file, and
+    for a line that is no path (quotes, wildcards, a comma at its end) or names a folder, a pack or a table.
     """
-    try:
-        lines = Path(listing).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the list: {error.strerror}", got=listing, expected="a text file, one path per line"
-        ) from error
     paths = []
-    for number, line in enumerate(lines, start=1):
-        path = line.strip()
-        if path and not path.startswith("#"):
+    for number, line in enumerate(_lines(listing), start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            where = f"{listing}, line {number}"
+            path = _path_of(text, where)
+            _check(path, where)
             paths.append(path)
-            _check(path, f"{listing}, line {number}")
     return paths
+
+
+def _lines(listing: str) -> list[str]:
+    data = _contents(listing)
+    if what := _no_text(data):
+        raise UsageError(
+            "the list is no text in UTF-8",
+            got=what,
+            expected=_EXPECTED,
+            remedy="save it as UTF-8, if it is a list (iconv -f UTF-16 -t UTF-8); give other files without the @",
+            where=listing,
+        )
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape").split("\n")
+
+
+def _no_text(data: bytes) -> str:
+    """Return what some bytes are, if they are no text; else ""."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    if data.startswith(b"SIMPLE  ="):
+        return "a FITS file"
+    control = _CONTROL.search(data)
+    return f"a file with the byte {control[0]!r} at {control.start()}" if control else ""
+
+
+def _contents(listing: str) -> bytes:
+    try:
+        state = os.stat(listing)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
+            raise UsageError(
+                "the list is no regular file",
+                got=f"{listing}, {_what(state.st_mode)}",
+                expected=_EXPECTED,
+                remedy="write the paths to a file first",
+            )
+        with open(listing, "rb") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot read the list: {reason}", got=listing, expected=_EXPECTED) from error
+
+
+def _what(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a device or socket" if not stat.S_ISREG(mode) else "too large"
+
+
+def _path_of(text: str, where: str) -> str:
+    """Return the path that a line means. Raises UsageError for a line that looks like anything else."""
+    suspicious = text[0] in "~\"'@" or any(sign in text for sign in "$*?[#,;\"'\r") or "://" in text
+    if not suspicious or os.path.lexists(text):
+        return text
+    path = _without_comment(text)
+    expanded = os.path.expandvars(os.path.expanduser(path))
+    if what := _no_path(path, expanded):
+        raise UsageError(
+            f"a line of the list looks like {what}",
+            got=path,
+            expected="a path as it is, nothing around it",
+            remedy="correct the line, or name the file so",
+            where=where,
+        )
+    return expanded
+
+
+def _without_comment(text: str) -> str:
+    path, _, comment = text.partition(" #")
+    if not comment and "\t#" in text:
+        path = text.partition("\t#")[0]
+    return path.rstrip() if path.rstrip().endswith(_SUFFIXES) else text
+
+
+def _no_path(path: str, expanded: str) -> str:
+    """Return what a line looks like, if it cannot be a path; else ""."""
+    if path[0] == "@":
+        return "the name of another list"
+    if "://" in path:
+        return "a URL; files must be fetched first"
+    if "\r" in path:
+        return "several lines that end in carriage returns alone"
+    if path[0] in "\"'" or path[-1] in "\"'":
+        return "a path in quotes"
+    if path[-1] in ",;":
+        return "a path with a comma or semicolon behind it"
+    if _VARIABLE.search(expanded):
+        return "a path with an environment variable that is not set"
+    if path[0] == "~" and expanded[0] == "~":
+        return "a path in the home folder of an unknown user"
+    if any(sign in path for sign in "*?") or ("[" in path and glob.glob(path)):
+        return "a pattern of names (wildcards are the shell's: ls PATTERN > list.txt)"
+    return ""
 
 
 def _check(path: str, where: str) -> None:
     """Raise UsageError for what is an INPUT of its own; files of spectra are not looked at, for there are millions."""
-    if path.endswith((".fits", PACK_SUFFIX)):
+    if path.endswith(_SUFFIXES):
         return
     kind = classify(path)
     if kind in _INPUTS_OF_THEIR_OWN:

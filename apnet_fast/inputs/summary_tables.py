@@ -2,65 +2,137 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-import fitsio
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from apnet_fast.spectra.opening import LIBRARY_ERRORS
+from apnet_fast.inputs.fits_tables import EXPECTED, fits_table
+from apnet_fast.inputs.parquet_tables import parquet_table
+from apnet_fast.spectra.failures import ReadFailure
+from apnet_fast.spectra.opening import opened
 from apnet_fast.support.errors import UsageError
 
-# fitsio makes four bytes of every character; in pieces of this many rows that costs no memory to speak of.
-_ROWS_AT_ONCE = 100_000
 _FITS_MAGIC, _GZIP_MAGIC, _PARQUET_MAGIC = b"SIMPLE  =", b"\x1f\x8b", b"PAR1"
-_EXPECTED = "a FITS binary table (.fits, .fits.gz) or Parquet"
+
+
+class _Form(Protocol):
+    """A table in one of its file formats."""
+
+    rows: int
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the columns as the file has them."""
+
+    @property
+    def is_colfits(self) -> bool:
+        """Return whether it is a FITS file that holds each column as a vector in one row."""
+
+    def refusal(self, position: int) -> UsageError | None:
+        """Return the error of a column that cannot be read, or None."""
+
+    def read(self, positions: Sequence[int]) -> pa.Table:
+        """Read columns by their numbers; names in lower case."""
+
+
+class SummaryTable:
+    """An open table file. columns: names in lower case, each once, in the order of the file; rows: their number."""
+
+    def __init__(self, form: _Form, path: str) -> None:
+        self._form, self.path = form, path
+        self._positions: dict[str, list[int]] = {}
+        for position, name in enumerate(form.names):
+            if name.strip():
+                self._positions.setdefault(name.strip().lower(), []).append(position)
+        self.columns = tuple(self._positions)
+        self.rows = form.rows
+
+    def read(self, columns: Collection[str]) -> pa.Table:
+        """Read columns by name, in any case; the order is that of the file.
+
+        Text comes without outer blanks; integers, floats and logicals as they are, with nulls; vectors and matrices as
+        flat lists. Raises UsageError for a column that the table lacks, has twice (but for the case) or cannot give.
+        """
+        wanted = {name.lower() for name in columns}
+        if missing := sorted(wanted - set(self.columns)):
+            raise missing_columns("the table lacks columns", missing, self.columns, self.path)
+        self._check_orientation()
+        positions = []
+        for name in (name for name in self.columns if name in wanted):
+            position, *others = self._positions[name]
+            if others:
+                raise self._twice([position, *others])
+            if (refusal := self._form.refusal(position)) is not None:
+                raise refusal
+            positions.append(position)
+        return self._form.read(positions)
+
+    def read_all(self) -> pa.Table:
+        """Read all columns except those that cannot be read as one value or vector of equal length per row."""
+        names = [
+            name
+            for name, (position, *others) in self._positions.items()
+            if not others and self._form.refusal(position) is None
+        ]
+        return self.read(names)
+
+    def _check_orientation(self) -> None:
+        if self._form.is_colfits:
+            raise UsageError(
+                "the FITS file is column-oriented (colfits): one row that holds each column as a vector",
+                expected="one row per star or visit",
+                remedy="convert it: stilts tpipe in=FILE ofmt=fits-basic out=NEW.fits",
+                where=self.path,
+            )
+
+    def _twice(self, positions: Sequence[int]) -> UsageError:
+        names = [self._form.names[position] for position in positions]
+        return UsageError(
+            "the table has several columns of one name; case does not count",
+            got=" and ".join(names),
+            remedy="rename or remove all but one",
+            where=self.path,
+        )
+
+
+@contextmanager
+def open_table(path: str | Path) -> Iterator[SummaryTable]:
+    """Open a table file, FITS or Parquet, whatever its name ends in. Raises UsageError for what is no table."""
+    where = str(path)
+    try:
+        with opened(where) as file:
+            start = file.read(len(_FITS_MAGIC))
+            if start.startswith(_PARQUET_MAGIC):
+                with parquet_table(where, where) as parquet:
+                    yield SummaryTable(parquet, where)
+            elif start.startswith((_FITS_MAGIC, _GZIP_MAGIC)):
+                with fits_table(file, where) as fits:
+                    yield SummaryTable(fits, where)
+            else:
+                raise UsageError(
+                    "not a table", got=f"a file that begins with {start!r}", expected=EXPECTED, where=where
+                )
+    except ReadFailure as failure:
+        raise UsageError(f"cannot read the table: {failure.text}", got=where, expected=EXPECTED) from failure
 
 
 def read_table(path: str | Path, columns: Collection[str] | None = None) -> pa.Table:
-    """Columns of a table file, FITS or Parquet, whatever its name ends in.
-
-    Parameters
-    ----------
-    path: of the file. Of the tables in a FITS file the one taken is that which says INSTRMNT = 'APOGEE' (Astra's
-        files, HDU 2), else that with the most rows (allStar: HDU 1, and not the row of names in HDU 3).
-    columns: names to read, in any case; None reads all but those of variable length.
-
-    Returns
-    -------
-    pyarrow.Table, names in lower case, in the order of the file. Text without outer blanks; integers, floats and
-    bools as they are; vectors and matrices flattened to fixed-size lists. No column of a FITS file holds null.
-
-    Raises
-    ------
-    UsageError for a file that is no table or lacks a column asked for.
-    """
-    if _is_parquet(path):
-        return _read_parquet(path, columns)
-    with _fits_table(path) as hdu:
-        present = hdu.get_colnames()
-        names = _chosen(present, columns, path)
-        if columns is None:
-            names = [name for name in names if hdu.get_rec_dtype(colnums=[present.index(name)])[0][0].kind != "O"]
-        return _read_fits(hdu, names)
+    """Read columns of a table file, see `SummaryTable.read`; None reads all that `SummaryTable.read_all` does."""
+    with open_table(path) as table:
+        return table.read_all() if columns is None else table.read(columns)
 
 
 def table_columns(path: str | Path) -> tuple[str, ...]:
-    """Names of the columns that `read_table` finds, in lower case. Raises UsageError for what is no table."""
-    if _is_parquet(path):
-        return tuple(name.lower() for name in _parquet_file(path).schema_arrow.names)
-    with _fits_table(path) as hdu:
-        return tuple(name.lower() for name in hdu.get_colnames())
+    """Return the names of a table's columns, in lower case. Raises UsageError for what is no table."""
+    with open_table(path) as table:
+        return table.columns
 
 
 def missing_columns(what: str, missing: Collection[str], present: Sequence[str], path: str | Path) -> UsageError:
-    """The error of a table that lacks columns: `what` it was wanted for, first what is missing, then what is there."""
+    """Return the error of a table that lacks columns: what it was wanted for, what is missing, and what is there."""
     shown = ", ".join(present[:40]) + (f" and {len(present) - 40} more" if len(present) > 40 else "")
     return UsageError(
         f"{what}: {', '.join(missing)}",
@@ -68,116 +140,3 @@ def missing_columns(what: str, missing: Collection[str], present: Sequence[str],
         remedy="give the summary table as the survey publishes it, or one that keeps these columns",
         where=str(path),
     )
-
-
-def _chosen(present: Sequence[str], columns: Collection[str] | None, path: str | Path) -> list[str]:
-    """Those of the names in the file that were asked for; UsageError where one is not there."""
-    lower = [name.lower() for name in present]
-    if columns is None:
-        return list(present)
-    wanted = {name.lower() for name in columns}
-    if missing := sorted(wanted - set(lower)):
-        raise missing_columns("the table lacks columns", missing, lower, path)
-    return [name for name in present if name.lower() in wanted]
-
-
-def _is_parquet(path: str | Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            start = file.read(len(_FITS_MAGIC))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the table: {error}", got=str(path), expected=_EXPECTED) from error
-    if start.startswith(_PARQUET_MAGIC):
-        return True
-    if not start.startswith((_FITS_MAGIC, _GZIP_MAGIC)):
-        raise UsageError("not a table", got=f"a file that begins with {start!r}", expected=_EXPECTED, where=str(path))
-    return False
-
-
-def _parquet_file(path: str | Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, memory_map=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UsageError(f"cannot read the Parquet file: {error}", where=str(path)) from error
-
-
-def _read_parquet(path: str | Path, columns: Collection[str] | None) -> pa.Table:
-    file = _parquet_file(path)
-    names = _chosen(file.schema_arrow.names, columns, path)
-    try:
-        table = file.read(columns=names).select(names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UsageError(f"cannot read the Parquet file: {error}", where=str(path)) from error
-    for position, field in enumerate(table.schema):
-        column = table.column(position)
-        if pa.types.is_dictionary(field.type):
-            column = column.cast(field.type.value_type)
-        if pa.types.is_large_string(column.type):
-            column = column.cast(pa.string())
-        if pa.types.is_string(column.type):
-            column = pc.utf8_trim_whitespace(column)
-        table = table.set_column(position, field.name.lower(), column)
-    return table
-
-
-@contextmanager
-def _fits_table(path: str | Path) -> Iterator[fitsio.hdu.table.TableHDU]:
-    """The HDU of the file that holds its rows; errors of the FITS library become UsageError."""
-    try:
-        # By descriptor: the library takes brackets and signs of a path for instructions.
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            with fitsio.FITS(f"/dev/fd/{descriptor}") as file:
-                tables = [hdu for hdu in file if isinstance(hdu, fitsio.hdu.table.TableHDU)]
-                if not tables:
-                    raise UsageError("the FITS file holds no binary table", expected=_EXPECTED, where=str(path))
-                of_apogee = [hdu for hdu in tables if str(hdu.read_header().get("INSTRMNT")).strip() == "APOGEE"]
-                # The last of those with the most rows: Astra's tables of infrared spectra follow the optical ones.
-                yield max(reversed(of_apogee or tables), key=lambda hdu: hdu.get_nrows())
-        finally:
-            os.close(descriptor)
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            "a text column of the table holds bytes that are not ASCII, which FITS forbids",
-            got=repr(error.object[error.start : error.end]),
-            remedy="give the table as Parquet",
-            where=str(path),
-        ) from error
-    except LIBRARY_ERRORS as error:
-        message = " ".join(str(error).split())
-        raise UsageError(
-            f"cannot read the table: {message}",
-            expected=_EXPECTED,
-            remedy="fetch the file again, if it was cut short",
-            where=str(path),
-        ) from error
-
-
-def _read_fits(hdu: fitsio.hdu.table.TableHDU, names: Sequence[str]) -> pa.Table:
-    rows = hdu.get_nrows()
-    # Also of a table without rows one piece is read: it has the types.
-    starts = range(0, max(rows, 1), _ROWS_AT_ONCE)
-    pieces: list[Mapping[str, pa.Array]] = []
-    for start in starts:
-        piece = hdu[list(names)][start : min(start + _ROWS_AT_ONCE, rows)] if rows else _no_rows(hdu, names)
-        pieces.append({name.lower(): _as_arrow(piece[name]) for name in names})
-    return pa.concat_tables([pa.table(piece) for piece in pieces])
-
-
-def _no_rows(hdu: fitsio.hdu.table.TableHDU, names: Sequence[str]) -> NDArray[np.void]:
-    present = hdu.get_colnames()
-    dtype = hdu.get_rec_dtype(colnums=[present.index(name) for name in names])[0]
-    return np.zeros(0, dtype)
-
-
-def _as_arrow(values: NDArray) -> pa.Array:
-    """A column (n,) or (n, ...) as an Arrow array (n,)."""
-    flat = np.ascontiguousarray(values.reshape(-1))
-    if flat.dtype.kind in "SU":
-        # An empty text has no length of its own in numpy, so that its type must be said.
-        column = pc.utf8_trim_whitespace(pa.array(flat.astype(str), pa.string()))
-    else:
-        column = pa.array(flat.astype(flat.dtype.newbyteorder("="), copy=False))
-    if values.ndim == 1:
-        return column
-    return pa.FixedSizeListArray.from_arrays(column, int(np.prod(values.shape[1:])))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
+from apnet_fast.inputs.known_files import KnownFiles
+from apnet_fast.inputs.missing_files import Sample, as_packed, look_for
+from apnet_fast.inputs.summary_tables import missing_columns, open_table
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
+from apnet_fast.inputs.table_values import as_integers, column_as_text
 from apnet_fast.spectra.identity import RELEASES
 from apnet_fast.support.errors import UsageError
 
@@ -29,56 +35,61 @@ KINDS = (
     TableKind(
         "mwmAllStar, mwmAllVisit or another of Astra's tables",
         frozenset({"release", "apred"}),
-        frozenset({"release", "apred", "telescope", "obj", "field", "healpix"}),
-        frozenset({"prefix", "reduction"}),
+        frozenset({"release", "apred", "telescope", "obj", "healpix"}),
+        frozenset({"field", "prefix", "reduction", "sdss_id"}),
     ),
     TableKind(
         "allStar or allVisit of SDSS-V",
         frozenset({"file", "uri"}),
         frozenset({"file", "uri", "telescope", "healpix", "apogee_id"}),
-        frozenset({"starver", "field"}),
+        frozenset({"starver", "field", "sdss_id"}),
     ),
     TableKind(
         "allStar or allVisit of DR10 to DR17",
         frozenset({"file", "apogee_id"}),
         frozenset({"file", "apogee_id", "telescope", "field"}),
-        frozenset({"location_id"}),
+        frozenset({"location_id", "sdss_id"}),
     ),
 )
 
 # Columns that star_paths wants.
 _WANTED = ("release", "apred", "telescope", "prefix", "obj", "field", "location_id", "healpix", "file", "uri")
-_FILE_NAME = r"^(?P<prefix>ap|as)(?P<what>Star|Visit)-(?P<apred>[^-]+)-(?P<rest>.+)\.fits$"
+_NUMBERS = ("healpix", "location_id", "sdss_id")
+_FILE_NAME = r"^(?P<prefix>ap|as)(?P<what>StarC?|Visit)-(?P<apred>[^-]+)-(?P<rest>.+)\.fits(?:\.gz|\.fz)?$"
 # apVisit names of the 1-m telescope: MJD, sometimes with decimals, and the name the reduction gave the star.
 _VISIT_OF_1M = r"^(?:apo1m-)?\d{5}(?:\.\d+)?-"
+# Visits before this MJD are commissioning data, which the reductions up to DR16 keep in files of their own (apStarC).
+_COMMISSIONED = "55761"
+# What tables have in FILE if a star has no spectrum.
+_NO_FILE = ["", "N/A", "none", "None", "--"]
+_WITH_COMMISSIONING = ["dr10", "dr12", "dr13", "dr14", "dr16"]
 
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The files that the rows of a table name, each once, and the number of rows that name none."""
+    """The files that the rows of a table name, each once, sorted.
+
+    nameless_rows: number of rows that name none. known: what the rows know of their files. notes: lines for the user.
+    """
 
     files: tuple[str, ...]
     nameless_rows: int
+    known: KnownFiles
+    notes: tuple[str, ...] = ()
 
 
 def files_of_table(path: str, root: str | None) -> TableFiles:
     """Return the apStar files of the rows of a summary table, FITS or Parquet, in the tree below `root`.
 
-    Many rows may name one file, as every visit names its star's. No file is looked at, because there are millions.
-    Raises UsageError for a file that is no such table, without a root, and if the root holds none of its reductions.
+    Many rows may name one file, as every visit names its star's. A sample of the files is looked for: if most are not
+    there, a note tells so; if they are there in packed form (.gz, .fz), those are the files. Raises UsageError for a
+    file that is no such table, and without a root.
     """
-    present = table_columns(path)
-    kind = _kind_of(present, path)
-    if root is None:
-        raise UsageError(
-            "a table names its spectra by their place in the survey's tree, and the tree is not known",
-            got=path,
-            remedy="give --root, or set SAS_BASE_DIR: the folder that holds dr17/, dr19/ or sdsswork/",
-        )
-    if not os.path.isdir(root):
-        raise UsageError("the root is no folder", got=root, expected="the folder that holds dr17/, dr19/ or sdsswork/")
-    table = read_table(path, kind.needs | (kind.extras & set(present)))
-    columns = _of_astra(table) if "release" in kind.marks else _of_files(table)
+    with open_table(path) as table:
+        kind = _kind_of(table.columns, path)
+        _check_root(path, root)
+        rows = table.read(kind.needs | (kind.extras & set(table.columns)))
+    columns = _of_astra(rows, path) if "release" in kind.marks else _of_files(rows, path)
     unknown = sorted(set(pc.unique(columns["release"]).to_pylist()) - set(TEMPLATES) - {""})
     if unknown:
         raise UsageError(
@@ -88,17 +99,74 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
             remedy="leave these rows out",
             where=path,
         )
-    found = star_paths(columns, root)
+    found = star_paths({name: columns[name] for name in _WANTED}, root or "")
     if not found.rows:
         raise UsageError(
             "no row of the table names a spectrum",
-            got=f"{table.num_rows} rows, {kind.name}",
+            got=f"{rows.num_rows} rows, {kind.name}",
             expected="rows whose file, or field or HEALPix and object, are not empty",
             where=path,
         )
-    # In the order of bytes, which is Python's order of these texts, and much faster.
-    files = found.paths.take(pc.array_sort_indices(found.paths))
-    return TableFiles(tuple(files.to_pylist()), table.num_rows - found.rows)
+    files = tuple(found.paths.to_pylist())
+    known = _known(columns, found.first)
+    sample = look_for(files)
+    if sample.packed:
+        packed = sorted(zip(map(as_packed, files), range(len(files)), strict=True))
+        files = tuple(name for name, _ in packed)
+        known = {name: values.take(pa.array([place for _, place in packed])) for name, values in known.items()}
+        sample = look_for(files)
+    notes = (*_strange_names(path, columns), *_missing(path, sample, found.not_found))
+    return TableFiles(files, rows.num_rows - found.rows, KnownFiles(files, known), notes)
+
+
+def _check_root(path: str, root: str | None) -> None:
+    if root is None:
+        raise UsageError(
+            "a table names its spectra by their place in the survey's tree, and the tree is not known",
+            got=path,
+            remedy="give --root, or set SAS_BASE_DIR: the folder that holds dr17/, dr20/ or sdsswork/",
+        )
+    if not os.path.isdir(root):
+        raise UsageError("the root is no folder", got=root, expected="the folder that holds dr17/, dr20/ or sdsswork/")
+
+
+def _known(columns: Mapping[str, pa.Array], first: NDArray[np.int64]) -> dict[str, pa.Array]:
+    """Return what the first row of each file knows of it, see `KnownFile`."""
+    rows = pa.array(first)
+    known = {name: columns[name].take(rows) for name in ("release", "apred", "telescope", "prefix", "obj", "field")}
+    for name in ("healpix", "sdss_id"):
+        known[name] = as_integers(columns[name].take(rows)).fill_null(-1)
+    # SDSS-V sorts its stars by HEALPix; the field of a row is that of a visit.
+    known["field"] = pc.if_else(pc.and_(pc.equal(known["release"], "sdss5"), _not_1m(known)), "", known["field"])
+    return known
+
+
+def _not_1m(columns: Mapping[str, pa.Array]) -> pa.Array:
+    return pc.not_equal(columns["telescope"], "apo1m")
+
+
+def _strange_names(path: str, columns: Mapping[str, pa.Array]) -> tuple[str, ...]:
+    """Tell of rows whose file has a name, but none of an apStar or apVisit file of a known reduction."""
+    unknown = pc.is_in(columns["file"], pa.array(_NO_FILE))
+    strange = columns["file"].filter(pc.and_(pc.equal(columns["release"], ""), pc.invert(unknown)))
+    if not len(strange):
+        return ()
+    return (
+        f"{path}: {len(strange)} rows name files that are no apStar or apVisit of a known reduction, such as"
+        f" {strange[0].as_py()}; they are left out",
+    )
+
+
+def _missing(path: str, sample: Sample, not_found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    if not sample.mostly_missing:
+        return ()
+    looked = "; ".join(f"{name}: {' or '.join(folders)}" for name, folders in not_found.items())
+    return (
+        f"{path}: {len(sample.missing)} of {sample.looked_for} files looked for are not there, such as"
+        f" {sample.missing[0]}"
+        + (f". No folder of the reductions was found: {looked}" if looked else "")
+        + ". They get rows without a result. Is --root the folder that holds dr17/, dr20/ or sdsswork/?",
+    )
 
 
 def _kind_of(columns: tuple[str, ...], path: str) -> TableKind:
@@ -113,34 +181,31 @@ def _kind_of(columns: tuple[str, ...], path: str) -> TableKind:
     raise missing_columns("the table does not tell where spectra are", missing, columns, path)
 
 
-def _texts(table: pa.Table) -> dict[str, pa.Array]:
-    """Return every column that star_paths wants, as text; "" if the table lacks the column or the value."""
-    texts = {name: pa.repeat(pa.scalar(""), table.num_rows) for name in _WANTED}
+def _texts(table: pa.Table, path: str) -> dict[str, pa.Array]:
+    """Return every column that is of use, as text; "" if the table lacks the column or the value."""
+    texts = {name: pa.repeat(pa.scalar(""), table.num_rows) for name in (*_WANTED, "sdss_id")}
     for name in table.column_names:
-        column = table[name].combine_chunks() if table.num_rows else pa.array([], table.schema.field(name).type)
-        if not pa.types.is_string(column.type):
-            # Negative numbers and NaN stand for "unknown".
-            if pa.types.is_floating(column.type):
-                column = pc.cast(pc.if_else(pc.is_finite(column), column, -1), pa.int64(), safe=False)
-            column = pc.if_else(pc.less(column, 0), pa.scalar(None, pa.string()), pc.cast(column, pa.string()))
-        texts[name] = pc.fill_null(column, "")
+        texts[name] = column_as_text(table, name, path)
+        if name in _NUMBERS:
+            # Negative numbers stand for "unknown".
+            texts[name] = pc.if_else(pc.starts_with(texts[name], "-"), "", texts[name])
     return texts
 
 
-def _of_astra(table: pa.Table) -> dict[str, pa.Array]:
+def _of_astra(table: pa.Table, path: str) -> dict[str, pa.Array]:
     """Return the parts of names from an Astra table; a 1-m visit has the name of its star in `reduction`."""
-    texts = _texts(table)
+    texts = _texts(table, path)
     by_site = pc.if_else(pc.equal(texts["telescope"], "lco25m"), "as", "ap")
     texts["prefix"] = pc.if_else(pc.equal(texts["prefix"], ""), by_site, texts["prefix"])
     if "reduction" in texts:
         named = pc.and_(pc.equal(texts["telescope"], "apo1m"), pc.not_equal(texts["reduction"], ""))
         texts["obj"] = pc.if_else(named, texts["reduction"], texts["obj"])
-    return {name: texts[name] for name in _WANTED}
+    return texts
 
 
-def _of_files(table: pa.Table) -> dict[str, pa.Array]:
+def _of_files(table: pa.Table, path: str) -> dict[str, pa.Array]:
     """Return the parts of names of a reduction's table: FILE is the star's file, or a visit's of the same reduction."""
-    texts = _texts(table)
+    texts = _texts(table, path)
     parts = pc.extract_regex(texts["file"], _FILE_NAME)
     name = {part: pc.fill_null(pc.struct_field(parts, part), "") for part in ("prefix", "what", "apred", "rest")}
     of_visit = pc.equal(name["what"], "Visit")
@@ -151,15 +216,29 @@ def _of_files(table: pa.Table) -> dict[str, pa.Array]:
     releases = pa.array(list(RELEASES.values())).take(of_known)
     later = pa.scalar("sdss5" if "uri" in table.column_names else "")
     texts["release"] = pc.if_else(pc.equal(name["what"], ""), "", pc.fill_null(releases, later))
-    texts["file"] = pc.if_else(of_visit, _star_file(texts), texts["file"])
+    texts["file"] = pc.if_else(of_visit, _star_file(texts, name["rest"]), texts["file"])
     texts["uri"] = pc.if_else(of_visit, "", texts["uri"])
-    return {column: texts[column] for column in _WANTED}
+    return texts
 
 
-def _star_file(texts: dict[str, pa.Array]) -> pa.Array:
-    """Return a visit's star file: the version (STARVER) that the row names, or "" for the release's plain name."""
-    if "starver" not in texts:
-        return pa.repeat(pa.scalar(""), len(texts["file"]))
-    plain = pc.binary_join_element_wise("apStar", texts["apred"], texts["telescope"], texts["obj"], "-")
-    versioned = pc.binary_join_element_wise(plain, pc.binary_join_element_wise(texts["starver"], ".fits", ""), "-")
-    return pc.if_else(pc.equal(texts["starver"], ""), "", versioned)
+def _star_file(texts: dict[str, pa.Array], visit: pa.Array) -> pa.Array:
+    """Return a visit's star file, or "" for the release's plain name.
+
+    It has a name of its own if the row names the version (STARVER), and for commissioning data. visit: plate, MJD and
+    fibre of the visit's name.
+    """
+    mjd = pc.fill_null(pc.struct_field(pc.extract_regex(visit, r"-(?P<mjd>\d{5})-\d{3}$"), "mjd"), "")
+    commissioning = pc.and_(
+        pc.and_(pc.not_equal(mjd, ""), pc.less(mjd, _COMMISSIONED)),
+        pc.and_(pc.is_in(texts["release"], pa.array(_WITH_COMMISSIONING)), _not_1m(texts)),
+    )
+    star = pc.binary_join_element_wise(pc.binary_join_element_wise(texts["prefix"], "StarC", ""), texts["apred"], "-")
+    named = pc.binary_join_element_wise(star, pc.binary_join_element_wise(texts["obj"], ".fits", ""), "-")
+    if "starver" in texts:
+        plain = pc.binary_join_element_wise("apStar", texts["apred"], texts["telescope"], texts["obj"], "-")
+        version = pc.binary_join_element_wise(texts["starver"], ".fits", "")
+        versioned = pc.binary_join_element_wise(plain, version, "-")
+        other = pc.if_else(pc.equal(texts["starver"], ""), "", versioned)
+    else:
+        other = pa.repeat(pa.scalar(""), len(texts["file"]))
+    return pc.if_else(commissioning, named, other)

@@ -28,7 +28,10 @@ def kiel_command(
             " | auto (points, cells beyond 20,000 stars)"
         ),
     ] = "auto",
-    log_teff: Annotated[bool, typer.Option("--log-teff", help="Draw log10 Teff instead of Teff.")] = False,
+    log_teff: Annotated[
+        bool | None,
+        typer.Option("--log-teff/--linear-teff", help="Draw log10 Teff or Teff.", show_default="as the range asks"),
+    ] = None,
     isochrone: Annotated[
         list[Path] | None, typer.Option(help="Isochrones as a PARSEC (CMD) table; may be repeated.")
     ] = None,

@@ -13,9 +13,13 @@ from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_folder_of, written_whole
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
+ORANGE, SKY_BLUE, GREEN, BLUE, VERMILION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
+GREY = "0.55"
 _DPI = 200
 
 _STYLE: dict[Any, Any] = {
@@ -38,6 +42,8 @@ _STYLE: dict[Any, Any] = {
     "ytick.major.width": 0.7,
     "xtick.minor.width": 0.5,
     "ytick.minor.width": 0.5,
+    "mathtext.fontset": "dejavusans",
+    "savefig.facecolor": "white",
     "svg.fonttype": "path",
     # With a fixed salt the same figure gives the same bytes.
     "svg.hashsalt": "apnet_fast",
@@ -72,6 +78,15 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+
+
+@contextmanager
+def new_panels(number: int, columns: int) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure of equal panels, beside each other or one below the other, for wide or narrow pages."""
+    rows = -(-number // columns)
+    width, height = (8.2, 2.95 * rows) if columns > 1 else (4.1, 2.5 * rows + 0.3)
+    with new_figure(width, height) as figure:
+        yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:

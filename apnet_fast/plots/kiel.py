@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
-from apnet_fast.plots.figures import new_figure
+from apnet_fast.plots.figures import VERMILION, new_figure
+from apnet_fast.plots.frame import Frame, frame_of
 from apnet_fast.plots.isochrones import Isochrone
+from apnet_fast.recipes.labels import LABELS
 from apnet_fast.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +28,13 @@ STYLES: tuple[Style, ...] = ("auto", "points", "cells", "density")
 
 _MOST_POINTS = 20_000
 _MOST_FLAGGED = 20_000
-_CELLS_ACROSS = 110
+_FEW_FLAGGED = 500
+_CELLS_ACROSS = 90
 _MOST_NAMED_LINES = 6
 _LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+# A linear axis of Teff beyond this ratio of its ends would crowd the cool stars.
+_WIDEST_LINEAR = 2.5
+_KELVINS = (2000, 2500, 3000, 3500, 4000, 5000, 6000, 7000, 8000, 10_000, 15_000, 20_000, 30_000, 50_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,18 @@ class Stars:
         return len(self.teff)
 
 
+@dataclass(frozen=True)
+class _Frames:
+    """Both axes of a diagram. x: Teff, log10 of it if log_teff."""
+
+    x: Frame
+    logg: Frame
+    log_teff: bool
+
+
 def read_stars(path: str | Path) -> Stars:
     """Read the rows of a catalogue (FITS or Parquet) with finite labels. Raises UsageError if there are none."""
-    names = ["teff", "logg", "fe_h", "flag_bad"]
+    names = [*LABELS, "flag_bad"]
     present = table_columns(path)
     if missing := [name for name in names if name not in present]:
         raise missing_columns("the catalogue lacks columns of a Kiel diagram", missing, present, path)
@@ -62,7 +77,7 @@ def draw_kiel(
     stars: Stars,
     *,
     style: Style = "auto",
-    log_teff: bool = False,
+    log_teff: bool | None = None,
     isochrones: Sequence[Isochrone] = (),
     title: str = "",
 ) -> Figure:
@@ -70,45 +85,121 @@ def draw_kiel(
 
     style: "points" draws one point per star; "cells" draws hexagons coloured by median [Fe/H], fainter if they hold few
     stars; "density" draws hexagons coloured by number of stars; "auto" draws points for up to 20,000 stars, else cells.
-    Stars with flag_bad are grey points below the others (at most 20,000, evenly chosen) and do not set the limits.
+    log_teff: whether the axis shows log10 Teff; by default it does if the range of Teff needs it.
+
+    Stars with flag_bad are grey and below the others (at most 20,000, evenly chosen). The frame is that of the others,
+    widened for flagged stars as far as the others stay readable. Triangles at its edge mark stars beyond it, and a line
+    in its corner counts them.
     """
     if style == "auto":
         style = "points" if len(stars) - int(stars.bad.sum()) <= _MOST_POINTS else "cells"
-    x = np.log10(stars.teff.astype(np.float64)) if log_teff else stars.teff.astype(np.float64)
+    frames = _frames(stars, log_teff)
+    x = _x(stars.teff, frames.log_teff)
     good = ~stars.bad
-    with new_figure(5.0, 4.4) as figure:
+    with new_figure(4.7, 4.3) as figure:
         axes = figure.subplots()
-        _limit(axes, *((x[good], stars.logg[good]) if good.any() else (x, stars.logg)))
+        axes.set_xlim(frames.x.high, frames.x.low)
+        axes.set_ylim(frames.logg.high, frames.logg.low)
         _draw_flagged(axes, x[stars.bad], stars.logg[stars.bad])
         if good.any():
             drawn = _draw_good(axes, style, x[good], stars.logg[good], stars.fe_h[good])
             bar = figure.colorbar(drawn, ax=axes, pad=0.02, aspect=28)
             bar.set_label("stars per cell" if style == "density" else "[Fe/H]  [dex]")
-        _draw_isochrones(axes, isochrones, log_teff)
-        axes.set_xlabel(r"$\log_{10}\,(T_\mathrm{eff}\,/\,\mathrm{K})$" if log_teff else r"$T_\mathrm{eff}$  [K]")
-        axes.set_ylabel(r"$\log\,g$  [$\log_{10}\,(\mathrm{cm\,s^{-2}})$]")
+        _draw_isochrones(axes, isochrones, frames.log_teff)
+        _mark_outside(axes, frames, x, stars.logg)
+        _name_axes(axes, frames)
         if title:
             axes.set_title(title, fontsize=9)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(
-                loc="upper left", handlelength=2.2, markerscale=2.5, frameon=True, framealpha=0.85, edgecolor="none"
+                loc="upper left", handlelength=1.8, markerscale=1.5, frameon=True, framealpha=0.85, edgecolor="none"
             )
     return figure
 
 
-def _limit(axes: Axes, x: NDArray[np.float64], logg: NDArray[np.float32]) -> None:
-    """Invert both axes and fit them to all but the outermost stars."""
-    for values, set_limits, least in ((x, axes.set_xlim, 1e-3), (logg, axes.set_ylim, 0.5)):
-        low, high = np.percentile(values, (0.05, 99.95))
-        margin = max(0.06 * (high - low), least)
-        set_limits(high + margin, low - margin)
+def _x(teff: NDArray[np.float32], log_teff: bool) -> NDArray[np.float64]:
+    return np.log10(teff.astype(np.float64)) if log_teff else teff.astype(np.float64)
+
+
+def _frames(stars: Stars, log_teff: bool | None) -> _Frames:
+    """Return the axes around the unflagged stars, or around all if every star is flagged."""
+    core = ~stars.bad if not stars.bad.all() else stars.bad
+    candidates = {
+        log: frame_of(_x(stars.teff[core], log), _x(stars.teff, log), 0.005 if log else 60.0) for log in (False, True)
+    }
+    if log_teff is None:
+        linear = candidates[False]
+        log_teff = linear.high > _WIDEST_LINEAR * max(linear.low, 1.0) or candidates[True].outside < linear.outside
+    return _Frames(candidates[log_teff], frame_of(stars.logg[core], stars.logg, 0.1), log_teff)
+
+
+def _name_axes(axes: Axes, frames: _Frames) -> None:
+    axes.set_ylabel(r"$\log\,g$  [$\log_{10}\,(\mathrm{cm\,s^{-2}})$]")
+    if not frames.log_teff:
+        axes.set_xlabel(r"$T_\mathrm{eff}$  [K]")
+        return
+    axes.set_xlabel(r"$\log_{10}\,(T_\mathrm{eff}\,/\,\mathrm{K})$")
+    # The upper edge has the same temperatures in K, as many as fit side by side.
+    low, high = frames.x.low, frames.x.high
+    shown = [kelvin for kelvin in _KELVINS if low < math.log10(kelvin) < high]
+    spaced: list[int] = []
+    for kelvin in reversed(shown):
+        if not spaced or math.log10(spaced[-1] / kelvin) > 0.1 * (high - low):
+            spaced.append(kelvin)
+    axes.tick_params(axis="x", which="both", top=False)
+    upper = axes.secondary_xaxis("top")
+    upper.set_xticks([math.log10(kelvin) for kelvin in spaced], [f"{kelvin:,}" for kelvin in spaced])
+    upper.minorticks_off()
+    upper.tick_params(labelsize=7.5, pad=1.5)
+    upper.set_xlabel(r"$T_\mathrm{eff}$  [K]", fontsize=8, labelpad=3)
+
+
+def _mark_outside(axes: Axes, frames: _Frames, x: NDArray[np.float64], logg: NDArray[np.float32]) -> None:
+    """Mark stars beyond the frame at its edge, and count them in its lower left corner, which is otherwise empty."""
+    counts = (
+        (frames.x.above, "hotter"),
+        (frames.x.below, "cooler"),
+        (frames.logg.above, r"at higher $\log\,g$"),
+        (frames.logg.below, r"at lower $\log\,g$"),
+    )
+    words = ", ".join(f"{count:,} {side}" for count, side in counts if count)
+    if not words:
+        return
+    for beyond, edge, marker in ((x > frames.x.high, frames.x.high, "<"), (x < frames.x.low, frames.x.low, ">")):
+        _triangles(axes, np.full(len(x), edge), np.clip(logg, frames.logg.low, frames.logg.high), beyond, marker)
+    across = (x >= frames.x.low) & (x <= frames.x.high)
+    for beyond, edge, marker in (
+        (across & (logg > frames.logg.high), frames.logg.high, "v"),
+        (across & (logg < frames.logg.low), frames.logg.low, "^"),
+    ):
+        _triangles(axes, x, np.full(len(x), edge), beyond, marker)
+    axes.annotate(
+        f"beyond the frame: {words}",
+        (0.0, 0.0),
+        (8, 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="left",
+        va="bottom",
+        fontsize=7.5,
+        color=VERMILION,
+        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
+        zorder=5,
+    )
+
+
+def _triangles(axes: Axes, x: NDArray, y: NDArray, chosen: NDArray[np.bool_], marker: str) -> None:
+    rows = np.flatnonzero(chosen)[:_MOST_FLAGGED]
+    if len(rows):
+        axes.plot(x[rows], y[rows], marker, color=VERMILION, ms=4, mew=0, clip_on=False, rasterized=True, zorder=4)
 
 
 def _draw_flagged(axes: Axes, x: NDArray[np.float64], logg: NDArray[np.float32]) -> None:
     if len(x):
         some = slice(None, None, math.ceil(len(x) / _MOST_FLAGGED))
-        label = f"flag_bad ({len(x)})"
-        axes.scatter(x[some], logg[some], s=2, c="0.83", linewidths=0, rasterized=True, label=label, zorder=1)
+        size = 9.0 if len(x) <= _FEW_FLAGGED else 2.0
+        label = f"flag_bad ({len(x):,})"
+        axes.scatter(x[some], logg[some], s=size, c="0.68", linewidths=0, rasterized=True, label=label, zorder=1)
 
 
 def _draw_good(

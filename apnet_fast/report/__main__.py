@@ -1,4 +1,4 @@
-"""`python -m apnet_fast.report`: a run as one HTML file."""
+"""`python -m apnet_fast.report`: show a run as one HTML file."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ app = typer.Typer(add_completion=False)
 def report_command(
     run_dir: Annotated[Path, typer.Argument(help="Output folder of a finished run of `reprocess`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Earlier catalogue, or output folder of an earlier run, to compare with; may be repeated."),
+    ] = None,
 ) -> None:
-    """Write a report of a run: counts, flags, Kiel diagram, z-scores, stages, failures, provenance.
+    """Write a report of a run: Kiel diagrams, sky, labels, errors, flags, failures, rate, and their numbers.
 
-    The file stands alone: figures are inside it, and it links to nothing. Needs matplotlib, the extra `plots`.
+    The file stands alone: figures are inside it, and it loads nothing. This needs matplotlib, the extra `plots`.
     """
     from apnet_fast.plots.figures import check_matplotlib
     from apnet_fast.report.report import report_of
-    from apnet_fast.support.errors import UsageError
-    from apnet_fast.support.files import written_whole
+    from apnet_fast.support.files import check_folder_of, written_whole
 
     check_matplotlib()
-    if not output.absolute().parent.is_dir():
-        raise UsageError("no such folder", got=str(output.parent), remedy="make it first")
-    text = report_of(run_dir)
+    check_folder_of(output)
+    text = report_of(run_dir, against or ())
     with written_whole(output) as partial:
         partial.write_text(text, encoding="utf-8")
     typer.echo(f"{output}: {len(text.encode()) / 1e6:.1f} MB")

@@ -1,10 +1,12 @@
-"""What a run left in its folder, as far as it is there."""
+"""Read what a run left in its folder, as far as it exists."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ from apnet_fast.support.errors import UsageError
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One product: its file, rows, those with labels, of flag_warn and flag_bad, of each bit, and the table of bits."""
+    """One product: its file, and its numbers of rows, of rows with labels, flag_warn, flag_bad, and each bit.
+
+    flag_table: the table of its bits, None if the catalogue names none that this package knows.
+    """
 
     product: Product
     path: Path
@@ -36,7 +41,7 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Quarantine:
-    """Failures by product and reason, and some of them as (product, path, row, reason, text)."""
+    """Number of failures by (product, reason), and examples as (product, path, row, reason, text)."""
 
     reasons: dict[tuple[str, str], int]
     examples: list[tuple[str, str, int, str, str]]
@@ -44,16 +49,33 @@ class Quarantine:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run: run.json as it is, the catalogues that exist, and the quarantine (None where there is no file)."""
+    """A run: the content of run.json, the catalogues that exist, and the quarantine (None if there is no file)."""
 
     folder: Path
     record: dict[str, Any]
     catalogues: list[Catalogue]
     quarantine: Quarantine | None
 
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What the labels depend on: recipe, draws, seed, ...; empty if it was not recorded."""
+        value = self.record.get("fingerprint")
+        return value if isinstance(value, Mapping) else {}
+
+    @property
+    def started(self) -> datetime | None:
+        """When the run began, if one command did all of it."""
+        if self.record.get("resumed_shards"):
+            return None
+        try:
+            time = datetime.fromisoformat(str(self.record.get("started")))
+        except ValueError:
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
 
 def read_run(folder: Path, examples: int = 20) -> RunFolder:
-    """Read the folder of a finished run. Raises UsageError where it holds none."""
+    """Read the folder of a finished run. Raises UsageError if it holds none."""
     path = folder / RUN_FILE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -62,22 +84,26 @@ def read_run(folder: Path, examples: int = 20) -> RunFolder:
             "no finished run in this folder",
             got=str(folder),
             expected=f"a folder with {RUN_FILE}",
-            remedy="give the --output of `reprocess`; a stopped run must be finished first",
+            remedy="give the --output of `reprocess`; finish a stopped run first",
         ) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the record of the run: {error}", where=str(path)) from error
     if not isinstance(record, dict):
         raise UsageError("not the record of a run", got=type(record).__name__, expected="an object", where=str(path))
-    catalogues = []
-    for product, stem in PRODUCT_STEMS.items():
-        # Of several versions the newest is the one that run.json is about.
-        files = sorted(folder.glob(f"{stem}-*.parquet"), key=lambda file: file.stat().st_mtime)
-        if files:
-            catalogues.append(_read_catalogue(product, files[-1]))
+    catalogues = [_read_catalogue(product, file) for product, file in catalogue_files(folder).items()]
     quarantine = folder / QUARANTINE_FILE
     return RunFolder(
         folder, record, catalogues, _read_quarantine(quarantine, examples) if quarantine.is_file() else None
     )
+
+
+def catalogue_files(folder: Path, suffix: str = "parquet") -> dict[Product, Path]:
+    """Return the catalogues of a folder; of several versions the newest, which run.json is about."""
+    files: dict[Product, Path] = {}
+    for product, stem in PRODUCT_STEMS.items():
+        if found := sorted(folder.glob(f"{stem}-*.{suffix}"), key=lambda file: file.stat().st_mtime):
+            files[product] = found[-1]
+    return files
 
 
 def _read_catalogue(product: Product, path: Path) -> Catalogue:

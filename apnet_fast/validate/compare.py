@@ -19,6 +19,13 @@ from apnet_fast.validate.transitions import Transition, flag_table_name, flag_tr
 
 # Differences are counted beyond these multiples of the error; 0.05 is the limit for reduced precision.
 SIGMAS = (0.05, 1.0, 3.0, 5.0)
+COMPARED = (
+    *(f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")),
+    "result_flags",
+    "flag_warn",
+    "flag_bad",
+)
+"""Columns that a comparison reads."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,13 @@ def compare_catalogues(
     ------
     UsageError if the rows cannot be matched (see `match_rows`).
     """
-    wanted = [f"{prefix}{label}" for label in LABELS for prefix in ("", "e_", "raw_e_")]
-    rows = match_rows(a, b, [*wanted, "result_flags", "flag_warn", "flag_bad"], on)
+    return compare_rows(match_rows(a, b, COMPARED, on), a, b, tolerance=tolerance, outliers=outliers)
+
+
+def compare_rows(
+    rows: MatchedRows, a: str | Path, b: str | Path, *, tolerance: float | None = None, outliers: int = 10
+) -> CatalogueComparison:
+    """Compare matched rows of two catalogues, of which the columns COMPARED were read; see `compare_catalogues`."""
     sigmas = {label: differences_in_sigma(rows, label) for label in LABELS}
     table_names = (flag_table_name(catalogue_cards(path)) for path in (a, b))
     transitions, note = flag_transitions(rows.a, rows.b, *table_names)

@@ -59,7 +59,7 @@ def match_rows(a: str | Path, b: str | Path, wanted: Sequence[str], on: Sequence
     """
     paths, columns = (a, b), (table_columns(a), table_columns(b))
     if not on:
-        _check_products([_product(path, each) for path, each in zip(paths, columns, strict=True)], paths)
+        _check_products([product_of(path) for path in paths], paths)
     key = _key_columns(columns, on, paths)
     tables = []
     for path, present in zip(paths, columns, strict=True):
@@ -87,8 +87,9 @@ def match_rows(a: str | Path, b: str | Path, wanted: Sequence[str], on: Sequence
     )
 
 
-def _product(path: str | Path, columns: Sequence[str]) -> str:
+def product_of(path: str | Path) -> str:
     """Return "star" or "visit" from the card PRODUCT, else from the columns (released files); empty if unknown."""
+    columns = table_columns(path)
     by_columns = "star" if "min_mjd" in columns else "visit" if set(_VISIT_KEYS) <= set(columns) else ""
     return catalogue_cards(path).get("PRODUCT", by_columns)
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from apnet_fast.catalog.columns import COLUMNS, Column
-from apnet_fast.catalog.values import as_column, as_text
+from apnet_fast.catalog.values import as_column
+from apnet_fast.inputs.table_values import as_text
 from apnet_fast.support.errors import UsageError
 
 OURS = {column.name: column for columns in COLUMNS.values() for column in columns}

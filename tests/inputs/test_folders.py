@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import time
 from pathlib import Path
 
+import fitsio
+import numpy as np
+import pytest
+
 from apnet_fast.inputs.words import resolve_inputs
+from apnet_fast.support.errors import UsageError
 from tests.inputs.named import names, touch
 
 
@@ -18,7 +25,7 @@ def test_folders_are_walked_and_sorted(tmp_path: Path) -> None:
 
 def test_other_products_in_a_folder_are_left_out_and_counted(tmp_path: Path) -> None:
     touch(tmp_path / "apStar-dr17-2M1.fits")
-    others = ["apVisit-dr17-5215-55823-164.fits", "apField-4263.fits", "apStarC-r5-2M1.fits", "allStar-dr17.fits"]
+    others = ["apVisit-dr17-5215-55823-164.fits", "apField-4263.fits", "allStar-dr17.fits"]
     for other in others:
         touch(tmp_path / other)
     inputs = resolve_inputs([str(tmp_path)])
@@ -53,11 +60,54 @@ def test_linked_folders_are_walked_once(tmp_path: Path) -> None:
     assert names([tmp_path / "real"]) == ["apStar-dr17-2M1.fits", "apStar-dr17-2M2.fits"]
 
 
-def test_compressed_files_in_a_folder_are_left_out_and_counted(tmp_path: Path) -> None:
-    touch(tmp_path / "apStar-dr17-2M1.fits")
-    touch(tmp_path / "apStar-dr17-2M2.fits.gz")
+def test_packed_files_are_taken_unless_the_plain_one_is_there_too(tmp_path: Path) -> None:
+    taken = ["apStar-dr17-2M1.fits", "apStar-dr17-2M2.fits.gz", "asStar-dr17-2M3.fits.fz"]
+    for name in [*taken, "apStar-dr17-2M1.fits.gz", "apVisit-dr17-1-55823-001.fits.gz", "apStar-dr17-2M4.fits.bz2"]:
+        touch(tmp_path / name)
     inputs = resolve_inputs([str(tmp_path)])
-    assert [os.path.basename(path) for path in inputs.other_products] == ["apStar-dr17-2M2.fits.gz"]
+    assert [os.path.basename(path) for path in inputs.files] == taken
+    assert len(inputs.other_products) == 3
+
+
+def test_commissioning_files_are_spectra(tmp_path: Path) -> None:
+    for name in ("apStarC-r5-2M1.fits", "apStar-r5-2M1.fits"):
+        touch(tmp_path / name)
+    assert names([tmp_path]) == ["apStar-r5-2M1.fits", "apStarC-r5-2M1.fits"]
+
+
+def test_tables_under_any_name_are_no_spectra(tmp_path: Path) -> None:
+    star = touch(tmp_path / "apStar-dr17-2M1.fits")
+    with fitsio.FITS(str(tmp_path / "my_sample.fits"), "rw") as file:
+        file.write(np.zeros(3, [("APOGEE_ID", "S18")]))
+    (tmp_path / "other.fits.gz").write_bytes(gzip.compress((tmp_path / "my_sample.fits").read_bytes()))
+    # A file of that name that is no table is a spectrum, or gets the row that says why not.
+    touch(tmp_path / "broken.fits")
+    assert resolve_inputs([str(tmp_path)]).files == (str(star), str(tmp_path / "broken.fits"))
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["apVisit-r12-1-2-3.fits", "apVisit-r12-1-2-4.fits", "allStar-1.fits"], "with 1 allStar, 2 apVisit;"),
+        (["apStar-dr17-2M1.fits.bz2", "apStar-dr17-2M2.fits.bz2"], r"with 2 files packed as \.bz2;"),
+        (["allStar.parquet"], "with 1 tables;"),
+        (["notes.txt"], r"no apStar files found.*got \S+; expected"),
+    ],
+)
+def test_a_folder_without_apstar_files_tells_what_is_there(files: list[str], words: str, tmp_path: Path) -> None:
+    for name in files:
+        touch(tmp_path / name)
+    with pytest.raises(UsageError, match=words):
+        resolve_inputs([str(tmp_path)])
+
+
+def test_folders_of_the_system_are_not_walked(tmp_path: Path) -> None:
+    star = touch(tmp_path / "apStar-dr17-2M1.fits")
+    for name in ("proc", "sys", "dev"):
+        (tmp_path / name).symlink_to(f"/{name}")
+    started = time.monotonic()
+    assert resolve_inputs([str(tmp_path)]).files == (str(star),)
+    assert time.monotonic() - started < 2
 
 
 STAR = "apStar-1.3-lco25m-2M03174068-7748459"

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
-from apnet_fast.support.errors import UsageError
 
 WANTED = ("release", "apred", "telescope", "prefix", "obj", "field", "location_id", "healpix", "file", "uri")
 
@@ -101,6 +100,46 @@ def test_a_release_that_is_not_there_has_paths_if_another_is(tmp_path: Path) -> 
     assert below(root, *rows) == sorted(path for path in EXAMPLES if path.startswith(("dr17", "sdsswork")))
 
 
-def test_a_root_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds none.*dr17/apogee/spectro/redux/ or .*Remedy.*--root"):
-        star_paths(columns({"release": "dr17", "apred": "dr17"}), str(tmp_path))
+def test_a_root_of_something_else_names_what_was_looked_for(tmp_path: Path) -> None:
+    row = {"release": "dr17", "apred": "dr17", "telescope": "apo25m", "field": "M67", "obj": "2M1", "prefix": "ap"}
+    found = star_paths(columns(row), str(tmp_path))
+    assert found.paths.to_pylist() == [
+        str(tmp_path / "dr17/apogee/spectro/redux/dr17/stars/apo25m/M67/apStar-dr17-2M1.fits")
+    ]
+    looked_for = found.not_found["dr17, dr17"]
+    assert looked_for[0] == str(tmp_path / "dr17/apogee/spectro/redux/dr17")
+    assert str(tmp_path / "dr20/spectro/apogee/redux/dr17") in looked_for
+
+
+@pytest.mark.parametrize(
+    ("apred", "home"),
+    [
+        ("1.5", "dr20/spectro/apogee/redux"),
+        ("1.5", "ipl-4/spectro/apogee/redux"),
+        ("1.2", "ipl-3/spectro/apogee/redux"),
+        ("1.3", "dr19/spectro/apogee/redux"),
+        ("dr17", "dr20/spectro/apogee/redux"),
+    ],
+)
+def test_later_releases_have_trees_of_their_own(apred: str, home: str, tmp_path: Path) -> None:
+    (tmp_path / home / apred).mkdir(parents=True)
+    row = {"release": "sdss5", "apred": apred, "telescope": "apo25m", "healpix": "14966", "obj": "2M1"}
+    path = f"{home}/{apred}/stars/apo25m/14/14966/apStar-{apred}-apo25m-2M1.fits"
+    if apred == "dr17":
+        row |= {"release": "dr17", "field": "M67", "prefix": "ap"}
+        path = f"{home}/dr17/stars/apo25m/M67/apStar-dr17-2M1.fits"
+    found = star_paths(columns(row), str(tmp_path))
+    assert found.paths.to_pylist() == [str(tmp_path / path)]
+    assert not found.not_found
+
+
+def test_each_reduction_is_looked_for_by_itself(tmp_path: Path) -> None:
+    for home in ("dr19/spectro/apogee/redux/1.3", "dr20/spectro/apogee/redux/1.5"):
+        (tmp_path / home).mkdir(parents=True)
+    row = {"release": "sdss5", "telescope": "apo25m", "healpix": "14966", "obj": "2M1"}
+    found = star_paths(
+        columns({**row, "apred": "1.5"}, {**row, "apred": "1.3"}, {**row, "apred": "1.5"}), str(tmp_path)
+    )
+    tails = [path.removeprefix(f"{tmp_path}/").split("/stars/")[0] for path in found.paths.to_pylist()]
+    assert tails == ["dr19/spectro/apogee/redux/1.3", "dr20/spectro/apogee/redux/1.5"]
+    assert (found.first.tolist(), found.rows) == ([1, 0], 3)

@@ -126,7 +126,7 @@ def test_no_file_is_looked_at(sas: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> None:
     records = rows_of(sas, "dr17")
     cases = [
-        ({"RA": [1.0]}, r"are: apred, field.*; got columns ra"),
+        ({"RA": [1.0]}, r"are: apred, healpix.*; got columns ra"),
         ({"FILE": ["apStar-dr17-2M1.fits"], "APOGEE_ID": ["2M1"], "FIELD": ["M67"]}, "are: telescope; got"),
         ({**of_astra(records, "star"), "release": ["dr99"] * len(of_astra(records, "star")["obj"])}, "got dr99"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,21 @@ def test_a_folder_with_a_manifest_is_a_pack_and_not_walked(tmp_path: Path) -> No
     assert names([tmp_path]) == ["apStar-dr17-2M1.fits"]
 
 
-@pytest.mark.parametrize("name", ["list.txt", "apStar-dr17-2M1.fits.gz"])
-def test_a_named_file_that_is_no_fits_is_refused_with_a_hint(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"not a \.fits file.*@.*, if it is a list"):
-        resolve_inputs([str(touch(tmp_path / name))])
+def test_a_named_file_that_is_no_fits_is_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not a FITS file.*@.*, if it is a list"):
+        resolve_inputs([str(touch(tmp_path / "list.txt"))])
+
+
+def test_packed_files_are_taken_by_name(tmp_path: Path) -> None:
+    packed = ["apStar-dr17-2M1.fits.gz", "apStar-dr17-2M2.fits.fz"]
+    assert names([touch(tmp_path / name) for name in packed]) == packed
+
+
+def test_what_is_no_regular_file_is_refused_without_opening_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.fits")
+    for word in (str(tmp_path / "pipe.fits"), "/dev/zero", f"@{tmp_path}/pipe.fits", "@/dev/zero", f"@{tmp_path}"):
+        with pytest.raises(UsageError, match="no regular file"):
+            resolve_inputs([word])
 
 
 def test_a_named_file_is_taken_whatever_its_name(tmp_path: Path) -> None:

@@ -54,3 +54,27 @@ def test_only_flagged_stars_still_make_a_figure() -> None:
 def test_vector_files_hold_points_as_an_image() -> None:
     few, many = (len(figure_bytes(draw_kiel(stars(number)), "svg")) for number in (500, 15_000))
     assert many < few + 1_000_000
+
+
+def test_flagged_hot_stars_are_in_the_frame_or_counted_at_its_edge() -> None:
+    """Eighteen flagged stars: near ones widen the frame, far ones are marked and counted."""
+    near = stars(300, bad=18)
+    near.teff[18:] = np.linspace(3500, 6500, 282)
+    near.teff[:18] = np.linspace(6600, 9000, 18)
+    axes = draw_kiel(near).axes[0]
+    assert axes.get_xlim()[0] > np.log10(9000)
+    assert axes.texts[:] == []
+    far = stars(300, bad=18)
+    axes = draw_kiel(far).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["beyond the frame: 18 hotter"]
+    (marks,) = (line for line in axes.lines if line.get_marker() == "<")
+    assert len(marks.get_xdata()) == 18
+    assert set(marks.get_xdata()) == {axes.get_xlim()[0]}
+
+
+def test_log_teff_is_chosen_if_the_range_asks_for_it() -> None:
+    narrow, wide = stars(300, bad=0), stars(300, bad=0)
+    wide.teff[:60] = np.linspace(6000, 15_000, 60)
+    assert draw_kiel(narrow).axes[0].get_xlim()[0] > 1000
+    assert draw_kiel(wide).axes[0].get_xlim()[0] < 5
+    assert draw_kiel(wide, log_teff=False).axes[0].get_xlim()[0] > 1000
