@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo demo-weights test test-fast lint clean
+.PHONY: demo demo-weights test test-fast test-lower-isa lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
@@ -34,6 +34,15 @@ test: lint
 # For those who work on the code: without the tests that are marked slow.
 test-fast: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# The numerical tests with every library held to AVX2, as on a processor without AVX-512. A test checks that each of
+# these variables takes effect. Labels must stay within the same tolerances; their last digits may differ.
+LOWER_ISA = APNET_FAST_TEST_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=COMPATIBLE \
+	OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR" \
+	NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/numba-avx2
+NUMERICAL = tests/engines tests/recipes tests/networks tests/backends tests/kernels tests/test_api.py tests/test_reprocess.py
+test-lower-isa: $(VENV)/installed-dev
+	$(LOWER_ISA) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(NUMERICAL)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

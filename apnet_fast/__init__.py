@@ -13,6 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apnet_fast._version import __version__
+from apnet_fast.support.interrupts import end_quietly_while_importing, is_command
+
+if is_command():
+    end_quietly_while_importing()
 
 if TYPE_CHECKING:
     from apnet_fast.api import ApogeeNet

@@ -135,7 +135,7 @@ def reprocess_command(
 
 def _say_summary(summary: RunSummary, output: Path) -> None:
     from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
-    from apnet_fast.support.progress import say
+    from apnet_fast.support.notices import say
 
     for product, rows in summary.rows.items():
         say(f"{output / PRODUCT_NAMES[product]}.fits (and .parquet): {rows} rows, in HDU 2")

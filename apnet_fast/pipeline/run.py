@@ -26,8 +26,10 @@ from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.spectra import Product
 from apnet_fast.spectra.identity import printable
 from apnet_fast.support.errors import Stopped
-from apnet_fast.support.files import locked, write_json
-from apnet_fast.support.progress import RunProgress, say
+from apnet_fast.support.files import write_json
+from apnet_fast.support.lock import locked
+from apnet_fast.support.notices import say
+from apnet_fast.support.progress import RunProgress
 from apnet_fast.support.stopping import StopRequest
 
 PathLike = str | os.PathLike[str]

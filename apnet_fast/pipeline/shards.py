@@ -17,8 +17,9 @@ from apnet_fast.catalog.fits import text_widths
 from apnet_fast.inputs.changed_files import none_came_back
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.spectra.batch import Product
+from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import PARTIAL, sha256_of, write_json, written_whole
+from apnet_fast.support.files import sha256_of, write_json, written_whole
 
 QUARANTINE = "quarantine"
 # Enough for a Parquet row group; every group costs memory in the footer of the file.

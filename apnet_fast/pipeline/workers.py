@@ -21,9 +21,9 @@ from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
-from apnet_fast.readers.children import SPAWN, follow_parent
+from apnet_fast.readers.children import SPAWN, follow_parent, start_child
 from apnet_fast.support.errors import ApnetError, Stopped, WeightsError
-from apnet_fast.support.progress import say
+from apnet_fast.support.notices import say
 
 # Shards that a worker has: the one it computes, and one that its readers begin meanwhile.
 _SHARDS_AHEAD = 2
@@ -165,7 +165,7 @@ class _Worker:
         self.pipe, other = SPAWN.Pipe()
         # No daemon: it has readers, and follows its parent by itself.
         self.process = SPAWN.Process(target=serve_shards, args=(other, orders))
-        self.process.start()
+        start_child(self.process)
         other.close()
 
     def assign(self, work: Work) -> None:

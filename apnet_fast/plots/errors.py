@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_POINTS = 3000
-_FEWEST_PER_BIN, _MOST_BINS = 20, 16
+_FEWEST_PER_BIN, _MOST_BINS = 40, 16
 
 
 def draw_errors(products: Mapping[str, Measured], columns: int = 3) -> Figure | None:
@@ -91,7 +91,7 @@ def _draw_product(axes: Axes, label: str, product: str, measured: Measured) -> N
 def running_median(
     snr: NDArray[np.float32], values: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the median S/N and the median value in bins of equal number, at least 20 spectra in each if possible."""
+    """Return the median S/N and the median value in bins of equal number, at least 40 spectra in each if possible."""
     bins = int(np.clip(len(snr) // _FEWEST_PER_BIN, 1, _MOST_BINS))
     parts = np.array_split(np.argsort(snr, kind="stable"), bins)
     return np.array([np.median(snr[part]) for part in parts]), np.array([np.median(values[part]) for part in parts])

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg", ".pdf")
 # Okabe and Ito's colours, which colour-blind readers can distinguish.
-ORANGE, SKY_BLUE, GREEN, BLUE, VERMILION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
-GREY = "0.55"
+ORANGE, BLUE, VERMILION = "#E69F00", "#0072B2", "#D55E00"
+# Vermilion is too light for small text on white.
+VERMILION_TEXT = "#A84300"
 _DPI = 200
 
 _STYLE: dict[Any, Any] = {

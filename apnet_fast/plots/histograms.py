@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.plots.figures import BLUE, GREY, ORANGE, new_panels
+from apnet_fast.plots.figures import BLUE, ORANGE, new_panels
 from apnet_fast.plots.frame import Frame, frame_of
 from apnet_fast.plots.spectra import Measured
 from apnet_fast.plots.symbols import PRODUCT_NAMES, axis_label
@@ -33,7 +33,7 @@ def draw_histograms(products: Mapping[str, Measured], columns: int = 3) -> Figur
         for axes, label in zip(panels, LABELS, strict=True):
             _panel(axes, label, products)
         for axes in panels[::columns]:
-            axes.set_ylabel("share of spectra per bin [%]")
+            axes.set_ylabel("share per bin  [%]")
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=3 if columns > 1 else 2)
     return figure
@@ -67,7 +67,7 @@ def _panel(axes: Axes, label: str, products: Mapping[str, Measured]) -> None:
     for count, x, side in ((frame.below, 0.02, "left"), (frame.above, 0.98, "right")):
         if count:
             words = f"{count:,} below" if side == "left" else f"{count:,} above"
-            axes.text(x, 0.97, words, transform=axes.transAxes, ha=side, va="top", fontsize=7.5, color=GREY)
+            axes.text(x, 0.97, words, transform=axes.transAxes, ha=side, va="top", fontsize=7.5, color="0.35")
 
 
 def _bins(frame: Frame, number: int) -> NDArray[np.float64]:

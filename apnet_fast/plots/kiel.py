@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
-from apnet_fast.plots.figures import VERMILION, new_figure
+from apnet_fast.plots.figures import VERMILION, VERMILION_TEXT, new_figure
 from apnet_fast.plots.frame import Frame, frame_of
 from apnet_fast.plots.isochrones import Isochrone
 from apnet_fast.recipes.labels import LABELS
@@ -162,7 +162,7 @@ def _mark_outside(axes: Axes, frames: _Frames, x: NDArray[np.float64], logg: NDA
         (frames.logg.above, r"at higher $\log\,g$"),
         (frames.logg.below, r"at lower $\log\,g$"),
     )
-    words = ", ".join(f"{count:,} {side}" for count, side in counts if count)
+    words = [f"{count:,} {side}" for count, side in counts if count]
     if not words:
         return
     for beyond, edge, marker in ((x > frames.x.high, frames.x.high, "<"), (x < frames.x.low, frames.x.low, ">")):
@@ -173,8 +173,8 @@ def _mark_outside(axes: Axes, frames: _Frames, x: NDArray[np.float64], logg: NDA
         (across & (logg < frames.logg.low), frames.logg.low, "^"),
     ):
         _triangles(axes, x, np.full(len(x), edge), beyond, marker)
-    axes.annotate(
-        f"beyond the frame: {words}",
+    text = axes.annotate(
+        "beyond the frame: " + ",\n".join(", ".join(words[first : first + 2]) for first in range(0, len(words), 2)),
         (0.0, 0.0),
         (8, 5),
         xycoords="axes fraction",
@@ -182,10 +182,12 @@ def _mark_outside(axes: Axes, frames: _Frames, x: NDArray[np.float64], logg: NDA
         ha="left",
         va="bottom",
         fontsize=7.5,
-        color=VERMILION,
+        color=VERMILION_TEXT,
         bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
         zorder=5,
     )
+    # A long text must not make the axes smaller.
+    text.set_in_layout(False)
 
 
 def _triangles(axes: Axes, x: NDArray, y: NDArray, chosen: NDArray[np.bool_], marker: str) -> None:

@@ -80,8 +80,8 @@ def draw_rate(progress: Progress, *, narrow: bool = False) -> Figure:
         mean = (progress.total[-1] - progress.total[0]) / progress.seconds[-1]
         axes.axhline(mean, color="0.3", linewidth=0.9, linestyle="--", label=f"mean {mean:,.4g} spectra/s")
         axes.set_xlim(0, edges[-1] / unit)
-        axes.set_ylim(0, 1.15 * max(rate.max(), mean))
+        axes.set_ylim(0, 1.25 * max(rate.max(), mean))
         axes.set_xlabel(f"time since the start [{name}]")
         axes.set_ylabel("spectra / s")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper right", frameon=True, framealpha=0.85, edgecolor="none")
     return figure

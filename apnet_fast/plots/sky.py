@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from apnet_fast.inputs.summary_tables import missing_columns, read_table, table_columns
 from apnet_fast.plots.figures import BLUE, VERMILION, new_figure
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.galactic import EQUATORIAL_TO_GALACTIC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 3000
 _CELLS_ACROSS = 72
-# From equatorial (ICRS) to Galactic axes: Hipparcos catalogue, ESA SP-1200, vol. 1, eq. 1.5.11.
-_TO_GALACTIC = np.array(
-    [
-        [-0.0548755604, -0.8734370902, -0.4838350155],
-        [+0.4941094279, -0.4448296300, +0.7469822445],
-        [-0.8676661490, -0.1980763734, +0.4559837762],
-    ]
-)
 _SQRT2 = float(np.sqrt(2.0))
 # At the poles each step halves what is left; elsewhere a few steps suffice.
 _NEWTON_STEPS = 30
@@ -67,7 +60,7 @@ def galactic(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[NDArray
     """Return Galactic longitude in (-pi, pi] and latitude [rad] of ICRS positions [deg]."""
     alpha, delta = np.radians(ra), np.radians(dec)
     equatorial = np.stack([np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)])
-    x, y, z = _TO_GALACTIC @ equatorial
+    x, y, z = EQUATORIAL_TO_GALACTIC @ equatorial
     return np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1))
 
 
@@ -91,6 +84,7 @@ def draw_sky(positions: Positions, *, narrow: bool = False) -> Figure:
     Spectra without labels are crosses, at most 3,000 of them, evenly chosen. narrow: make a figure for narrow screens.
     """
     from matplotlib.colors import LogNorm
+    from matplotlib.patches import Ellipse
 
     x, y = mollweide(positions.longitude, positions.latitude)
     failed = np.flatnonzero(~positions.labelled)
@@ -102,6 +96,7 @@ def draw_sky(positions: Positions, *, narrow: bool = False) -> Figure:
             grid = (_CELLS_ACROSS, round(_CELLS_ACROSS / 2 / np.sqrt(3)))
             extent = (-2 * _SQRT2, 2 * _SQRT2, -_SQRT2, _SQRT2)
             cells = axes.hexbin(x, y, gridsize=grid, extent=extent, mincnt=1, norm=LogNorm(), linewidths=0.1, zorder=2)
+            cells.set_clip_path(Ellipse((0, 0), 4 * _SQRT2, 2 * _SQRT2, transform=axes.transData))
             bar = figure.colorbar(cells, ax=axes, orientation="horizontal", pad=0.02, aspect=45, shrink=0.6)
             bar.set_label("spectra per cell")
         else:
@@ -118,23 +113,24 @@ def draw_sky(positions: Positions, *, narrow: bool = False) -> Figure:
 
 def _draw_graticule(axes: Axes, step: int) -> None:
     """Draw the outline of the sky, and named lines every `step` degrees of latitude and 60 of longitude."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.0, foreground="white")]
     fine = np.linspace(-np.pi / 2, np.pi / 2, 181)
     for degrees in range(-60, 61, step):
         x, y = mollweide(np.array([-np.pi, np.pi]), np.radians(np.full(2, float(degrees))))
         axes.plot(x, y, color="0.6" if degrees == 0 else "0.85", linewidth=0.6, zorder=1)
         if degrees:
-            va = "bottom" if degrees > 0 else "top"
             text = f"{degrees:+d}°".replace("-", "\N{MINUS SIGN}")
-            axes.annotate(text, (x[0], y[0]), (3, 0), textcoords="offset points", va=va, fontsize=7.5, color="0.3")
+            name = axes.annotate(text, (x[0], y[0]), (3, 0), textcoords="offset points")
+            name.set(va="bottom" if degrees > 0 else "top", fontsize=7.5, color="0.3")
     for degrees in range(-180, 181, 60):
         x, y = mollweide(np.full(len(fine), np.radians(degrees)), fine)
-        rim = abs(degrees) == 180
-        axes.plot(x, y, color="0.3" if rim else "0.85", linewidth=0.9 if rim else 0.6, zorder=1)
-        if not rim:
-            side, text = (x[len(fine) // 2], 0.0), f"{degrees % 360}°"
-            axes.annotate(
-                text, side, (2, -2), textcoords="offset points", va="top", fontsize=7.5, color="0.3", zorder=4
-            )
+        if abs(degrees) == 180:
+            axes.plot(x, y, color="0.3", linewidth=0.9, zorder=4)
+            continue
+        axes.plot(x, y, color="0.85", linewidth=0.6, zorder=1)
+        name = axes.annotate(f"{degrees % 360}°", (x[len(fine) // 2], 0.0), (2, -2), textcoords="offset points")
+        name.set(va="top", fontsize=7.5, color="0.2", zorder=4, path_effects=halo)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_title("Galactic coordinates, longitude 0° in the centre", fontsize=9)

@@ -25,8 +25,10 @@ from apnet_fast.spectra.pack import (
     load_manifest,
     write_pack_file,
 )
+from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import PARTIAL, locked, written_whole
+from apnet_fast.support.files import written_whole
+from apnet_fast.support.lock import locked
 from apnet_fast.support.progress import RunProgress, say
 from apnet_fast.support.stopping import StopRequest
 

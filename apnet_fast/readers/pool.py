@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing import connection
 from types import TracebackType
 
-from apnet_fast.readers.children import SPAWN
+from apnet_fast.readers.children import SPAWN, start_child
 from apnet_fast.readers.process import Assignment, Delivery, Read, serve_files
 from apnet_fast.readers.shared_memory import Slab
 from apnet_fast.spectra import Product, SpectrumBatch, concatenate, read_spectra
@@ -54,7 +54,7 @@ class _Reader:
         self.slab.at[:] = -1
         self.pipe, other = SPAWN.Pipe()
         self.process = SPAWN.Process(target=serve_files, args=(other, self.slab, products, read), daemon=True)
-        self.process.start()
+        start_child(self.process)
         other.close()
         self.slab.close()
 

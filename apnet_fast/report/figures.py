@@ -70,6 +70,7 @@ def _sky(run: RunFolder) -> Section:
     shown, failed = count(len(positions)), count(int((~positions.labelled).sum()))
     caption = f"{NAMES[catalogue.product]}: {shown} positions"
     caption += f"; {count(positions.unknown)} rows have none." if positions.unknown else "."
+    caption += " Galactic coordinates; longitude 0° is in the centre and increases to the left."
     alt = f"Map of the sky in Galactic coordinates with {shown} spectra, {failed} of them without labels."
     picture = picture_of(lambda columns: draw_sky(positions, narrow=columns == 1), alt, caption)
     return Section("sky", "Sky", pictures=[picture])

@@ -9,6 +9,7 @@ import numpy as np
 
 from apnet_fast.simulate.healpix import APOGEE_NSIDE, ang2pix_ring
 from apnet_fast.simulate.tracks import draw_labels
+from apnet_fast.support.galactic import EQUATORIAL_TO_GALACTIC
 
 N_FIELDS = 60
 FIELD_RADIUS_DEG = 1.5
@@ -17,15 +18,6 @@ SOUTHERN_LIMIT_DEG = -30.0
 
 H_MAG_MEAN, H_MAG_SPREAD = 11.3, 1.2
 """Mean and spread of the stars' 2MASS H, before the limits are applied."""
-
-# J2000 equatorial to Galactic rotation (ESA, The Hipparcos Catalogue, 1997, vol. 1, section 1.5.3).
-EQUATORIAL_TO_GALACTIC = np.array(
-    [
-        [-0.0548755604, -0.8734370902, -0.4838350155],
-        [0.4941094279, -0.4448296300, 0.7469822445],
-        [-0.8676661490, -0.1980763734, 0.4559837762],
-    ]
-)
 
 
 @dataclass(frozen=True)

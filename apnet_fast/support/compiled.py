@@ -2,102 +2,28 @@
 
 numba looks only at the file of a function. What the function calls in other files, and the constants it names, are
 compiled into it and may change without numba seeing it, as after an update of a checkout. Results would then be those
-of the old code. So the cache is also keyed on everything that a function really reaches.
+of the old code. So the cache is also keyed on everything that a function really reaches (`support.reached`).
+
+The cache is a comfort: whatever is wrong with its folder or files costs a warning and the time to compile, not a run.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-import sys
-import types
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from functools import cache
+import pickle
+import threading
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numba import njit
-from numba.core.caching import FunctionCache
-from numba.core.dispatcher import Dispatcher
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
-_PACKAGE = __name__.partition(".")[0] + "."
+from apnet_fast.support.notices import say, warn_once
+from apnet_fast.support.reached import reached_digest
 
-
-@cache
-def reached_digest(function: types.FunctionType) -> str:
-    """Return a hash of all that a function is made of when numba compiles it.
-
-    That is the source of the function and of every function it calls, by whatever route, and the values of the globals
-    and closure variables that any of them names. Functions of numba, numpy and Python count by their names: numba keys
-    its cache on its own version.
-    """
-    digest = hashlib.sha256()
-    for text in _reached(function, set()):
-        digest.update(text.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
-
-
-def _reached(function: types.FunctionType, seen: set[object]) -> Iterator[str]:
-    """Yield a text for each thing that a function reaches; each function once."""
-    if function in seen:
-        return
-    seen.add(function)
-    yield f"{function.__module__}.{function.__qualname__}"
-    yield inspect.getsource(function)
-    for name, value in sorted(_named(function).items()):
-        yield name
-        if isinstance(value, Dispatcher):
-            yield from _reached(value.py_func, seen)
-        elif isinstance(value, types.FunctionType):
-            yield from _reached(value, seen)
-        elif isinstance(getattr(value, "_defn", None), types.FunctionType):  # numba's intrinsics
-            yield from _reached(value._defn, seen)
-        else:
-            yield _fingerprint(value)
-
-
-def _named(function: types.FunctionType) -> dict[str, Any]:
-    """Return the globals and closure variables that a function, or a function defined inside it, names."""
-    values = {}
-    codes = [function.__code__]
-    while codes:
-        code = codes.pop()
-        codes.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-        values.update({name: function.__globals__[name] for name in code.co_names if name in function.__globals__})
-        for module in [value for value in values.values() if _is_ours(value)]:
-            inside = {name: vars(module)[name] for name in code.co_names if name in vars(module)}
-            values.update({f"{module.__name__}.{name}": value for name, value in inside.items()})
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        with suppress(ValueError):  # a cell that is not filled yet
-            values[name] = cell.cell_contents
-    return values
-
-
-def _is_ours(value: object) -> bool:
-    """Return whether a value is a module whose functions and constants may change without a new numba."""
-    root = value.__name__.partition(".")[0] if isinstance(value, types.ModuleType) else ""
-    return root not in {"", "numpy", "numba", "llvmlite"} and root not in sys.stdlib_module_names
-
-
-def _fingerprint(value: object) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
-    if isinstance(value, types.ModuleType):
-        return value.__name__
-    if isinstance(value, bool | int | float | complex | str | bytes | np.generic | tuple):
-        return repr(value)
-    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    if isinstance(value, type) and name.startswith(_PACKAGE):
-        # A class may use anything of its module.
-        return inspect.getsource(sys.modules[value.__module__])
-    return name
-
-
-class _ReachedCache(FunctionCache):
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(sig, codegen), reached_digest(self._py_func))
+# Part of every key: entries that other versions of this module wrote are not looked at.
+_FORM = "code behind its sha256"
+_SECONDS_TO_SPEAK = 2.0
 
 
 def compiled(function: Callable[..., Any] | None = None, *, fastmath: bool = False) -> Any:
@@ -108,8 +34,136 @@ def compiled(function: Callable[..., Any] | None = None, *, fastmath: bool = Fal
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
-        with suppress(RuntimeError):  # nowhere to write: each process compiles anew
+        try:
             dispatcher._cache = _ReachedCache(function)
+        except (RuntimeError, OSError) as error:  # nowhere to write
+            dispatcher._cache = _NoCache(error)
         return dispatcher
 
     return decorate if function is None else decorate(function)
+
+
+class _CheckedFile(IndexDataCacheFile):
+    """numba's files of one function, with a checksum before the code.
+
+    A file that was cut, mixed up or changed must never be run. numba itself would run it, or fail.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        self._key = key
+        super().save(key, data)
+
+    def load(self, key: Any) -> Any:
+        self._key = key
+        return super().load(key)
+
+    def _load_index(self) -> Any:
+        try:
+            overloads = super()._load_index()
+        except Exception as error:  # noqa: BLE001 - pickle raises almost anything for damaged bytes
+            _warn(f"the index {self._index_path} is damaged", error)
+            return {}
+        return overloads if isinstance(overloads, dict) else {}
+
+    def _save_data(self, name: str, data: Any) -> None:
+        code = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(self._checksum(code))
+            file.write(code)
+
+    def _load_data(self, name: str) -> Any:
+        with open(self._data_path(name), "rb") as file:
+            checksum, code = file.read(hashlib.sha256().digest_size), file.read()
+        if checksum != self._checksum(code):
+            raise ValueError(f"{self._data_path(name)} is not what was written")
+        return pickle.loads(code)
+
+    def _checksum(self, code: bytes) -> bytes:
+        return hashlib.sha256(repr(self._key).encode() + b"\0" + code).digest()
+
+
+class _ReachedCache(FunctionCache):
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        plain = self._cache_file
+        self._cache_file = _CheckedFile(plain._cache_path, self._impl.filename_base, plain._source_stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception as error:  # noqa: BLE001 - an optional cache stops nothing, whatever numba raises for its files
+            _warn("compiled code cannot be read back", error)
+        if found is None:
+            _compiling.begin(self.cache_path)
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        _compiling.end()
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # noqa: BLE001 - as above; a full disk and a quota end here
+            _warn(f"compiled code cannot be kept in {self.cache_path}", error)
+            self.disable()
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(sig, codegen), reached_digest(self._py_func), _FORM)
+
+
+class _NoCache(NullCache):
+    """In place of a cache: compiles in every process, and warns if it has to."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        _compiling.begin(None)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        _compiling.end()
+        _warn("there is no folder to keep compiled code in", self._error)
+
+
+def _warn(what: str, error: Exception) -> None:
+    warn_once(
+        f"{what} ({type(error).__name__}: {error}); compiling again takes about 20 s in each process"
+        " (NUMBA_CACHE_DIR names another folder for it)",
+        about="compiled code",
+    )
+
+
+class _Compiling:
+    """Says once, after some seconds, that the program compiles and is not stuck."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._waiting = self._said = False
+
+    def begin(self, folder: str | None) -> None:
+        """A function is being compiled, perhaps inside another's compilation."""
+        with self._lock:
+            self._under_way += 1
+            if self._said or self._waiting:
+                return
+            self._waiting = True
+        timer = threading.Timer(_SECONDS_TO_SPEAK, self._speak, [folder])
+        timer.daemon = True
+        timer.start()
+
+    def end(self) -> None:
+        """The innermost function is compiled."""
+        with self._lock:
+            self._under_way = max(self._under_way - 1, 0)
+
+    def _speak(self, folder: str | None) -> None:
+        with self._lock:
+            self._waiting = False
+            if not self._under_way:
+                return
+            self._said = True
+        kept = f"once: the code is kept in {folder}" if folder else "in each process: there is no folder to keep it in"
+        say(f"compiling for this processor, some 20 s, {kept}")
+
+
+_compiling = _Compiling()

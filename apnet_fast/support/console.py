@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import sys
+from typing import NoReturn
 
 import typer
 
 from apnet_fast.support.errors import ApnetError, Stopped
+from apnet_fast.support.interrupts import end_quietly_while_importing
+from apnet_fast.support.limits import as_limit
+from apnet_fast.support.os_errors import advice_of
 
 EXIT_USAGE = 2
 EXIT_QUARANTINED = 3
@@ -16,38 +19,62 @@ EXIT_STOPPED = 4
 # verdicts.
 EXIT_FAULT = 70
 
-_FULL_OR_FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
-
-def run_app(app: typer.Typer) -> None:
+def run_app(app: typer.Typer) -> NoReturn:
     """Run a typer application; turn what a user can act on into one message on stderr and its exit code.
 
     Any other exception is a fault of the package: print its traceback and a line about it, and exit with EXIT_FAULT.
     """
+    end_quietly_while_importing()
     try:
-        app()
-    except Stopped as error:
-        sys.stderr.write(f"stopped: {error}\n")
-        raise SystemExit(EXIT_STOPPED) from error
-    except ApnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(EXIT_USAGE) from error
-    except MemoryError as error:
-        sys.stderr.write(
-            f"stopped: not enough memory: {error}. Remedy: a smaller --batch-size or --shard-size, or fewer --readers,"
-            " where the command has them; then give it again\n"
-        )
-        raise SystemExit(EXIT_STOPPED) from error
-    except OSError as error:
+        # In its own mode typer would turn every EOFError into the word "Aborted." and exit code 1.
+        code = app(standalone_mode=False)
+    except typer.Abort as abort:
+        _end_of(abort.__cause__ if isinstance(abort.__cause__, Exception) else abort)
+    except Exception as error:  # noqa: BLE001 - told apart in `_end_of`
+        _end_of(error)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _end_of(error: Exception) -> NoReturn:
+    """Write the message of an error, and exit with its code."""
+    limit = as_limit(error)
+    if limit is not None:
+        _exit(EXIT_STOPPED, f"stopped: {limit}", error)
+    if isinstance(error, Stopped):
+        _exit(EXIT_STOPPED, f"stopped: {error}", error)
+    if isinstance(error, ApnetError):
+        _exit(EXIT_USAGE, f"error: {error}", error)
+    if isinstance(error, OSError):
         # A fault of an input becomes a row; this is an output or weights file that cannot be written or read.
         where = f" [{error.filename}]" if error.filename else ""
-        if error.errno in _FULL_OR_FAILING:
-            sys.stderr.write(f"stopped: {error.strerror}{where}. Remedy: make room, then give the same command again\n")
-            raise SystemExit(EXIT_STOPPED) from error
-        sys.stderr.write(f"error: {error.strerror or error}{where}\n")
-        raise SystemExit(EXIT_USAGE) from error
-    except Exception as error:
-        # Typer's hook leaves its own frames out.
-        sys.excepthook(type(error), error, error.__traceback__)
-        sys.stderr.write("This is a fault of apnet_fast, not of the data. Please report it with the lines above\n")
-        raise SystemExit(EXIT_FAULT) from error
+        advice = advice_of(error)
+        message = f"{error.strerror or error}{where}. Remedy: {advice.remedy}"
+        code, word = (EXIT_STOPPED, "stopped") if advice.passing else (EXIT_USAGE, "error")
+        _exit(code, f"{word}: {message}", error)
+    if isinstance(error, _usage_errors()):
+        _show_usage(error)
+        raise SystemExit(error.exit_code) from error  # type: ignore[attr-defined]
+    # Typer's hook leaves its own frames out.
+    sys.excepthook(type(error), error, error.__traceback__)
+    _exit(EXIT_FAULT, "This is a fault of apnet_fast, not of the data. Please report it with the lines above", error)
+
+
+def _exit(code: int, message: str, error: Exception) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(code) from error
+
+
+def _usage_errors() -> type[Exception]:
+    """Return the class of wrong command lines: click's, or that of the copy of click in newer versions of typer."""
+    return next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+
+
+def _show_usage(error: Exception) -> None:
+    """Write a wrong command line's message as typer does."""
+    try:
+        from typer.rich_utils import rich_format_error
+    except ImportError:
+        error.show()  # type: ignore[attr-defined]
+    else:
+        rich_format_error(error)  # type: ignore[arg-type]

@@ -1,20 +1,23 @@
-"""Write files that appear complete or not at all, and lock an output folder."""
+"""Write files that appear complete or not at all, and read small files that others may have changed."""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from apnet_fast.support.attempts import end_attempt, new_attempt
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.notices import warn_once
 
-PARTIAL = ".partial"
+# What file systems answer that have no fsync, or none for this kind of file. EIO is not among them: data are lost then.
+_WITHOUT_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EROFS}
 
 
 def _umask() -> int:
@@ -29,19 +32,39 @@ _UMASK = _umask()
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; on success flush it to disk and rename it to `path`."""
-    partial = path.with_name(path.name + PARTIAL)
-    partial.unlink(missing_ok=True)
+    """Yield a path beside `path` to write to; on success flush it to disk and rename it to `path`.
+
+    Several processes may write the same file at once: each has a path of its own, and the last rename counts. Raises
+    OSError with a file name, whatever the writer in between raises.
+    """
+    attempt = new_attempt(path)
     try:
-        yield partial
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        yield attempt
+        _flush(attempt, path)
+        # Some writers make files that only their owner may read, whatever the umask. File systems of clusters may
+        # refuse to change that; the data are the same.
+        with suppress(PermissionError, NotImplementedError):
+            attempt.chmod(0o666 & ~_UMASK)
+        os.replace(attempt, path)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in (None, str(attempt)):
+            error.filename = str(path)
+        end_attempt(attempt, remove=True)
         raise
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    # Some writers make files that only their owner may read, whatever the umask.
-    partial.chmod(0o666 & ~_UMASK)
-    os.replace(partial, path)
+    end_attempt(attempt, remove=False)
+
+
+def _flush(attempt: Path, path: Path) -> None:
+    with attempt.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _WITHOUT_FSYNC:
+                raise
+            warn_once(
+                f"the file system cannot flush files to disk ({error.strerror}) [{path}]:"
+                " what was written last may be lost if the machine loses power"
+            )
 
 
 def check_folder_of(path: Path) -> None:
@@ -74,18 +97,3 @@ def sha256_of(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder against other runs on this machine. Raises UsageError if another run holds it."""
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                "another run is writing to this output folder",
-                got=str(folder),
-                remedy="wait for it, or give another --output",
-            ) from error
-        yield

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from apnet_fast.support.notices import say
+
 _SECONDS_BETWEEN_LINES = 30.0
-
-
-def say(message: str) -> None:
-    """Write one line to stderr."""
-    sys.stderr.write(message + "\n")
-    sys.stderr.flush()
 
 
 class RunProgress:
@@ -49,7 +46,8 @@ class RunProgress:
         self._spectra += spectra
         self._failures += failures
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, rate=self._rate_text())
+            with suppress(OSError):
+                self._bar.update(self._task, completed=self._done, rate=self._rate_text())
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             say(f"{self._done}/{self._files} files, {self._rate_text()}, {self._remaining_text()} left")
@@ -67,11 +65,13 @@ class RunProgress:
 
     def __enter__(self) -> RunProgress:
         if self._bar is not None:
-            self._bar.start()
+            with suppress(OSError):
+                self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()

@@ -24,8 +24,9 @@ from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra import Product
+from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import PARTIAL, written_whole
+from apnet_fast.support.files import written_whole
 from apnet_fast.support.grid import PIXELS
 from apnet_fast.support.progress import say
 

@@ -21,7 +21,8 @@ from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.recipes import get_recipe
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.support.errors import Stopped, UsageError
-from apnet_fast.support.files import locked, sha256_of, write_json, written_whole
+from apnet_fast.support.files import sha256_of, write_json, written_whole
+from apnet_fast.support.lock import locked
 from apnet_fast.support.progress import say
 from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train.batches import Batches, Split, split_by_star

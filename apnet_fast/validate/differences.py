@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.plots.figures import BLUE, GREY, VERMILION, new_panels
+from apnet_fast.plots.figures import BLUE, VERMILION, new_panels
 from apnet_fast.plots.frame import frame_of
-from apnet_fast.plots.symbols import SYMBOLS, axis_label
+from apnet_fast.plots.symbols import axis_label
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.validate.matched_rows import MatchedRows
 
@@ -39,7 +39,9 @@ def draw_differences(rows: MatchedRows, columns: int = 3) -> Figure:
             if known.any():
                 _panel(axes, label, a[known], b[known] - a[known], bad[known])
             else:
-                axes.text(0.5, 0.5, "no common values", transform=axes.transAxes, ha="center", va="center", color=GREY)
+                axes.text(
+                    0.5, 0.5, "no common values", transform=axes.transAxes, ha="center", va="center", color="0.35"
+                )
     return figure
 
 
@@ -69,5 +71,6 @@ def _panel(
     middle = float(np.median(difference[core]))
     axes.axhline(middle, color=VERMILION, linewidth=1.1, linestyle="--", zorder=4)
     digits = 1 if label == "teff" else 3
-    words = f"median {SYMBOLS[label]}: {middle:+.{digits}f}" + (f"; {beyond:,} beyond" if beyond else "")
+    value = f"{middle:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    words = f"median {value}" + (f"; {beyond:,} beyond" if beyond else "")
     axes.set_title(words, fontsize=8, color="0.25")

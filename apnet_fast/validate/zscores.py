@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.plots.figures import BLUE, VERMILION, new_panels
+from apnet_fast.plots.figures import BLUE, VERMILION, VERMILION_TEXT, new_panels
 from apnet_fast.plots.symbols import SYMBOLS
 from apnet_fast.validate.repeats import Z_BINS, Z_WIDTH, RepeatsReport, ZScores
 
@@ -37,7 +37,7 @@ def draw_z_scores(report: RepeatsReport, columns: int = 3) -> Figure:
                 axes.stairs(density, edges, color=colour, linewidth=1.2, label=name)
             # The text stands above the panel: with few pairs a bin may reach any height inside it.
             axes.set_title(SYMBOLS[result.label], fontsize=10, pad=15)
-            _above(axes, 0.48, "right", result.raw.scatter.text(3), _RAW)
+            _above(axes, 0.48, "right", result.raw.scatter.text(3), VERMILION_TEXT)
             _above(axes, 0.52, "left", result.inflated.scatter.text(3), _INFLATED)
             axes.set_xlabel(r"$z = \Delta\,/\,\sigma_\Delta$")
             axes.set_xlim(-_LARGEST_Z, _LARGEST_Z)

@@ -13,13 +13,14 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.case import FAILURES, Outcome
 
 MOST_SECONDS = 10.0
-SECONDS_TO_START = 300.0
+SECONDS_TO_PREPARE = 300.0
 CASES_PER_PROCESS = 500
 """A process is replaced after so many cases, so that what it gathered does not count for later ones."""
 
@@ -50,10 +51,11 @@ class Counts:
 
 
 class Process:
-    """A worker process; `ask` starts it if there is none."""
+    """A worker process; `ask` starts it if there is none, and lets it prepare each kind before its first case."""
 
-    def __init__(self, kinds: Sequence[str], most_seconds: float) -> None:
-        self.kinds, self.most_seconds = kinds, most_seconds
+    def __init__(self, most_seconds: float) -> None:
+        self.most_seconds = most_seconds
+        self._prepared: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._asked = 0
@@ -63,11 +65,13 @@ class Process:
         if self._asked >= CASES_PER_PROCESS:
             self.close()
         process = self._started()
+        if kind not in self._prepared:
+            if not self._answer(process, {"kind": kind}, SECONDS_TO_PREPARE):
+                self.close()
+                raise RuntimeError(f"the worker cannot prepare the kind {kind}: {' '.join(map(str, process.args))}")
+            self._prepared.add(kind)
         self._asked += 1
-        assert process.stdin is not None
-        process.stdin.write(json.dumps({"kind": kind, "seed": seed, "number": number}).encode() + b"\n")
-        process.stdin.flush()
-        line = self._answer(process, self.most_seconds)
+        line = self._answer(process, {"kind": kind, "seed": seed, "number": number}, self.most_seconds)
         if line:
             return Outcome(**json.loads(line))
         hangs = process.poll() is None
@@ -86,28 +90,33 @@ class Process:
         if self._folder is not None:
             self._folder.cleanup()
         self._process = self._folder = None
+        self._prepared.clear()
         self._asked = 0
 
     def command(self, folder: str) -> list[str]:
         """Return the command of a worker that works in a folder."""
-        return [sys.executable, "-m", "tests.fuzz.worker", folder, ",".join(self.kinds)]
+        return [sys.executable, "-m", "tests.fuzz.worker", folder]
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._folder = tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True)
-            command = self.command(self._folder.name)
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=_root()
+                self.command(self._folder.name),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+                cwd=Path(__file__).parents[2],
             )
-            if self._answer(self._process, SECONDS_TO_START) != b"ready\n":
-                self.close()
-                raise RuntimeError(f"the worker for {', '.join(self.kinds)} does not start: {' '.join(command)}")
         return self._process
 
     @staticmethod
-    def _answer(process: subprocess.Popen[bytes], seconds: float) -> bytes:
-        """Return the next line of a process; nothing if none comes in time or the process has ended."""
+    def _answer(process: subprocess.Popen[bytes], question: dict[str, object], seconds: float) -> bytes:
+        """Return the line with which a process answers; nothing if none comes in time or the process has ended."""
+        assert process.stdin is not None
         assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             return process.stdout.readline() if selector.select(seconds) else b""
@@ -130,10 +139,9 @@ def try_cases(
         waiting.put((place, kind, number))
     outcomes: dict[int, Outcome] = {}
     errors: list[Exception] = []
-    kinds = list(dict.fromkeys(kind for kind, _ in cases))
 
     def work() -> None:
-        process = Process(kinds, most_seconds)
+        process = Process(most_seconds)
         try:
             while not errors:
                 try:
@@ -191,7 +199,3 @@ def verdicts(counts: dict[str, Counts], most: int = 12) -> str:
 
 def _cell(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-def _root() -> Path:
-    return Path(__file__).parents[2]

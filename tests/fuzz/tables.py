@@ -121,7 +121,7 @@ def _fits(table: dict[str, np.ndarray]) -> bytes:
 
 def _parquet(table: dict[str, np.ndarray], **changes: pa.Array) -> bytes:
     columns = {
-        name: pa.array(column.astype("U").tolist() if column.dtype.kind == "S" else column)
+        name: pa.array([text.decode() for text in column.tolist()] if column.dtype.kind == "S" else column)
         for name, column in table.items()
     }
     sink = io.BytesIO()

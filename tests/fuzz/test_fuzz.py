@@ -95,11 +95,11 @@ class Stuck(Process):
     """A process whose worker sleeps, or ends, instead of answering."""
 
     def __init__(self, code: str) -> None:
-        super().__init__(["odd"], most_seconds=0.3)
+        super().__init__(most_seconds=0.3)
         self.code = code
 
     def command(self, folder: str) -> list[str]:
-        return ["/bin/sh", "-c", f"echo ready; read line; {self.code}"]
+        return ["/bin/sh", "-c", f"read line; echo prepared; read line; {self.code}"]
 
 
 def test_processes_that_hang_or_die_are_failures() -> None:
@@ -118,7 +118,7 @@ def test_a_process_that_cannot_start_is_an_error() -> None:
         def command(self, folder: str) -> list[str]:
             return ["/bin/false"]
 
-    with pytest.raises(RuntimeError, match="does not start"):
+    with pytest.raises(RuntimeError, match="cannot prepare the kind odd"):
         Broken("").ask("odd", 0, 0)
 
 

@@ -127,25 +127,26 @@ def _status(name: str) -> float:
 def limit_memory() -> None:
     """Let this process have a little more address space than it has."""
     size = int((_status("VmSize") + ROOM_MEGABYTES) * MEGABYTE)
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
 
 
-def main(folder: str, kinds: str) -> None:
-    """Prepare the kinds, then try the cases that come in."""
+def main(folder: str) -> None:
+    """Answer the lines that come in: prepare a kind, or try one of its cases."""
     answers = os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
     trials = Trials(Path(folder))
-    for name in kinds.split(","):
-        trials.prepare(name)
-    limit_memory()
-    answers.write("ready\n")
-    answers.flush()
     for line in sys.stdin:
         asked = json.loads(line)
-        outcome = trials.try_case(asked["kind"], asked["seed"], asked["number"])
-        answers.write(json.dumps(asdict(outcome)) + "\n")
+        if "number" in asked:
+            answer = asdict(trials.try_case(asked["kind"], asked["seed"], asked["number"]))
+        else:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            trials.prepare(asked["kind"])
+            limit_memory()
+            answer = {"prepared": asked["kind"]}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 

@@ -1,7 +1,7 @@
 """Kill runs at their n-th write point, for test_faults, and print what happened, one line per run.
 
-It is a process of its own because each run is a fork of it, which is quick, and safe before any thread is started.
-Write points lie before a file is flushed, before it is renamed into place, and after that.
+It is a process of its own because each run is a fork of it: quick, and safe before any thread is started. Write
+points lie before a file is flushed, before it is renamed into place, and after that.
 """
 
 from __future__ import annotations

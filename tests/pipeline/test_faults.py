@@ -17,7 +17,7 @@ from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.readers import pool as readers
 from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
-from apnet_fast.support.files import locked
+from apnet_fast.support.lock import locked
 from tests.pipeline.runs import arguments, catalogue_bytes, quarantine
 from tests.pipeline.test_run import command
 

@@ -1,211 +1,143 @@
-"""The digest of a compiled function follows what the function reaches, and nothing else."""
+"""Compiled code is kept on disk; a cache that is damaged, full or read-only costs a warning and no run."""
 
 from __future__ import annotations
 
-import importlib
+import errno
+import os
+import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from apnet_fast.support.compiled import reached_digest
+from apnet_fast.support import compiled as module
 
-# A function, what it calls in its own folder and in another one, constants of both, a closure and an intrinsic.
-FILES = {
-    "digest_room/__init__.py": "",
-    "digest_room/top.py": """
-        from digest_room.near import LIMIT, near
-        from digest_other.far import TABLE, far
-        from digest_other.loop import make
-        from apnet_fast.support.compiled import compiled
+CODE = """
+from apnet_fast.support.compiled import compiled
 
-        UNUSED = 1
-        emit = make(3)
+@compiled
+def twice(x):
+    return 2 * x
 
-        @compiled
-        def top(x):
-            return near(x) + far(x) + LIMIT + TABLE[0]
-
-        @compiled
-        def scaled(x):
-            return emit(x)
-
-        def neighbour(x):
-            return x - 1
-    """,
-    "digest_room/near.py": """
-        from apnet_fast.support.compiled import compiled
-
-        LIMIT = 5
-
-        @compiled
-        def near(x):
-            return x * 2
-
-        def unused(x):
-            return x
-    """,
-    "digest_other/__init__.py": "",
-    "digest_other/far.py": """
-        import numpy as np
-        from numba import njit
-        import digest_other.constants as constants
-
-        TABLE = np.arange(4.0)
-
-        @njit
-        def far(x):
-            return deeper(x) + constants.DEEP
-
-        @njit
-        def deeper(x):
-            return x + 1
-    """,
-    "digest_other/constants.py": "DEEP = 10.0\nSHALLOW = 1.0\n",
-    "digest_other/loop.py": """
-        from numba import njit
-
-        def make(times):
-            @njit
-            def emit(x):
-                return x * times
-            return emit
-    """,
-    "digest_other/vector.py": """
-        from apnet_fast.engines.cpu.vectors import kernel, lanes_of
-        from apnet_fast.support.compiled import compiled
-
-        STEP = 1
-
-        def body(kernel, source, out, count):
-            shift = STEP
-            out.store(source.load(count), count)
-
-        copy = kernel(body)
-
-        @compiled
-        def run(source, out):
-            copy(lanes_of(8), source, out, 8)
-    """,
-}
+@compiled
+def four_times(x):
+    return twice(twice(x))
+"""
 
 
 @pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
-    """Import a module of `FILES` from a fresh folder, with some text replaced: modules(name, file=(old, new))."""
-    made = 0
-
-    def forget() -> None:
-        for name in [name for name in sys.modules if name.startswith(("digest_room", "digest_other"))]:
-            del sys.modules[name]
-
-    def load(name: str, changes: Mapping[str, tuple[str, str]] | None = None) -> ModuleType:
-        nonlocal made
-        made += 1
-        root = tmp_path / str(made)
-        for file, text in FILES.items():
-            text = textwrap.dedent(text)
-            if changes and file in changes:
-                old, new = changes[file]
-                assert text.count(old) == 1
-                text = text.replace(old, new)
-            path = root / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        forget()
-        importlib.invalidate_caches()
-        with monkeypatch.context() as patched:
-            patched.syspath_prepend(str(root))
-            return importlib.import_module(name)
-
-    yield load
-    forget()
+def program(tmp_path: Path) -> Path:
+    """A program that calls a compiled function."""
+    (tmp_path / "made.py").write_text(CODE)
+    path = tmp_path / "program.py"
+    path.write_text("import made\nprint(made.four_times(3.0), made.four_times._cache_hits)\n")
+    return path
 
 
-def digest(module: ModuleType, name: str) -> str:
-    return reached_digest(getattr(module, name).py_func)
+def call(program: Path, cache: Path, **environment: str) -> tuple[str, str]:
+    """What the program prints, and what it says on stderr; its exit code is 0."""
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
+def was_kept(said: str) -> bool:
+    return "Counter({" in said and ": 1})" in said
+
+
+@pytest.mark.slow
+def test_code_is_kept_and_found_again(program: Path, tmp_path: Path) -> None:
+    said, warned = call(program, tmp_path / "cache")
+    assert said.startswith("12.0 Counter()")
+    assert warned == ""
+    assert was_kept(call(program, tmp_path / "cache")[0])
+
+
+def changed(content: bytes) -> bytes:
+    """Code in which one bit is another, near the end of the machine code."""
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
 @pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("digest_room/near.py", "LIMIT = 5", "LIMIT = 6"),
-        ("digest_room/near.py", "return x * 2", "return x * 3"),
-        ("digest_other/far.py", "arange(4.0)", "arange(4.0) + 1"),
-        ("digest_other/far.py", "return x + 1", "return x + 2"),
-        ("digest_other/constants.py", "DEEP = 10.0", "DEEP = 11.0"),
-    ],
+    "damage",
+    [lambda content: b"", lambda content: content[:20], lambda content: b"\x80" + content, changed],
+    ids=["empty", "cut", "shifted", "bit"],
 )
-def test_whatever_is_reached_changes_the_digest(modules: Callable, file: str, old: str, new: str) -> None:
-    first = digest(modules("digest_room.top"), "top")
-    assert digest(modules("digest_room.top"), "top") == first, "the folder does not count"
-    assert digest(modules("digest_room.top", {file: (old, new)}), "top") != first
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("digest_room/top.py", "UNUSED = 1", "UNUSED = 2"),
-        ("digest_room/top.py", "return x - 1", "return x - 2"),
-        ("digest_room/near.py", "return x\n", "return -x\n"),
-        ("digest_other/loop.py", "return x * times", "return x + times"),
-        ("digest_other/constants.py", "SHALLOW = 1.0", "SHALLOW = 2.0"),
-    ],
-)
-def test_what_is_not_reached_does_not(modules: Callable, file: str, old: str, new: str) -> None:
-    first = digest(modules("digest_room.top"), "top")
-    assert digest(modules("digest_room.top", {file: (old, new)}), "top") == first
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [("digest_room/top.py", "make(3)", "make(4)"), ("digest_other/loop.py", "return x * times", "return x + times")],
-)
-def test_constants_and_source_of_closures_count(modules: Callable, file: str, old: str, new: str) -> None:
-    first = digest(modules("digest_room.top"), "scaled")
-    assert digest(modules("digest_room.top", {file: (old, new)}), "scaled") != first
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [("source.load(count), count)", "source.load(count), count + count)"), ("STEP = 1", "STEP = 2")]
-)
-def test_the_body_of_an_intrinsic_counts(modules: Callable, old: str, new: str) -> None:
-    first = digest(modules("digest_other.vector"), "run")
-    assert digest(modules("digest_other.vector"), "run") == first
-    assert digest(modules("digest_other.vector", {"digest_other/vector.py": (old, new)}), "run") != first
-
-
-def test_code_on_disk_is_used_again_until_a_constant_elsewhere_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_cache_is_compiled_again_and_healed(
+    damage: Callable[[bytes], bytes], pattern: str, program: Path, tmp_path: Path
 ) -> None:
-    files = {
-        "digest_room_constants.py": "LIMIT = 5\n",
-        "digest_room_user.py": (
-            "from digest_room_constants import LIMIT\nfrom apnet_fast.support.compiled import compiled\n\n"
-            "@compiled\ndef plus(x):\n    return x + LIMIT\n"
-        ),
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    cache = tmp_path / "cache"
+    call(program, cache)
+    files = list(cache.rglob(pattern))
+    assert files
+    for file in files:
+        file.write_bytes(damage(file.read_bytes()))
+    said, warned = call(program, cache)
+    assert said.startswith("12.0")
+    assert warned.count("warning: ") <= 1
+    said, warned = call(program, cache)
+    assert was_kept(said)
+    assert warned == ""
 
-    def plus() -> object:
-        for name in files:
-            sys.modules.pop(name.removesuffix(".py"), None)
-        importlib.invalidate_caches()
-        return importlib.import_module("digest_room_user").plus
 
-    def hits(function: object) -> int:
-        return sum(function.stats.cache_hits.values())  # type: ignore[attr-defined]
+@pytest.mark.slow
+def test_a_cache_on_a_full_disk_is_done_without(program: Path, tmp_path: Path) -> None:
+    full = (
+        "import errno, os\nfrom apnet_fast.support import compiled\n"
+        "def fail(*given): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "compiled._CheckedFile._save_index = fail\n"
+    )
+    program.write_text(full + program.read_text())
+    said, warned = call(program, tmp_path / "cache")
+    assert said.startswith("12.0")
+    assert warned.count("warning: ") == 1
+    assert "No space left" in warned
+    assert "NUMBA_CACHE_DIR" in warned
 
-    first = plus()
-    assert (first(1), hits(first)) == (6, 0)
-    again = plus()
-    assert (again(1), hits(again)) == (6, 1)
-    (tmp_path / "digest_room_constants.py").write_text("LIMIT = 7\n")
-    changed = plus()
-    assert (changed(1), hits(changed)) == (8, 0)
+
+@pytest.mark.slow
+def test_without_any_folder_it_compiles_and_warns_once(program: Path, tmp_path: Path) -> None:
+    nowhere = "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"
+    program.write_text(nowhere + program.read_text())
+    said, warned = call(program, tmp_path / "cache")
+    assert said.startswith("12.0")
+    assert warned.count("warning: there is no folder to keep compiled code in") == 1
+
+
+def test_long_compiling_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(module, "_SECONDS_TO_SPEAK", 0.02)
+    compiling = module._Compiling()
+    compiling.begin("somewhere")
+    compiling.end()
+    wait_for_timers()
+    assert capsys.readouterr().err == ""  # quick
+    for _ in range(2):
+        compiling.begin("somewhere")
+        wait_for_timers()
+        compiling.end()
+    assert capsys.readouterr().err.count("compiling for this processor") == 1
+
+
+def wait_for_timers() -> None:
+    import threading
+
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(5)
+
+
+def test_a_read_only_folder_is_no_reason_to_stop() -> None:
+    error = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    cache = module._NoCache(error)
+    assert cache.load_overload(None, None) is None
+    cache.save_overload(None, None)

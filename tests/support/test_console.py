@@ -25,7 +25,9 @@ def exit_code(raised: BaseException, monkeypatch: pytest.MonkeyPatch) -> object:
     return ended.value.code
 
 
-@pytest.mark.parametrize("fault", [TypeError("no such kernel"), ZeroDivisionError("x"), RuntimeError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [TypeError("no such kernel"), ZeroDivisionError("x"), RuntimeError("x"), EOFError("x")], ids=repr
+)
 def test_a_fault_of_the_package_has_its_own_exit_code_and_a_traceback(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,6 +51,9 @@ def test_a_fault_of_the_package_has_its_own_exit_code_and_a_traceback(
         (MemoryError("x"), 4),
         (OSError(errno.ENOSPC, "full"), 4),
         (OSError(errno.EACCES, "not yours"), 2),
+        (OSError(errno.EIO, "broken"), 4),
+        (BlockingIOError(errno.EAGAIN, "no process"), 4),
+        (RuntimeError("can't start new thread"), 4),
         (KeyboardInterrupt(), 130),
     ],
     ids=repr,
@@ -58,3 +63,32 @@ def test_all_else_ends_as_before(
 ) -> None:
     assert exit_code(raised, monkeypatch) == code
     assert "fault of apnet_fast" not in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_has_its_path_and_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code(OSError(errno.ENOSPC, "No space left on device", "out/shards/000001.json"), monkeypatch)
+    assert capsys.readouterr().err == (
+        "stopped: No space left on device [out/shards/000001.json]."
+        " Remedy: make room: space in out/shards is used up; then give the same command again\n"
+    )
+    exit_code(PermissionError(errno.EACCES, "Permission denied", "out/.lock"), monkeypatch)
+    assert capsys.readouterr().err.startswith("error: Permission denied [out/.lock]. Remedy: make out writable")
+
+
+def test_a_wrong_command_line_is_shown_as_typer_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(typer.BadParameter("that is no number"), monkeypatch) == 2
+    assert "that is no number" in capsys.readouterr().err
+
+
+def test_a_command_that_returns_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = typer.Typer()
+    app.command()(lambda: None)
+    for words, code in ((["command"], 0), (["command", "--help"], 0), (["command", "--nonsense"], 2)):
+        monkeypatch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as ended:
+            run_app(app)
+        assert ended.value.code == code

@@ -1,15 +1,18 @@
-"""Files appear complete or not at all; an output folder has one run at a time."""
+"""Files appear complete or not at all, on whatever file system."""
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import locked, write_json, written_whole
+from apnet_fast.support import notices
+from apnet_fast.support.files import write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -31,13 +34,6 @@ def test_a_finished_write_replaces_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_locked_folder_refuses_a_second_run(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(UsageError, match="another run"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass
-
-
 def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
     with written_whole(tmp_path / "a") as partial:
         partial.touch(mode=0o600)
@@ -48,3 +44,68 @@ def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
 def test_json_has_null_for_what_is_no_number(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": [1.5, math.nan, (math.inf,)], "c": {"d": -math.inf}})
     assert json.loads((tmp_path / "a.json").read_text()) == {"b": [1.5, None, [None]], "c": {"d": None}}
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    begun, other_done = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with written_whole(path) as partial:
+            partial.write_text("slow")
+            begun.set()
+            other_done.wait(5)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    begun.wait(5)
+    with written_whole(path) as partial:
+        partial.write_text("quick")
+    assert path.read_text() == "quick"
+    other_done.set()
+    thread.join()
+    assert path.read_text() == "slow"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def refusing(code: int) -> object:
+    def refuse(*given: object, **more: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return refuse
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_fsync_gets_one_warning(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(code))
+    monkeypatch.setattr(notices, "_warned", set())
+    write_json(tmp_path / "a.json", {"b": 1})
+    said = capsys.readouterr().err
+    assert said.count("warning: ") == 1
+    assert str(tmp_path / "a.json") in said
+    assert json.loads((tmp_path / "a.json").read_text()) == {"b": 1}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_disk_that_fails_stops_with_the_path(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(code))
+    with pytest.raises(OSError, match=r"a\.json") as failed:
+        write_json(tmp_path / "a.json", {"b": 1})
+    assert failed.value.errno == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mode_that_cannot_be_set_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "chmod", refusing(errno.EPERM))
+    write_json(tmp_path / "a.json", {"b": 1})
+    assert (tmp_path / "a.json").is_file()
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"a\.txt"), written_whole(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from apnet_fast.support import progress as module
-from apnet_fast.support.progress import RunProgress, say
+from apnet_fast.support.progress import RunProgress
 
 
 class Clock:
@@ -16,11 +16,6 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-
-
-def test_say_writes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    say("hello")
-    assert capsys.readouterr().err == "hello\n"
 
 
 def test_a_line_comes_now_and_then_with_rate_and_remaining_time(

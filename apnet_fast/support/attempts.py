@@ -1,0 +1,83 @@
+"""Name files that are being written, so that two writers never meet, and clean up after writers that died.
+
+An attempt at `name` is `name.<host>-<pid>-<count>.partial`: no two processes, on any machine, have the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+PARTIAL = ".partial"
+
+_ATTEMPT = re.compile(r"(?P<name>.+)\.(?P<host>[^/]*)-(?P<pid>\d+)-(?P<count>\d+)" + re.escape(PARTIAL))
+_SECONDS_OF_A_DAY = 86_400.0
+_HOST_LENGTH = 40
+
+_counter = itertools.count()
+_under_way: set[Path] = set()
+
+
+def new_attempt(path: Path) -> Path:
+    """Return a path beside `path` that no other writer uses."""
+    attempt = path.with_name(f"{path.name}.{_host()}-{os.getpid()}-{next(_counter)}{PARTIAL}")
+    _under_way.add(attempt)
+    return attempt
+
+
+def end_attempt(attempt: Path, *, remove: bool) -> None:
+    """Forget an attempt that was renamed, or remove one that failed."""
+    _under_way.discard(attempt)
+    if remove:
+        with suppress(OSError):
+            attempt.unlink()
+
+
+def name_of_attempt(name: str) -> str | None:
+    """Return the name of the file that an attempt of this name was to become; None for any other file."""
+    match = _ATTEMPT.fullmatch(name)
+    return match["name"] if match else None
+
+
+def remove_stale_attempts(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Remove attempts whose writers have died: processes of this machine that are gone, or older than a day.
+
+    is_ours: whether the attempt at a file of this name is one to clean up. All else in the folder is left alone.
+    """
+    for path in folder.iterdir():
+        match = _ATTEMPT.fullmatch(path.name)
+        if match and is_ours(match["name"]) and _is_stale(path, match["host"], int(match["pid"])):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
+def _is_stale(path: Path, host: str, pid: int) -> bool:
+    if host == _host():
+        # A number that is ours now was another process's before, unless we are writing this very file.
+        dead = path not in _under_way if pid == os.getpid() else not _is_alive(pid)
+        if dead:
+            return True
+    try:
+        return time.time() - path.lstat().st_mtime > _SECONDS_OF_A_DAY
+    except FileNotFoundError:
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9_.]", "_", socket.gethostname())[:_HOST_LENGTH]
