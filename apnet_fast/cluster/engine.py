@@ -24,7 +24,6 @@ from apnet_fast.catalog.sources import SourceTable
 from apnet_fast.cluster.messages import Kind, Message
 from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
 from apnet_fast.engines import create_engine
-from apnet_fast.engines.instruction_set import instruction_set
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.compute import Computer
@@ -181,7 +180,7 @@ def _compared(settings: RunSettings, weights: str) -> dict[str, str]:
         "device": kind,
         "precision": settings.precision,
         "tuning": settings.tuning,
-        "instruction set": instruction_set(settings.engine, kind),
+        "instruction set": settings.instructions,
     }
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from itertools import chain
 from multiprocessing.connection import Connection
 
 from apnet_fast.cluster.messages import Kind, Message
@@ -42,7 +43,7 @@ class Engine:
         theirs.close()
         self._pipe = Connection(ours.detach())
         self._sending = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[Message]] = {}
+        self._waiting: dict[int, list[queue.SimpleQueue[Message]]] = {}
         self._changed = threading.Lock()
         self._heard = time.monotonic()
         self._ready: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -76,9 +77,12 @@ class Engine:
         with self._changed:
             if self._last is not None:
                 return self._last
-            self._waiting[shard] = answers
+            # Dask cannot stop a task that runs: one that was given up and comes again waits for the same answer.
+            others = self._waiting.setdefault(shard, [])
+            others.append(answers)
             self._heard = time.monotonic()
-        self.send(Message(Kind.WORK, shard, work))
+        if len(others) == 1:
+            self.send(Message(Kind.WORK, shard, work))
         return self._await(answers, silence)
 
     def _await(self, answers: queue.SimpleQueue[Message], silence: float) -> Message:
@@ -99,8 +103,8 @@ class Engine:
                     self._ready.put(message)
                 elif message.kind == Kind.DONE:
                     with self._changed:
-                        answers = self._waiting.pop(message.shard, None)
-                    if answers is not None:
+                        waiting = self._waiting.pop(message.shard, [])
+                    for answers in waiting:
                         answers.put(message)
                 elif message.kind == Kind.FAILED:
                     self._end(message)
@@ -112,7 +116,7 @@ class Engine:
         """End the process and answer everybody who waits; the first reason counts."""
         with self._changed:
             self._last = self._last or why
-            waiting = [*self._waiting.values(), self._ready]
+            waiting = [*chain.from_iterable(self._waiting.values()), self._ready]
             self._waiting.clear()
         for answers in waiting:
             answers.put(self._last)
