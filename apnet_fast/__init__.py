@@ -5,7 +5,7 @@
 
     summary = apnet_fast.run_survey("stars/", weights="weights.safetensors", output="catalogues")
 
-Both are imported on first use, so that reader processes, which do not need torch, start fast.
+`ApogeeNet` and `run_survey` are imported on first use, so that reader processes, which do not need torch, start fast.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apnet_fast._version import __version__
+from apnet_fast.support.errors import FluxWarning, WeightsWarning
 from apnet_fast.support.interrupts import end_quietly_while_importing, is_command
 
 if is_command():
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from apnet_fast.api import ApogeeNet
     from apnet_fast.pipeline.run import run_survey
 
-__all__ = ["ApogeeNet", "__version__", "run_survey"]
+__all__ = ["ApogeeNet", "FluxWarning", "WeightsWarning", "__version__", "run_survey"]
 
 
 def __getattr__(name: str) -> Any:

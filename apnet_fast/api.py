@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.engines import Engine, choose_devices, create_engine, default_precision
+from apnet_fast.engines import Engine, NullEngine, choose_devices, create_engine, default_precision
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.networks.shipped import weights_path
 from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
+from apnet_fast.recipes.flux import FluxCounts, FluxRange, count_flux
 from apnet_fast.recipes.noise import noise_keys
 from apnet_fast.recipes.photometry import as_photometry
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.support.errors import UsageError
+from apnet_fast.spectra.quantities import flux_and_error
+from apnet_fast.support.errors import FluxWarning, UsageError, WeightsWarning
 from apnet_fast.support.grid import PIXELS
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
@@ -65,6 +68,11 @@ class ApogeeNet:
         return self.engine.recipe
 
     @property
+    def plausible_flux(self) -> FluxRange:
+        """Return the range of median flux [1e-17 erg/s/cm^2/Angstrom] in which the weights can be used."""
+        return self.engine.checkpoint.plausible_flux
+
+    @property
     def label_dtype(self) -> np.dtype[np.void]:
         """Return the dtype of the arrays that `predict` returns."""
         return label_dtype(self.recipe.network)
@@ -79,15 +87,18 @@ class ApogeeNet:
         seed: int,
         usable: NDArray[np.bool_],
         photometry: NDArray[np.float32] | None = None,
+        unreliable: NDArray[np.bool_] | None = None,
     ) -> Labels:
         """Return the label columns of n spectra; those not `usable` (bool (n,)) get NaN and the NO_RESULT bit.
 
-        photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it.
+        flux, error: as read from files, in 1e-17 erg/s/cm^2/Angstrom; their scale is not looked at (see `count_flux`).
+        photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it. unreliable: bool (n,), as
+        `Recipe.summarise` takes it.
         """
         keys = noise_keys(seed, (identity for identity, ok in zip(ids, usable, strict=True) if ok))
         known = as_photometry(photometry, len(flux))
         predictions = self.engine.predict(flux[usable], error[usable], keys, draws, known[usable])
-        return self.recipe.summarise(predictions, usable, known)
+        return self.recipe.summarise(predictions, usable, known, unreliable)
 
     def predict(
         self,
@@ -98,19 +109,23 @@ class ApogeeNet:
         draws: int | None = None,
         seed: int = 0,
         photometry: ArrayLike | None = None,
+        simulated: bool = False,
     ) -> NDArray[np.void]:
         """Return the stellar labels of spectra on the apStar grid.
 
         Parameters
         ----------
-        flux, error: (n, 8575) or (8575,), rest frame, 1-sigma errors. Missing pixels may be NaN, be masked (numpy's
-            masked arrays), or have errors of 0, NaN, infinity or 1e10.
+        flux, error: (n, 8575) or (8575,), rest frame, 1-sigma errors, both in 1e-17 erg/s/cm^2/Angstrom, the unit of
+            apStar files, or astropy Quantities, which are converted. Spectra divided by their median get wrong labels.
+            Missing pixels may be NaN, be masked (numpy's masked arrays), or have errors of 0, NaN, infinity or 1e10.
         ids: the keys of each spectrum's noise: the catalogue's `identity` gives the catalogue's labels. Default the
             positions 0..n-1, so that a spectrum's noise then depends on its place in the array.
         draws: noise realisations per spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
         seed: seed of the noise, an integer.
         photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown. v2 uses it;
             without it every value counts as missing, which v2 accepts but flags. v3 and v1 ignore it.
+        simulated: whether the spectra are simulated. Weights for simulated spectra only, such as the demo weights, mean
+            nothing on others, which then get RESULT_UNRELIABLE if the recipe's flags have this bit.
 
         Returns
         -------
@@ -120,12 +135,37 @@ class ApogeeNet:
 
         Raises
         ------
-        UsageError for shapes that do not fit together, a single string as ids, and a seed or draws that are no
-        integers.
+        UsageError for shapes that do not fit together, a single string as ids, a seed or draws that are no integers,
+        negative errors, and units that are not those of flux.
+
+        Warns
+        -----
+        FluxWarning, once, with the number of spectra whose median flux is implausible for APOGEE or for the spectra the
+        weights were trained on, or whose draws have no scatter. WeightsWarning, once, if the weights are for simulated
+        spectra only and `simulated` is not set.
         """
+        labels, counts = self.predict_and_count(
+            flux, error, ids, draws=draws, seed=seed, photometry=photometry, simulated=simulated
+        )
+        self.warn(counts, simulated=simulated, stacklevel=3)
+        return labels
+
+    def predict_and_count(
+        self,
+        flux: ArrayLike,
+        error: ArrayLike,
+        ids: Sequence[object] | None = None,
+        *,
+        draws: int | None = None,
+        seed: int = 0,
+        photometry: ArrayLike | None = None,
+        simulated: bool = False,
+    ) -> tuple[NDArray[np.void], FluxCounts]:
+        """Return what `predict` does, and the counts that it warns of, to add up and warn once."""
         check_ids(ids)
         if not isinstance(seed, Integral):
             raise UsageError("the seed of the noise is no integer", got=repr(seed), expected="an integer, such as 0")
+        flux, error = flux_and_error(flux, error)
         flux_rows = np.atleast_2d(without_mask(flux))
         error_rows = np.atleast_2d(without_mask(error))
         names = [_name(identity) for identity in (range(len(flux_rows)) if ids is None else ids)]
@@ -135,19 +175,42 @@ class ApogeeNet:
                 got=f"flux {flux_rows.shape}, error {error_rows.shape}, {len(names)} ids",
                 expected="flux and error (n, 8575) and n ids",
             )
+        check_errors(error_rows, names)
+        draws = self.recipe.default_draws if draws is None else draws
+        usable = usable_spectra(flux_rows)
         labels = self.labels(
             flux_rows,
             error_rows,
             names,
-            draws=self.recipe.default_draws if draws is None else draws,
+            draws=draws,
             seed=seed,
-            usable=usable_spectra(flux_rows),
+            usable=usable,
             photometry=None if photometry is None else np.atleast_2d(without_mask(photometry)),
+            unreliable=np.full(len(names), self.engine.checkpoint.for_simulated_only and not simulated),
         )
         out = np.empty(len(names), dtype=self.label_dtype)
         for name in label_names(self.recipe.network):
             out[name] = getattr(labels, name)
-        return out
+        return out, self.count(flux_rows, labels, usable, draws)
+
+    def count(self, flux: NDArray[np.float32], labels: Labels, usable: NDArray[np.bool_], draws: int) -> FluxCounts:
+        """Count spectra whose flux or scatter is implausible; arguments as in `labels`. The null engine counts none."""
+        if isinstance(self.engine, NullEngine):
+            return FluxCounts()
+        return count_flux(flux, labels, usable, self.plausible_flux, draws)
+
+    def warn(self, counts: FluxCounts, *, simulated: bool, stacklevel: int = 2) -> None:
+        """Give the warnings that `predict` describes, for these counts."""
+        checkpoint = self.engine.checkpoint
+        if checkpoint.for_simulated_only and not simulated:
+            warnings.warn(
+                f"these weights are for simulated spectra only ({checkpoint.origin}): on real stars their labels mean"
+                " nothing. Give simulated=True if the spectra are simulated",
+                WeightsWarning,
+                stacklevel=stacklevel,
+            )
+        if lines := counts.messages(self.plausible_flux):
+            warnings.warn("; ".join(lines), FluxWarning, stacklevel=stacklevel)
 
 
 def check_ids(ids: object) -> None:
@@ -158,6 +221,19 @@ def check_ids(ids: object) -> None:
             got=repr(ids),
             expected="a sequence of ids, one per spectrum",
             remedy=f"ids=[{ids!r}]",
+        )
+
+
+def check_errors(error: NDArray[np.floating], names: Sequence[str]) -> None:
+    """Raise UsageError for negative errors, which are a slip here; in files the recipe's clean-up decides."""
+    negative = error < 0
+    if negative.any():
+        first = int(negative.any(axis=1).argmax())
+        raise UsageError(
+            "errors are negative",
+            got=f"{int(negative.sum())} pixels, the first ones in spectrum {names[first]}",
+            expected="1-sigma errors, and 0, NaN, infinity or 1e10 if missing",
+            remedy="give their absolute values, if only their sign is wrong",
         )
 
 

@@ -27,8 +27,7 @@ def flags_command() -> None:
 
 def columns_page() -> str:
     """Return the text of docs/columns.md."""
-    from apnet_fast.catalog.columns import COLUMNS, Column, product_columns
-    from apnet_fast.catalog.columns.results import OWN_COLUMNS
+    from apnet_fast.catalog.columns import COLUMNS, Column, own_columns, product_columns
     from apnet_fast.catalog.foreign import DR17, DRP
     from apnet_fast.catalog.rows import FROM_THE_FILE
     from apnet_fast.spectra.batch import Product
@@ -50,7 +49,7 @@ def columns_page() -> str:
         return [f"## {title}", "", *_table(head, rows), ""]
 
     stars, visits = (len(product_columns(product, "v3", own=False)) for product in ("star", "visit"))
-    own = len(OWN_COLUMNS)
+    own, own_of_visits = (len(own_columns(product)) for product in ("star", "visit"))
     lines = [
         "# Columns of the catalogues",
         "",
@@ -58,6 +57,7 @@ def columns_page() -> str:
         "the columns together and how to read them.",
         "",
         "Forms: A text (as wide as the longest value of the file), B bytes, E float32, J int32, K int64, L logical.",
+        "Null: of the FITS file; in Parquet, fields of bits and logicals that are not known are null.",
         "From: `file` marks the columns that a spectrum's own file fills without `--catalog`. DR17 and SDSS-V tables:",
         "the name of the column in their allStar and allVisit, if it is another one. Astra's tables have our names.",
         "",
@@ -66,9 +66,10 @@ def columns_page() -> str:
         *section("The spectrum, visit product", "visit", 134, 183),
         *section("The results (numbers of the star product; 11 more in the visit product)", "star", 173, stars),
         *section("Provenance of this package", "star", stars + 1, stars + own),
-        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} more of this",
-        "package's own. With network `v2`, `teff_sample_median`, `logg_sample_median` and `fe_h_sample_median` stand",
-        "between `e_fe_h` and `result_flags`.",
+        *section("Further columns of the visit product", "visit", visits + own + 1, visits + own_of_visits),
+        f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} and",
+        f"{own_of_visits} more of this package's own. With network `v2`, `teff_sample_median`, `logg_sample_median` and",
+        "`fe_h_sample_median` stand between `e_fe_h` and `result_flags`.",
     ]
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import apnet_fast
 from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.recipes import flag_tables
 from apnet_fast.support.errors import UsageError, WeightsError
 from tests.backends.spectra import network, small_v2
 from tests.engines.battery import ordinary_spectra
@@ -161,3 +163,90 @@ def test_what_starts_often_starts_fast(module: str, absent: set[str]) -> None:
     code = f"import sys, apnet_fast.{module}; print(sorted({absent!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_errors_below_zero_are_refused(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 3)
+    expected = net.predict(flux, error, draws=2)
+    error[1, 500] = error[2, 7] = -0.1
+    with pytest.raises(UsageError, match="errors are negative; got 2 pixels, the first ones in spectrum b"):
+        net.predict(flux, error, ids=["a", "b", "c"], draws=2)
+    error[1, 500] = -np.inf
+    with pytest.raises(UsageError, match="errors are negative"):
+        net.predict(flux[1], error[1], draws=2)
+    masked = np.ma.array(error, mask=error < 0)
+    assert net.predict(flux, masked, draws=2)[0] == expected[0]
+
+
+def test_flux_on_another_scale_gets_one_warning_with_a_count(
+    net: apnet_fast.ApogeeNet, rng: np.random.Generator
+) -> None:
+    flux, error = ordinary_spectra(rng, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net.predict(flux, error, draws=2)
+    for scale in (1e-17, 1 / np.nanmedian(flux[:2], axis=1, keepdims=True)):
+        other, other_error = flux.copy(), error.copy()
+        other[:2], other_error[:2] = other[:2] * scale, other_error[:2] * scale
+        with pytest.warns(apnet_fast.FluxWarning, match="2 of 4 spectra have a median flux outside 3 to 3e") as caught:
+            net.predict(other, other_error, draws=2)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+
+
+def test_draws_without_scatter_get_a_warning(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 2)
+    error[0] = np.where(np.isfinite(flux[0]), 1e-20, np.nan)
+    with pytest.warns(apnet_fast.FluxWarning, match="1 of 2 spectra have draws without scatter") as caught:
+        net.predict(flux, error, draws=4)
+    assert len(caught) == 1
+
+
+def test_constant_labels_are_no_reason_to_warn(small_weights: Path, rng: np.random.Generator) -> None:
+    null = apnet_fast.ApogeeNet.load(small_weights, engine="null")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        null.predict(*ordinary_spectra(rng, 2), draws=3)
+
+
+def test_quantities_are_converted_and_other_units_refused(net: apnet_fast.ApogeeNet, rng: np.random.Generator) -> None:
+    units = pytest.importorskip("astropy.units")
+    flux, error = (values.astype(np.float64) for values in ordinary_spectra(rng, 2))
+    expected = net.predict(flux, error, draws=2)
+    ours = units.Unit("1e-17 erg / (s cm2 Angstrom)")
+    assert net.predict(flux * ours, error * ours, draws=2).tobytes() == expected.tobytes()
+    cgs = net.predict((flux * ours).to("erg / (s cm2 nm)"), (error * ours).to("W / (m2 um)"), draws=2)
+    np.testing.assert_allclose(cgs["teff"], expected["teff"], rtol=1e-4)
+    with pytest.raises(UsageError, match="flux is in another unit; got mJy"):
+        net.predict(flux * units.mJy, error * units.mJy, draws=2)
+    with pytest.raises(UsageError, match="only one of flux and error has a unit"):
+        net.predict(flux * ours, error, draws=2)
+
+
+def test_demo_weights_flag_what_is_not_simulated(rng: np.random.Generator) -> None:
+    demo = apnet_fast.ApogeeNet.load("demo", device="cpu")
+    flux, error = ordinary_spectra(rng, 2)
+    flux[1] = np.nan
+    unreliable, no_result = (flag_tables.PAGE.mask(name) for name in ("RESULT_UNRELIABLE", "NO_RESULT"))
+    with pytest.warns(apnet_fast.WeightsWarning, match=r"for simulated spectra only.*simulated=True") as caught:
+        real = demo.predict(flux, error, draws=2)
+    assert len(caught) == 1
+    assert real["result_flags"][0] & unreliable
+    assert real["flag_bad"].all()
+    assert real["result_flags"][1] == no_result
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simulated = demo.predict(flux, error, draws=2, simulated=True)
+    assert not simulated["result_flags"][0] & unreliable
+    for name in simulated.dtype.names:
+        if "flag" not in name:
+            assert simulated[name].tobytes() == real[name].tobytes()
+
+
+def test_the_released_bits_of_a_recipe_stay_as_they_are(rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 1)
+    for recipe in ("astra-0.6", "bossnet-2"):
+        demo = apnet_fast.ApogeeNet.load("demo", device="cpu", recipe=recipe)
+        with pytest.warns(apnet_fast.WeightsWarning):
+            real = demo.predict(flux, error, draws=0)
+        assert real.tobytes() == demo.predict(flux, error, draws=0, simulated=True).tobytes()

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.api import ApogeeNet, check_ids
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.recipes.photometry import as_photometry
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.support.errors import UsageError
@@ -30,13 +31,14 @@ def predict(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     photometry: NDArray | None = None,
+    simulated: bool = False,
 ) -> NDArray[np.void]:
     """Return the labels of n spectra in batches, so that memory-mapped arrays may have any length.
 
     flux, error: (n, 8575), as `ApogeeNet.predict` takes them. ids: n keys of the noise; default the place in the
     array. photometry: (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the
-    catalogue's label columns (`ApogeeNet.label_dtype`; for v2 with the medians of the draws). Raises UsageError for
-    shapes that do not fit together, and for a single string as ids.
+    catalogue's label columns (`ApogeeNet.label_dtype`; for v2 with the medians of the draws). simulated: as
+    `ApogeeNet.predict` takes it. Raises UsageError, and warns once, as `ApogeeNet.predict` does.
     """
     check_ids(ids)
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
@@ -49,12 +51,16 @@ def predict(
         photometry = as_photometry(without_mask(photometry), len(flux))
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
-    out = np.empty(len(flux), dtype=net.label_dtype)
+    out, counts = np.empty(len(flux), dtype=net.label_dtype), FluxCounts()
     for start in range(0, len(flux), batch_size):
         rows = slice(start, min(start + batch_size, len(flux)))
         names = range(rows.start, rows.stop) if ids is None else ids[rows]
         known = None if photometry is None else photometry[rows]
-        out[rows] = net.predict(flux[rows], error[rows], names, draws=draws, seed=seed, photometry=known)
+        out[rows], found = net.predict_and_count(
+            flux[rows], error[rows], names, draws=draws, seed=seed, photometry=known, simulated=simulated
+        )
+        counts += found
+    net.warn(counts, simulated=simulated, stacklevel=3)
     return out
 
 
@@ -65,16 +71,20 @@ def stream(
     draws: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    simulated: bool = False,
 ) -> Iterator[np.void]:
     """Yield the labels of a stream of (flux, error, id), flux and error (8575,): one row each, in order, on demand.
 
     A fourth element, photometry (7,) as in `Spectrum`, is for v2, whose rows have the medians of the draws. At most
-    one batch is read ahead. A spectrum without data, or of another length, gets a row with NaN labels and the
-    recipe's "no result" bit. Raises UsageError for an item that is no tuple or list of three or four.
+    one batch is read ahead. A spectrum without data, of another length, or with negative errors gets a row with NaN
+    labels and the recipe's "no result" bit. Raises UsageError for an item that is no tuple or list of three or four,
+    and for units that are not those of flux; warns as `label_stream` does.
     """
     # Check items before the stream reads them: an error in reading is the spectrum's fault, this one the caller's.
     items = (Spectrum(*_parts(item, "flux, error and an id")) for item in spectra)
-    for result in label_stream(net, items, _as_it_is, draws=draws, seed=seed, batch_size=batch_size):
+    for result in label_stream(
+        net, items, _as_it_is, draws=draws, seed=seed, batch_size=batch_size, simulated=simulated
+    ):
         yield result.labels
 
 
@@ -85,6 +95,7 @@ def stream_chunks(
     draws: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    simulated: bool = False,
 ) -> Iterator[NDArray[np.void]]:
     """Yield the labels of a stream of (flux, error, ids), flux and error (m, 8575) with any m: one array (m,) each.
 
@@ -93,7 +104,8 @@ def stream_chunks(
     for a chunk whose arrays do not fit together, or that is no tuple of three or four.
     """
     sizes: deque[int] = deque()
-    rows = stream(net, _one_by_one(chunks, sizes), draws=draws, seed=seed, batch_size=batch_size)
+    spectra = _one_by_one(chunks, sizes)
+    rows = stream(net, spectra, draws=draws, seed=seed, batch_size=batch_size, simulated=simulated)
     for first in rows:
         while sizes[0] == 0:
             yield np.empty(sizes.popleft(), dtype=net.label_dtype)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from apnet_fast.recipes.flag_tables import ASTRA_06, FlagTable
 from apnet_fast.recipes.labels import MEDIANS
 from apnet_fast.recipes.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.masked import without_mask
+from apnet_fast.spectra.quantities import flux_and_ivar
 from apnet_fast.support.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,10 @@ _LABELS = ("teff", "e_teff", "logg", "e_logg", "fe_h", "e_fe_h", "raw_e_teff", "
 
 
 class AstraSpectrum(Protocol):
-    """Name what is used of a spectrum. flux and ivar are (8575,); reading them may open a file and may raise."""
+    """Name what is used of a spectrum.
+
+    flux [1e-17 erg/s/cm^2/Angstrom] and ivar are (8575,), or astropy Quantities. Reading may open a file and raise.
+    """
 
     spectrum_pk: Any
     source_pk: Any
@@ -95,6 +99,7 @@ def apogeenet(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     mark_overhead: bool = False,
+    simulated: bool = False,
     **kwargs: Any,
 ) -> Iterator[Any]:
     """Yield the stellar labels of Astra's spectra: always one row per spectrum, in their order.
@@ -120,6 +125,7 @@ def apogeenet(
     seed: seed of the noise. Noise is keyed on spectrum_pk, so it is the same in every run.
     mark_overhead: give `...` once the network is loaded, as Astra's decorator wants it to tell overhead from work.
         Off by default, because it is one item more than there are spectra.
+    simulated: whether the spectra are simulated, as in `ApogeeNet.predict`.
     kwargs: what Astra's harness passes is ignored; any other name is ignored with a warning.
 
     v2 reads spectrum.source for its photometry (plx, g_mag, bp_mag, rp_mag, j_mag, h_mag, k_mag). If the source is
@@ -142,7 +148,13 @@ def apogeenet(
     read = _read_with_photometry if network_version(net.recipe.network).photometry else _read
     medians = MEDIANS if network_version(net.recipe.network).medians else ()
     results = label_stream(
-        net, islice(items, limit), read, draws=num_uncertainty_draws, seed=seed, batch_size=batch_size
+        net,
+        islice(items, limit),
+        read,
+        draws=num_uncertainty_draws,
+        seed=seed,
+        batch_size=batch_size,
+        simulated=simulated,
     )
     for result in results:
         fields = _fields(result, net.recipe.flag_table, (*_LABELS, *medians))
@@ -190,11 +202,12 @@ def error_of(ivar: ArrayLike) -> NDArray[np.float64]:
 
 
 def _read(spectrum: AstraSpectrum) -> Spectrum:
-    return Spectrum(spectrum.flux, error_of(spectrum.ivar), spectrum.spectrum_pk)
+    flux, ivar = flux_and_ivar(spectrum.flux, spectrum.ivar)
+    return Spectrum(flux, error_of(ivar), spectrum.spectrum_pk)
 
 
 def _read_with_photometry(spectrum: Any) -> Spectrum:
-    return Spectrum(spectrum.flux, error_of(spectrum.ivar), spectrum.spectrum_pk, _photometry_of(spectrum))
+    return replace(_read(spectrum), photometry=_photometry_of(spectrum))
 
 
 def _photometry_of(spectrum: Any) -> Sequence[float]:

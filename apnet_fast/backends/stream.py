@@ -12,10 +12,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.api import ApogeeNet
+from apnet_fast.api import ApogeeNet, check_errors
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
+from apnet_fast.spectra.quantities import UnitError, flux_and_error
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.grid import PIXELS
 
@@ -30,7 +32,8 @@ Item = TypeVar("Item")
 class Spectrum:
     """Hold what the network needs of a spectrum.
 
-    flux, error: (8575,), rest frame; missing pixels may be NaN, be masked, or have errors of 0, NaN, infinity or 1e10.
+    flux, error: (8575,), rest frame, in 1e-17 erg/s/cm^2/Angstrom, or astropy Quantities, which are converted; missing
+    pixels may be NaN, be masked, or have errors of 0, NaN, infinity or 1e10.
     identity: key of its noise. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown, or
     `recipes.photometry.NO_SOURCE`, for networks that use it; None means that nothing is known.
     """
@@ -64,6 +67,7 @@ def label_stream(
     draws: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    simulated: bool = False,
 ) -> Iterator[Result[Item]]:
     """Yield the labels of items of any type, one result each, in their order.
 
@@ -72,34 +76,68 @@ def label_stream(
     Parameters
     ----------
     items: any iterable, even an endless one.
-    read: gives the spectrum of an item. If it raises, or gives arrays of another length or no pixel with data, the
-        item gets a result with a failure, the log has the traceback, and the stream goes on.
+    read: gives the spectrum of an item. If it raises, or gives arrays of another length, negative errors or no pixel
+        with data, the item gets a result with a failure, the log has the traceback, and the stream goes on.
     draws: noise realisations per spectrum; default the recipe's.
     batch_size: spectra given to the engine at once; it changes no label.
+    simulated: whether the spectra are simulated, as in `ApogeeNet.predict`.
 
     Raises
     ------
-    UsageError for draws or a batch size that cannot be used. Errors from `items` itself or from the engine end the
-    stream, because no spectrum causes them.
+    UsageError for draws or a batch size that cannot be used, and for units that are not those of flux. Errors from
+    `items` itself or from the engine end the stream, because no spectrum causes them.
+
+    Warns
+    -----
+    As `ApogeeNet.predict`: once, with the first batch that gives a reason. The log has the numbers at the end.
     """
     draws = net.recipe.default_draws if draws is None else draws
     net.recipe.check_draws(draws)
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
     waiting = iter(items)
+    notices = _Notices(net, simulated)
     while True:
         started = time.perf_counter()
         batch = list(islice(waiting, batch_size))
         if not batch:
+            notices.end()
             return
         spectra, failures = _read_all(batch, read)
-        labels = _predict(net, spectra, draws, seed)
+        labels, counts = net.predict_and_count(
+            spectra.flux,
+            spectra.error,
+            spectra.identities,
+            draws=draws,
+            seed=seed,
+            photometry=spectra.photometry,
+            simulated=simulated,
+        )
+        notices.add(counts)
         seconds = (time.perf_counter() - started) / len(batch)
         results = [
             Result(item, row, failure, seconds) for item, row, failure in zip(batch, labels, failures, strict=True)
         ]
         del batch, spectra
         yield from _handed_over(results)
+
+
+class _Notices:
+    """Warn once of the weights and once of the flux in a stream, and log the numbers of all of it at its end."""
+
+    def __init__(self, net: ApogeeNet, simulated: bool) -> None:
+        self._net, self._counts, self._told = net, FluxCounts(), False
+        net.warn(FluxCounts(), simulated=simulated, stacklevel=4)
+
+    def add(self, counts: FluxCounts) -> None:
+        self._counts += counts
+        if not self._told and self._counts.messages(self._net.plausible_flux):
+            self._told = True
+            self._net.warn(self._counts, simulated=True, stacklevel=4)
+
+    def end(self) -> None:
+        for line in self._counts.messages(self._net.plausible_flux):
+            log.warning("%s", line)
 
 
 def _handed_over(results: list[Result[Item]]) -> Iterator[Result[Item]]:
@@ -129,14 +167,18 @@ def _read_all(batch: list[Item], read: Callable[[Item], Spectrum]) -> tuple[_Spe
     for i, item in enumerate(batch):
         try:
             spectrum = read(item)
-            flux[i], error[i] = _row(spectrum.flux, "flux"), _row(spectrum.error, "error")
+            given_flux, given_error = flux_and_error(spectrum.flux, spectrum.error)
+            flux[i], error[i] = _row(given_flux, "flux"), _row(given_error, "error")
+            check_errors(error[i : i + 1], [str(spectrum.identity)])
             identities[i] = spectrum.identity
             if spectrum.photometry is not None:
                 photometry[i], with_photometry = without_mask(spectrum.photometry), True
+        except UnitError:
+            raise
         # Reading is the builder's code on the builder's files and may raise anything, but no spectrum may end the run.
         except Exception as problem:
             log.exception("spectrum %d of the batch could not be read", i)
-            flux[i] = np.nan
+            flux[i] = error[i] = np.nan
             failures[i] = f"{type(problem).__name__}: {problem}"
     for i, usable in enumerate(usable_spectra(flux)):
         if not usable and not failures[i]:
@@ -149,8 +191,3 @@ def _row(values: ArrayLike, what: str) -> NDArray[np.float32]:
     if row.shape != (PIXELS,):
         raise UsageError(f"{what} of another shape", got=row.shape, expected=f"({PIXELS},)")
     return row
-
-
-def _predict(net: ApogeeNet, spectra: _Spectra, draws: int, seed: int) -> NDArray[np.void]:
-    more = {} if spectra.photometry is None else {"photometry": spectra.photometry}
-    return net.predict(spectra.flux, spectra.error, spectra.identities, draws=draws, seed=seed, **more)

@@ -199,7 +199,9 @@ def _pieces(
 
 
 def _values(values: pa.ChunkedArray, column: Column, dtype: np.dtype) -> NDArray:
-    """Return values of a column in the form of its field in a row."""
+    """Return values of a column in the form of its field in a row; bits and logicals that are null as 0 and F."""
+    if column.nullable:
+        values = values.fill_null(column.null)
     if column.form == "L":
         return np.where(values.to_numpy(), np.uint8(ord("T")), np.uint8(ord("F"))).view("S1")
     if not column.has_width:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
@@ -53,6 +53,9 @@ _OF_THE_FILE = frozenset(
     "release filetype apred apstar obj telescope field prefix plate fiber mjd reduction".split()  # noqa: SIM905
 )
 
+# Columns that tell where another one comes from: no bit and "not looked at" are the same in FITS.
+_ORIGINS = {"flags_from": "spectrum_flags", "v_rad_from": "v_rad"}
+
 QUARANTINE_SCHEMA = pa.schema(
     [
         pa.field("product", pa.string(), nullable=False),
@@ -96,6 +99,7 @@ def catalogue_rows(
     of_records = _of_records(product, mine)
     of_sources = {} if matches is None else matches.table.columns_for(product, matches.take(chosen))
 
+    known |= _origins(of_records, of_sources, len(mine))
     arrays, columns = [], []
     for column in product_columns(product, network):
         if column.name in of_sources and column.name not in known:
@@ -113,12 +117,15 @@ def catalogue_rows(
 def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
     """Return a table with exactly these columns, in order; those that it lacks are null."""
     arrays = [
-        table[column.name]
-        if column.name in table.column_names
-        else pa.repeat(pa.scalar(column.null, column.arrow_type), table.num_rows)
+        table[column.name] if column.name in table.column_names else _unknown(column, table.num_rows)
         for column in columns
     ]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
+
+
+def _unknown(column: Column, rows: int) -> pa.Array:
+    null = None if column.nullable else column.null
+    return pa.repeat(pa.scalar(null, column.arrow_type), rows)
 
 
 def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
@@ -143,11 +150,11 @@ def _of_labels(labels: Labels, chosen: NDArray[np.bool_]) -> dict[str, object]:
     return {name: value[chosen] for name, value in values.items() if value is not None}
 
 
-def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, object]:
+def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, Sequence[object]]:
     """Return the columns that the records of one product fill, by name."""
     get = attrgetter(*_ATTRIBUTES.values())
     columns = list(zip(*map(get, records), strict=True)) or [()] * len(_ATTRIBUTES)
-    known: dict[str, object] = dict(zip(_ATTRIBUTES, columns, strict=True))
+    known: dict[str, Sequence[object]] = dict(zip(_ATTRIBUTES, columns, strict=True))
     known["path"] = [printable(record.path) for record in records]
     known["reason"] = [record.reason or "" for record in records]
     # The prefix tells the telescopes of SDSS-4 apart; Astra has none for SDSS-V, although its files are named so.
@@ -157,10 +164,26 @@ def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str
     return known
 
 
+def _origins(
+    of_file: Mapping[str, Sequence[object]], of_sources: Mapping[str, pa.Array], rows: int
+) -> dict[str, pa.Array]:
+    """Return where flags and velocities come from: "table", "header" or "" (nowhere)."""
+    origins = {}
+    for origin, name in _ORIGINS.items():
+        in_table = of_sources[name].is_valid() if name in of_sources else pa.repeat(pa.scalar(False), rows)
+        in_header = pa.array([_is_known(value) for value in of_file.get(name, ())] or [False] * rows, pa.bool_())
+        origins[origin] = pc.if_else(in_table, "table", pc.if_else(in_header, "header", ""))
+    return origins
+
+
+def _is_known(value: object) -> bool:
+    return value is not None and value == value  # NaN differs from itself
+
+
 def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
     """Prefer values of the table of sources to those of the file; the other way round for the file's names."""
     if of_file is None:
-        return of_sources.fill_null(column.null)
+        return of_sources if column.nullable else of_sources.fill_null(column.null)
     values = pa.array(of_file, type=column.arrow_type)
     if column.name in _OF_THE_FILE:
         return pc.if_else(pc.equal(values, column.null), of_sources.fill_null(column.null), values)

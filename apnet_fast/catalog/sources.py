@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.catalog.columns import SPECTRUM_COLUMNS, Column
-from apnet_fast.catalog.columns.results import RESULT_COLUMNS
+from apnet_fast.catalog.columns.results import OWN_VISIT_COLUMNS, RESULT_COLUMNS
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.copies import first_of_copies
 from apnet_fast.catalog.foreign import Family, Foreign, family_of
@@ -174,7 +174,8 @@ def _wanted_of_source() -> list[Column]:
 
 
 def _wanted_of_spectrum(product: Product) -> list[Column]:
-    return [column for column in SPECTRUM_COLUMNS[product] if column.name not in _SOURCE_KEYS]
+    own = OWN_VISIT_COLUMNS if product == "visit" else ()
+    return [column for column in (*SPECTRUM_COLUMNS[product], *own) if column.name not in _SOURCE_KEYS]
 
 
 def _readable(family: Family | None) -> set[str]:

@@ -70,6 +70,8 @@ def _floats(values: pa.Array, column: Column) -> pa.Array:
 
 def _integers(values: pa.Array, column: Column) -> pa.Array:
     values = one_per_row(values)
+    if column.form == "J" and pa.types.is_boolean(values.type):
+        return values.cast(pa.int32())
     whole = as_integers(values)
     if column.bits:
         return _bits(values, whole)

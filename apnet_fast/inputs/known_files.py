@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import pyarrow as pa
@@ -36,14 +36,30 @@ class KnownFiles:
         self._files = files
         self._columns = {} if columns is None else {name: _compact(values) for name, values in columns.items()}
 
-    def of(self, files: Iterable[str]) -> dict[str, KnownFile]:
-        """Return what is known of some files, by path; files that no table names are left out."""
-        found = {}
-        for path in files:
-            place = bisect_left(self._files, path)
-            if place < len(self._files) and self._files[place] == path:
-                found[path] = KnownFile(**{name: values[place].as_py() for name, values in self._columns.items()})
-        return found
+    def get(self, path: str) -> KnownFile | None:
+        """Return what is known of a file; None if no table names it."""
+        place = bisect_left(self._files, path)
+        if place == len(self._files) or self._files[place] != path:
+            return None
+        return KnownFile(**{name: values[place].as_py() for name, values in self._columns.items()})
+
+    def part(self, files: Sequence[str]) -> KnownFiles:
+        """Return what is known of some files, sorted by path: a view, and small to send to another process."""
+        if not self._files or not files:
+            return KnownFiles()
+        first, last = bisect_left(self._files, files[0]), bisect_right(self._files, files[-1])
+        part = KnownFiles()
+        part._files = self._files[first:last]
+        part._columns = {name: values.slice(first, last - first) for name, values in self._columns.items()}
+        return part
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getstate__(self) -> dict[str, object]:
+        # An array that is a view takes all it is a view of with it.
+        whole = {name: _plain(values).take(pa.array(range(len(values)))) for name, values in self._columns.items()}
+        return {"_files": self._files, "_columns": whole}
 
     @staticmethod
     def joined(parts: Sequence[KnownFiles]) -> KnownFiles:
@@ -63,18 +79,17 @@ class KnownFiles:
         return KnownFiles(files, columns)
 
 
-def completed(records: Sequence[SpectrumRecord], known: Mapping[str, KnownFile]) -> list[SpectrumRecord]:
+def completed(records: Sequence[SpectrumRecord], known: KnownFiles) -> Sequence[SpectrumRecord]:
     """Complete the records of files that could not be read by what is known of them; others pass unchanged."""
-    if not known:
-        return list(records)
-    return [
-        _completed(record, known[record.path]) if record.row < 0 and record.path in known else record
-        for record in records
-    ]
+    if not len(known) or all(record.row >= 0 for record in records):
+        return records
+    return [record if record.row >= 0 else _completed(record, known.get(record.path)) for record in records]
 
 
-def _completed(record: SpectrumRecord, known: KnownFile) -> SpectrumRecord:
+def _completed(record: SpectrumRecord, known: KnownFile | None) -> SpectrumRecord:
     """The name of a file does not tell its field, nor the 1-m telescope from the 2.5-m one; a table does."""
+    if known is None:
+        return record
     star = record.star
     star = replace(
         star,
@@ -90,11 +105,11 @@ def _completed(record: SpectrumRecord, known: KnownFile) -> SpectrumRecord:
 
 
 def _compact(values: pa.Array) -> pa.Array:
-    """Return text with a dictionary, if most values repeat."""
+    """Return text with a dictionary, if values repeat much."""
     if not pa.types.is_string(values.type):
         return values
     encoded = values.dictionary_encode()
-    return encoded if 2 * len(encoded.dictionary) < len(values) else values
+    return encoded if 10 * len(encoded.dictionary) < len(values) else values
 
 
 def _plain(values: pa.Array) -> pa.Array:

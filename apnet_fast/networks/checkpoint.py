@@ -1,32 +1,39 @@
 """Read and write checkpoints as safetensors files, and check what they hold.
 
-A file's metadata: `format`, `network`, `architecture` (JSON), `labels` (JSON, the label scaling), `origin` (words),
-`source_sha256` (hash of the file it was made from), `left_out` (JSON, keys of the source that the network does not
-have).
+`networks.metadata` defines what a file tells about itself, `networks.values` which values weights may have, and
+`networks.checksum` the hash that tells whether a file has changed since it was written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+import reprlib
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from apnet_fast.networks.checksum import content_sha256
 from apnet_fast.networks.kinds import NETWORKS, Architecture, NetworkKind, kind_of
+from apnet_fast.networks.metadata import FORMAT, LabelValues, TensorLayout, read_header
 from apnet_fast.networks.scaling import LabelScaling
+from apnet_fast.networks.values import check_values
+from apnet_fast.recipes.flux import FLUX_UNIT, FluxRange, plausible_range
 from apnet_fast.support.errors import WeightsError
-from apnet_fast.support.files import sha256_of, written_whole
+from apnet_fast.support.files import written_whole
 
-FORMAT = "apnet_fast/1"
-_METADATA = ("network", "architecture", "labels", "origin", "source_sha256", "left_out")
+# How safetensors names the types of tensors.
+_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
+_SIMULATED = "simulated"
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class Checkpoint:
 
     network: its name in `kinds.NETWORKS`. state: CPU tensors by upstream's state_dict keys. sha256: hash of the file
     that was read ("" if made in memory). origin, source_sha256: words for, and hash of, what it was made from.
-    left_out: keys of the source that were dropped.
+    left_out: keys of the source that were dropped. flux_range: least and greatest median flux of the spectra it was
+    trained on, in `FLUX_UNIT`; None if unknown. trained_on: "simulated" for weights that mean nothing on real spectra.
     """
 
     network: str
@@ -46,6 +54,18 @@ class Checkpoint:
     source_sha256: str = ""
     left_out: tuple[str, ...] = ()
     sha256: str = ""
+    flux_range: FluxRange | None = None
+    trained_on: str = ""
+
+    @property
+    def for_simulated_only(self) -> bool:
+        """Tell whether these weights mean nothing on real spectra, because they were trained on simulated ones."""
+        return self.trained_on == _SIMULATED
+
+    @property
+    def plausible_flux(self) -> FluxRange:
+        """Return the range of median flux [1e-17 erg/s/cm^2/Angstrom] in which these weights can be used."""
+        return plausible_range(self.flux_range)
 
     def module(self, dtype: torch.dtype = torch.float32) -> nn.Module:
         """Return the network with these weights, in eval mode, with parameters in `dtype`, on the CPU."""
@@ -64,7 +84,13 @@ class Checkpoint:
             "origin": self.origin,
             "source_sha256": self.source_sha256,
             "left_out": json.dumps(list(self.left_out)),
+            "flux_unit": FLUX_UNIT,
+            "content_sha256": content_sha256(self.architecture, self.scaling, self.state),
         }
+        if self.flux_range is not None:
+            metadata["flux_range"] = json.dumps(list(self.flux_range))
+        if self.trained_on:
+            metadata["trained_on"] = self.trained_on
         path.parent.mkdir(parents=True, exist_ok=True)
         # Clone, because safetensors refuses tensors that share memory.
         state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in self.state.items()}
@@ -92,19 +118,27 @@ def _sort_metadata(path: Path) -> None:
 
 
 def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: str) -> None:
-    """Raise WeightsError, naming keys, unless `state` is exactly the network's state_dict, and finite."""
+    """Raise WeightsError, naming keys, unless `state` is exactly the network's state_dict, with sound values."""
+    _check_layout({key: (tuple(value.shape), value.dtype) for key, value in state.items()}, architecture, where)
+    check_values(state, where)
+
+
+def _check_layout(
+    layout: Mapping[str, tuple[tuple[int, ...], torch.dtype | str]], architecture: Architecture, where: str
+) -> None:
+    """Raise WeightsError, naming keys, unless keys, shapes and types are exactly those of the network."""
     kind = kind_of(architecture)
     expected = kind.expected_tensors(architecture)
-    missing = [key for key in expected if key not in state]
+    missing = [key for key in expected if key not in layout]
     if missing:
         raise WeightsError(
             f"weights lack the key{'s' if len(missing) > 1 else ''} {_listed(missing)}",
-            got=f"{len(state)} tensors",
+            got=f"{len(layout)} tensors",
             expected=f"the {len(expected)} tensors of {kind.title}",
             remedy="use the complete checkpoint, with the --network and the model_args.yaml that belong to it",
             where=where,
         )
-    extra = [key for key in state if key not in expected]
+    extra = [key for key in layout if key not in expected]
     if extra:
         raise WeightsError(
             f"weights hold the unknown key{'s' if len(extra) > 1 else ''} {_listed(extra)}",
@@ -113,108 +147,109 @@ def check_state(state: Mapping[str, Tensor], architecture: Architecture, where: 
             where=where,
         )
     for key, tensor in expected.items():
-        value = state[key]
-        if value.shape != tensor.shape or value.dtype != tensor.dtype:
+        shape, dtype = layout[key]
+        if shape != tuple(tensor.shape) or dtype != tensor.dtype:
             raise WeightsError(
                 f"wrong shape or type of {key}",
-                got=f"{tuple(value.shape)} {value.dtype}",
+                got=f"{shape} {dtype}",
                 expected=f"{tuple(tensor.shape)} {tensor.dtype}",
                 remedy="check the architecture (model_args.yaml) that belongs to this checkpoint",
                 where=where,
             )
-        # aminmax passes NaN on; isfinite on the whole tensor would copy the largest layer, 270 MB.
-        if value.numel() and not torch.isfinite(torch.stack(torch.aminmax(value))).all():
-            raise WeightsError(f"{key} holds values that are not finite", remedy="get a sound copy", where=where)
-        if key.endswith("running_var") and (value < 0).any():
-            raise WeightsError(f"{key} holds negative variances", remedy="get a sound copy", where=where)
+
+
+# SHA-256 of files that this process has read and found sound, by what tells whether a file has changed.
+_Verified = tuple[int, int, int, int, int]
+_verified: dict[_Verified, str] = {}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and check a safetensors file that `Checkpoint.save` wrote.
 
-    Raises WeightsError if it is missing, is no safetensors file, has another format, or fails `check_state`.
+    Its header is checked whole before anything else is read (`networks.metadata`), and its values against its checksum,
+    once per process for a file that does not change. A file of earlier versions has no checksum, which a line on stderr
+    says. Raises WeightsError if the file is missing, has changed since it was written, or cannot be used.
     """
-    with _opened(path) as (file, metadata):
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    kind = _kind(metadata, path)
-    missing = [key for key in _METADATA if key not in metadata]
-    if missing:
-        raise WeightsError(f"the metadata lack {_listed(missing)}", expected=_listed(list(_METADATA)), where=str(path))
+    header, where = read_header(path), str(path)
+    metadata = header.metadata
+    kind = NETWORKS[metadata.network]
+    architecture = kind.architecture_from(metadata.architecture, where)
+    scaling = _scaling(metadata.labels, kind, where)
+    _check_layout({key: _layout_of(value) for key, value in header.tensors.items()}, architecture, where)
+    # Read, not mapped: whatever happens to the file later, the weights stay those that were checked.
+    with path.open("rb") as file:
+        which = _state_of(file)
+        content = file.read()
     try:
-        values = {key: json.loads(metadata[key]) for key in ("architecture", "labels", "left_out")}
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"the metadata are no JSON: {error}", remedy="get a sound copy", where=str(path)) from error
-    architecture = kind.architecture_from(values["architecture"], str(path))
-    check_state(state, architecture, str(path))
+        state = load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"cannot read weights: {error}", remedy="get a sound copy", where=where) from error
+    check_state(state, architecture, where)
+    if which not in _verified:
+        _verify(metadata.content_sha256, content_sha256(architecture, scaling, state), where)
+        _verified[which] = hashlib.sha256(content).hexdigest()
     return Checkpoint(
         network=kind.name,
         architecture=architecture,
-        scaling=_scaling(values["labels"], kind, str(path)),
+        scaling=scaling,
         state=state,
-        origin=metadata["origin"],
-        source_sha256=metadata["source_sha256"],
-        left_out=tuple(values["left_out"]),
-        sha256=sha256_of(path),
+        origin=metadata.origin,
+        source_sha256=metadata.source_sha256,
+        left_out=tuple(metadata.left_out),
+        sha256=_verified[which],
+        flux_range=metadata.flux_range,
+        trained_on=metadata.trained_on,
     )
 
 
 def network_of(path: Path) -> str:
-    """Return the network of a weights file ("v3", "v2", "v1") from its metadata alone; raises WeightsError."""
-    with _opened(path) as (_, metadata):
-        return _kind(metadata, path).name
+    """Return the network of a weights file ("v3", "v2", "v1") from its header alone; raises WeightsError."""
+    return read_header(path).metadata.network
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
-    """Open a weights file of this format; give it and its metadata."""
-    if not path.is_file():
-        raise WeightsError(
-            "no such weights file",
-            got=str(path),
-            expected="a .safetensors file",
-            remedy="`python -m apnet_fast.weights import` or `... random` makes one",
+def _verify(written: str | None, found: str, where: str) -> None:
+    if written is None:
+        sys.stderr.write(
+            f"WARNING: {where} has no checksum, because an earlier version wrote it: damage to it cannot be noticed\n"
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise WeightsError(
-                    "not a weights file of this package",
-                    got=f"format {metadata.get('format')!r}",
-                    expected=repr(FORMAT),
-                    remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
-                    where=str(path),
-                )
-            yield file, metadata
-    except SafetensorError as error:
+    elif written != found:
         raise WeightsError(
-            f"cannot read weights: {error}",
-            expected="a .safetensors file",
-            remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
-            where=str(path),
-        ) from error
+            "the weights have changed since they were written",
+            got=f"content {found}",
+            expected=written,
+            remedy="get a sound copy: a disk or a transfer has damaged this one",
+            where=where,
+        )
 
 
-def _kind(metadata: Mapping[str, str], path: Path) -> NetworkKind:
-    network = metadata.get("network", "")
-    if network not in NETWORKS:
-        raise WeightsError("unknown network", got=repr(network), expected=" | ".join(NETWORKS), where=str(path))
-    return NETWORKS[network]
+def _state_of(file: BinaryIO) -> _Verified:
+    """Return what tells whether a file has changed."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _scaling(labels: object, kind: NetworkKind, where: str) -> LabelScaling:
+def _layout_of(tensor: TensorLayout) -> tuple[tuple[int, ...], torch.dtype | str]:
+    return tuple(tensor.shape), _TYPES.get(tensor.dtype, tensor.dtype)
+
+
+def _scaling(labels: LabelValues, kind: NetworkKind, where: str) -> LabelScaling:
     """Return a file's label scaling, which must name the network's labels in their order."""
-    expected = {"names": list(kind.scaling.names), "mean": "3 finite numbers", "std": "3 positive numbers"}
-    if isinstance(labels, dict) and labels.keys() == expected.keys() and labels["names"] == expected["names"]:
-        numbers = [*labels["mean"], *labels["std"]]
-        sound = len(labels["mean"]) == len(labels["std"]) == 3 and all(
-            isinstance(number, int | float) and math.isfinite(number) for number in numbers
+    numbers = [*labels.mean, *labels.std]
+    if (
+        labels.names != list(kind.scaling.names)
+        or not all(math.isfinite(number) for number in numbers)
+        or min(labels.std) <= 0
+    ):
+        raise WeightsError(
+            f"the label scaling is not that of {kind.title}",
+            got=reprlib.repr([labels.names, labels.mean, labels.std]),
+            expected={"names": list(kind.scaling.names), "mean": "3 finite numbers", "std": "3 positive numbers"},
+            where=where,
         )
-        if sound and min(labels["std"]) > 0:
-            return LabelScaling(**{key: tuple(value) for key, value in labels.items()})
-    raise WeightsError(f"the label scaling is not that of {kind.title}", got=labels, expected=expected, where=where)
+    return LabelScaling(names=tuple(labels.names), mean=tuple(labels.mean), std=tuple(labels.std))
 
 
 def _listed(keys: list[str], most: int = 6) -> str:
-    shown = ", ".join(keys[:most])
+    # Names in a file may be of any length.
+    shown = ", ".join(key if len(key) < 100 else f"{key[:100]}..." for key in keys[:most])
     return shown if len(keys) <= most else f"{shown} and {len(keys) - most} more"

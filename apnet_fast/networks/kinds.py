@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,10 @@ from apnet_fast.recipes.versions import VERSIONS, NetworkVersion, network_versio
 from apnet_fast.support.errors import WeightsError
 
 Architecture = ArchitectureV3 | ArchitectureV2 | ArchitectureV1
+
+# Sizes beyond any network of these kinds, below what torch can hold as a shape.
+_LARGEST, _MOST_LAYERS = 65_536, 64
+_NUMBERS_OF_LAYERS = ("num_linear",)
 
 
 @dataclass(frozen=True)
@@ -73,28 +78,43 @@ class NetworkKind:
         for key, required in self.fixed.items():
             got = args.get(key, required)
             if got != required:
-                raise WeightsError(f"not an {self.title} architecture: {key}", got=got, expected=required, where=where)
+                raise WeightsError(
+                    f"not an {self.title} architecture: {key}", got=reprlib.repr(got), expected=required, where=where
+                )
         sizes = self.architecture.__dataclass_fields__
         values = {key: value for key, value in args.items() if key in sizes or key not in self.fixed}
         unknown = sorted(map(str, set(values) - set(sizes)))
         if unknown:
-            raise WeightsError(
-                f"unknown architecture argument {', '.join(unknown)}", expected=", ".join(sizes), where=where
-            )
+            names = reprlib.repr(unknown).strip("[]").replace("'", "")
+            raise WeightsError(f"unknown architecture argument {names}", expected=", ".join(sizes), where=where)
         for key, value in values.items():
             several = isinstance(sizes[key].default, tuple)
             numbers = value if several and isinstance(value, list | tuple) and len(value) > 1 else [value]
-            if (several and numbers is not value) or not all(type(number) is int and number > 0 for number in numbers):
+            largest = _MOST_LAYERS if key in _NUMBERS_OF_LAYERS else _LARGEST
+            if (
+                (several and numbers is not value)
+                or len(numbers) > _MOST_LAYERS
+                or not all(type(number) is int and 0 < number <= largest for number in numbers)
+            ):
                 raise WeightsError(
                     f"architecture argument {key} makes no network",
-                    got=value,
-                    expected="two or more positive whole numbers" if several else "a positive whole number",
+                    got=reprlib.repr(value),
+                    expected=f"{f'2 to {_MOST_LAYERS} whole numbers' if several else 'a whole number'}"
+                    f" from 1 to {largest}",
                     where=where,
                 )
         sound: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
-        return self.architecture(**sound)
+        architecture = self.architecture(**sound)
+        if not 0 < architecture.features <= _LARGEST**2 or max(architecture.channels) > _LARGEST:
+            raise WeightsError(
+                "the architecture makes no network",
+                got=f"up to {max(architecture.channels)} channels and {architecture.features} features",
+                expected=f"at most {_LARGEST} channels, and one feature or more",
+                where=where,
+            )
+        return architecture
 
 
 NETWORKS: dict[str, NetworkKind] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from apnet_fast.support.errors import WeightsError
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
+# The published one has 200 bytes.
+_LONGEST_ARGS = 65_536
 
 
 def import_upstream(path: Path, network: str) -> Checkpoint:
@@ -148,11 +151,23 @@ def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
             )
     else:
         raise WeightsError("no such checkpoint", got=str(path), expected=f"a folder of {wanted}, or a single file")
+    return b"".join(chunk.read_bytes() for chunk in chunks), _read_args(args_file) if args_file.is_file() else {}
+
+
+def _read_args(path: Path) -> object:
+    """Return what a model_args.yaml holds; WeightsError for what is no YAML, or nothing that could be sizes."""
+    if path.stat().st_size > _LONGEST_ARGS:
+        raise WeightsError(
+            "cannot read the architecture",
+            got=f"{path.stat().st_size} bytes",
+            expected=f"at most {_LONGEST_ARGS}",
+            where=str(path),
+        )
     try:
-        args = yaml.safe_load(args_file.read_text()) if args_file.is_file() else {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WeightsError("cannot read the architecture", got=str(error), where=str(args_file)) from error
-    return b"".join(chunk.read_bytes() for chunk in chunks), args
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    # YAML knows dates and numbers of any length, whose errors are plain ValueErrors.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise WeightsError("cannot read the architecture", got=reprlib.repr(str(error)), where=str(path)) from error
 
 
 def _remedy_of_folder(path: Path, kind: NetworkKind) -> str:

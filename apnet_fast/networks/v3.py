@@ -33,6 +33,11 @@ class ArchitectureV3:
         """Return the channels after the first conv and after each residual block: (4, 8, 16, 32, 64)."""
         return tuple(self.model_dim * multiple for multiple in self.dim_mults)
 
+    @property
+    def features(self) -> int:
+        """Return the number of values that the linear layers get of a spectrum: 64 channels of 1024 positions."""
+        return self.channels[-1] * self.adapt_pool_output_dim
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON and YAML, with the two constants that upstream's file also holds."""
         return {
@@ -106,7 +111,7 @@ class ApogeeNetV3(nn.Module):
             ResidualBlock(c_in, c_out, arch.kernel_size) for c_in, c_out in pairwise(channels)
         )
         self.pool = nn.AdaptiveAvgPool1d(arch.adapt_pool_output_dim)
-        widths = [channels[-1] * arch.adapt_pool_output_dim, *[arch.linear_dim] * arch.num_linear]
+        widths = [arch.features, *[arch.linear_dim] * arch.num_linear]
         self.linear_sequential = nn.Sequential(
             *(LinearBlock(a, b) for a, b in pairwise(widths)),
             nn.Linear(arch.linear_dim, arch.num_targets),

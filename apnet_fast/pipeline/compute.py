@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from threading import Thread
 
@@ -21,6 +21,7 @@ from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.rows import RowTimes, catalogue_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.inputs.changed_files import state_of
+from apnet_fast.inputs.known_files import completed
 from apnet_fast.pipeline.channel import BrokenOff, Channel
 from apnet_fast.pipeline.gathering import Gathered
 from apnet_fast.pipeline.settings import RunSettings
@@ -148,7 +149,7 @@ class Computer:
                 files += 1
                 shard_is_read = files == len(under_way[0].files)
                 if shard_is_read or gathered.spectra >= self.settings.batch_size:
-                    batch = self._batch(under_way[0].shard, gathered, ends_shard=shard_is_read)
+                    batch = self._batch(under_way[0], gathered, ends_shard=shard_is_read)
                     with times.wait("reading"):
                         self._batches.put(batch)
                     gathered = Gathered(self.settings.batch_size)
@@ -156,11 +157,14 @@ class Computer:
                     under_way.popleft()
                     files = 0
 
-    def _batch(self, shard: int, gathered: Gathered, *, ends_shard: bool) -> _Batch:
+    def _batch(self, work: Work, gathered: Gathered, *, ends_shard: bool) -> _Batch:
         spectra = gathered.batch()
+        spectra = replace(spectra, records=completed(spectra.records, work.known))
         # Only a network with photometry needs to know the sources now; the writer finds them otherwise.
         early = self.sources is not None and self.net.recipe.photometry is not None
-        return _Batch(shard, spectra, self._matches(spectra.records) if early else None, gathered.files, ends_shard)
+        return _Batch(
+            work.shard, spectra, self._matches(spectra.records) if early else None, gathered.files, ends_shard
+        )
 
     def _matches(self, records: Sequence[SpectrumRecord]) -> SourceMatches | None:
         return None if self.sources is None else self.sources.match(records)

@@ -97,6 +97,8 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
 
 
 def _say_what_is_left_out(inputs: Inputs) -> None:
+    for note in inputs.notes:
+        say(note)
     if inputs.nameless_rows:
         say(f"{inputs.nameless_rows} rows of tables left out: they name no file")
     if inputs.other_products:
@@ -163,7 +165,10 @@ class _Run:
             f"{len(plan.files)} files, {len(pending)} of {plan.shards} shards to do;"
             f" engine {settings.engine} on {settings.device}, {settings.precision}, recipe {settings.recipe}"
         )
-        work = [Work(shard, plan.files_of(shard)) for shard in pending]
+        work = []
+        for shard in pending:
+            files = plan.files_of(shard)
+            work.append(Work(shard, files, self.inputs.known.part(files)))
         files_done = len(plan.files) - sum(len(shard.files) for shard in work)
         markers: dict[int, Marker] = {}
         self.stop.unit = "shard"

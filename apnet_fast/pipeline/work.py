@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from apnet_fast.inputs.known_files import KnownFiles
 
 
 @dataclass(frozen=True)
 class Work:
-    """A shard to compute."""
+    """A shard to compute. known: what tables know of its files, for those that cannot be read."""
 
     shard: int
     files: tuple[str, ...]
+    known: KnownFiles = field(default_factory=KnownFiles, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

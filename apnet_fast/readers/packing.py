@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, takewhile
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from apnet_fast.inputs.words import Inputs, resolve_inputs
@@ -18,9 +18,15 @@ from apnet_fast.spectra.apstar import BOTH
 from apnet_fast.spectra.pack import (
     LOG,
     MANIFEST,
+    MOST_SPECTRA,
     PACK_SUFFIX,
+    VERSION,
+    FileName,
     Manifest,
+    Number,
     PackedFile,
+    files_of_manifest,
+    is_manifest_of_a_pack,
     is_pack,
     load_manifest,
     write_pack_file,
@@ -31,6 +37,9 @@ from apnet_fast.support.files import written_whole
 from apnet_fast.support.lock import locked
 from apnet_fast.support.progress import RunProgress, say
 from apnet_fast.support.stopping import StopRequest
+
+# What `locked` leaves in a folder.
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -50,16 +59,8 @@ class PackArguments:
         for name, value, least in (("--readers", self.readers, 0), ("--spectra-per-file", self.spectra_per_file, 1)):
             if value < least:
                 raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """Describe a written file: its name, its manifest entry, and its number of sources and failures."""
-
-    name: str
-    file: PackedFile
-    sources: int
-    without_data: int
+        if self.spectra_per_file > MOST_SPECTRA // 2:
+            raise UsageError("--spectra-per-file is too large", got=self.spectra_per_file, expected="at most 50000")
 
 
 def pack(arguments: PackArguments) -> Manifest:
@@ -73,6 +74,7 @@ def pack(arguments: PackArguments) -> Manifest:
     inputs = resolve_inputs(arguments.inputs, str(arguments.root) if arguments.root else None)
     _check_apart(inputs.files, arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    _check_ours(arguments.output)
     with locked(arguments.output):
         if arguments.restart:
             _discard(arguments.output)
@@ -117,25 +119,108 @@ def _another_pack(output: Path, got: str, expected: str) -> UsageError:
     )
 
 
+def _check_ours(output: Path) -> None:
+    """Raise UsageError if the folder holds anything, and neither the manifest nor the log of a pack."""
+    there = sorted(path.name for path in output.iterdir() if path.name != _LOCK)
+    if there and not is_manifest_of_a_pack(output) and _Log.read(output).head is None:
+        raise UsageError(
+            "the output folder is not empty, and no pack",
+            got=", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else ""),
+            expected="an empty folder, a new one, or a pack",
+            remedy="give another --output; nothing in this one is changed",
+            where=str(output),
+        )
+
+
 def _discard(output: Path) -> None:
-    """Delete a pack. The manifest goes first: without it the rest is no pack."""
+    """Delete a pack: the files that its manifest or its log lists, and nothing else.
+
+    At any moment a manifest or a log is there, so that a killed command leaves a folder that is still a pack's.
+    """
+    names = {*files_of_manifest(output), *_Log.read(output).names}
+    _write_log(output, [_Head("discarded", 0), *(_Begun(name) for name in sorted(names))])
     (output / MANIFEST).unlink(missing_ok=True)
-    (output / LOG).unlink(missing_ok=True)
-    for file in output.glob(f"*{PACK_SUFFIX}"):
-        file.unlink()
+    for name in (*sorted(names), MANIFEST, LOG):
+        (output / (name + PARTIAL)).unlink(missing_ok=True)
+    for name in (*sorted(names), LOG):
+        (output / name).unlink(missing_ok=True)
+
+
+def _write_log(output: Path, lines: Sequence[msgspec.Struct]) -> None:
+    with written_whole(output / LOG) as partial:
+        partial.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Describe a written file: its name, its manifest entry, and its number of sources and failures."""
+
+    name: FileName
+    file: PackedFile
+    sources: Number
+    without_data: Number
+
+
+class _Begun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Claim the name of the file that is written next: from then on a file of this name is the pack's."""
+
+    begins: FileName
+
+
+class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tell which pack a log is of. Packs of version 2 had no version in their log."""
+
+    inputs: str
+    spectra_per_file: Number = 0
+    version: int = 2
+
+
+@dataclass
+class _Log:
+    """Hold what the log of an unfinished pack lists.
+
+    head: None if there is no log of a pack. names: of all files, begun or whole.
+    """
+
+    head: _Head | None
+    entries: list[_Entry]
+    names: list[str]
+
+    @classmethod
+    def read(cls, output: Path) -> _Log:
+        """Read the log, up to the first line that is torn."""
+        log = cls(None, [], [])
+        if not (output / LOG).is_file():
+            return log
+        lines = (output / LOG).read_bytes().split(b"\n")
+        try:
+            log.head = msgspec.json.decode(lines[0], type=_Head)
+            for line in lines[1:-1]:
+                if line.startswith(b'{"begins"'):
+                    log.names.append(msgspec.json.decode(line, type=_Begun).begins)
+                else:
+                    log.entries.append(msgspec.json.decode(line, type=_Entry))
+                    log.names.append(log.entries[-1].name)
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        return log
 
 
 class _Packing:
+    """Pack the sources that are not packed yet."""
+
     def __init__(self, arguments: PackArguments, inputs: Inputs) -> None:
         self.arguments, self.sources = arguments, inputs.files
         self.output = arguments.output
         # A log with this head lists which sources are in which files.
-        self.head = {"inputs": inputs.digest, "spectra_per_file": arguments.spectra_per_file}
-        self.entries = self._resumed()
+        self.head = _Head(inputs.digest, arguments.spectra_per_file, VERSION)
+        log = _Log.read(self.output)
+        if log.head not in (None, self.head):
+            raise _another_pack(self.output, _words(log.head), _words(self.head))
+        self.claimed = set(log.names)
+        self.entries = list(takewhile(self._is_there, log.entries))
 
     def go(self) -> Manifest:
-        for leftover in self.output.glob(f"*{PARTIAL}"):
-            leftover.unlink()
+        """Write the files that are missing, and the manifest."""
         self._rewrite_log()
         done = sum(entry.sources for entry in self.entries)
         if done:
@@ -151,7 +236,7 @@ class _Packing:
                 stop.check()
         without_data = sum(entry.without_data for entry in self.entries)
         files = {entry.name: entry.file for entry in self.entries}
-        manifest = Manifest(str(self.head["inputs"]), without_data, files, self.arguments.spectra_per_file)
+        manifest = Manifest(self.head.inputs, without_data, files, self.arguments.spectra_per_file)
         manifest.write(self.output)
         (self.output / LOG).unlink()
         return manifest
@@ -170,35 +255,45 @@ class _Packing:
 
     def _write(self, sources: int, batch: SpectrumBatch) -> None:
         name = f"{len(self.entries):06d}{PACK_SUFFIX}"
+        self._claim(name)
         file = write_pack_file(self.output / name, batch)
         entry = _Entry(name, file, sources, len(batch) - int(batch.usable.sum()))
-        with (self.output / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(entry)) + "\n")
-            log.flush()
-            os.fsync(log.fileno())
+        self._log(entry)
         self.entries.append(entry)
 
-    def _resumed(self) -> list[_Entry]:
-        """Return the entries of an earlier command's log, up to the first that is torn or whose file is missing."""
+    def _claim(self, name: str) -> None:
+        """Log the name of a file before it is written. Raises UsageError if a file of that name is not the pack's."""
+        if name in self.claimed:
+            return
+        for there in (name, name + PARTIAL):
+            if os.path.lexists(self.output / there):
+                raise UsageError(
+                    "a file that the pack did not write has the name of one that it needs",
+                    got=there,
+                    remedy="move it elsewhere, then give the same command again; or give another --output",
+                    where=str(self.output),
+                )
+        self._log(_Begun(name))
+        self.claimed.add(name)
+
+    def _log(self, line: _Entry | _Begun) -> None:
+        with (self.output / LOG).open("ab") as log:
+            log.write(msgspec.json.encode(line) + b"\n")
+            log.flush()
+            os.fsync(log.fileno())
+
+    def _is_there(self, entry: _Entry) -> bool:
         try:
-            head, *lines = (self.output / LOG).read_text(encoding="utf-8").splitlines() or [""]
+            return (self.output / entry.name).stat().st_size == entry.file.bytes
         except FileNotFoundError:
-            return []
-        entries: list[_Entry] = []
-        try:
-            if json.loads(head) != self.head:
-                raise _another_pack(self.output, head, json.dumps(self.head))
-            for line in lines:
-                stored = json.loads(line)
-                entry = _Entry(**(stored | {"file": PackedFile(**stored["file"])}))
-                if (self.output / entry.name).stat().st_size != entry.file.bytes:
-                    break
-                entries.append(entry)
-        except (ValueError, KeyError, TypeError, FileNotFoundError):
-            pass
-        return entries
+            return False
 
     def _rewrite_log(self) -> None:
-        with written_whole(self.output / LOG) as partial:
-            lines = [self.head, *(asdict(entry) for entry in self.entries)]
-            partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        """Write the log anew without torn lines; names that are claimed stay so."""
+        whole = {entry.name for entry in self.entries}
+        begun = [_Begun(name) for name in sorted(self.claimed - whole)]
+        _write_log(self.output, [self.head, *self.entries, *begun])
+
+
+def _words(head: _Head | None) -> str:
+    return "" if head is None else msgspec.json.encode(head).decode()

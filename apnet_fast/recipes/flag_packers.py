@@ -120,7 +120,7 @@ def pack_page(
     raw_errors: (n, 3) raw errors, same columns and units.
     no_result: bool (n,), true for spectra without labels; they carry NO_RESULT and nothing else.
     missing_photometry: bool (n,), for networks that use photometry; default none missing.
-    knowingly_unreliable: bool (n,) from `knowingly_unreliable_photometry`; default none.
+    knowingly_unreliable: bool (n,), by `knowingly_unreliable_photometry` or for another reason; default none.
 
     Returns
     -------

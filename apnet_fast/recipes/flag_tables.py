@@ -93,7 +93,8 @@ PAGE = FlagTable(
             10,
             "RESULT_UNRELIABLE",
             "Stellar parameters are knowingly unreliable",
-            "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6, where photometry is known",
+            "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6, if photometry is known; or weights for simulated spectra"
+            " only, unless the spectrum is simulated",
         ),
         Bit(11, "NO_RESULT", "Spectrum could not be read or used", "no labels: see quarantine.parquet"),
     ),
@@ -142,7 +143,8 @@ _ASTRA_06_V2_CONDITIONS = {
     3: "log10(teff) < 3.1 or > 4.7 (of teff, not of teff_sample_median)",
     4: "logg_sample_median < -1.5 or > 6",
     5: "fe_h_sample_median < -2 or > 0.5, or log10(teff_sample_median) > 3.82",
-    10: "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6 of normalised values, placeholders included",
+    10: "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6 of normalised values, placeholders included; or weights for"
+    " simulated spectra only, unless the spectrum is simulated",
 }
 ASTRA_06_V2 = FlagTable(
     name="astra-0.6-v2",

@@ -135,7 +135,11 @@ class Recipe:
         return clean_up(flux, error, self.missing_errors)
 
     def summarise(
-        self, predictions: Predictions, has_result: NDArray[np.bool_], photometry: NDArray[np.float32] | None = None
+        self,
+        predictions: Predictions,
+        has_result: NDArray[np.bool_],
+        photometry: NDArray[np.float32] | None = None,
+        unreliable: NDArray[np.bool_] | None = None,
     ) -> Labels:
         """Return the label columns of n spectra.
 
@@ -144,6 +148,8 @@ class Recipe:
         predictions: predictions for the m of n spectra that have a result, in their order.
         has_result: bool (n,); False rows get NaN labels and only the recipe's "no result" bit.
         photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it; used for the flags.
+        unreliable: bool (n,), spectra whose labels are known to mean nothing, such as real ones under weights for
+            simulated spectra. They get RESULT_UNRELIABLE in flag tables that have this bit. None is none.
         """
         if self.skip_nonfinite:
             predictions = predictions.finite()
@@ -161,6 +167,7 @@ class Recipe:
             _scatter(raw, has_result),
             ~has_result,
             as_photometry(photometry, len(has_result)),
+            np.zeros(len(has_result), dtype=bool) if unreliable is None else unreliable,
         )
 
     def incomplete_photometry(self, photometry: NDArray[np.float32] | None, n: int) -> NDArray[np.bool_]:
@@ -192,9 +199,13 @@ class Recipe:
         raw: NDArray[np.float32],
         no_result: NDArray[np.bool_],
         photometry: NDArray[np.float32],
+        unreliable: NDArray[np.bool_],
     ) -> Labels:
         inflated = raw if self.noise_model is None else self.noise_model.inflate(raw)
-        packed = flag_packers.pack(self.flag_table, values, medians, raw, no_result, *self._photometry_bits(photometry))
+        missing, unreliable_by_photometry = self._photometry_bits(photometry)
+        packed = flag_packers.pack(
+            self.flag_table, values, medians, raw, no_result, missing, unreliable | unreliable_by_photometry
+        )
         return Labels(
             teff=values[:, 0],
             e_teff=inflated[:, 0],

@@ -78,7 +78,8 @@ def _tiles(run: RunFolder) -> list[Tile]:
         tiles.append(Tile(share(bad, rows), "flag_bad", f"{count(bad)} spectra"))
     if run.quarantine is not None:
         failures = sum(run.quarantine.reasons.values())
-        tiles.append(Tile(count(failures), "without a result", f"{len(run.quarantine.reasons)} kinds of failure"))
+        kinds = len({reason for _, reason in run.quarantine.reasons})
+        tiles.append(Tile(count(failures), "without a result", f"{kinds} reason{'' if kinds == 1 else 's'}"))
     if isinstance(run.record.get("files"), int):
         tiles.append(Tile(count(run.record["files"]), "apStar files"))
     if isinstance(run.record.get("spectra_per_second"), float):

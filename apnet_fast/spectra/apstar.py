@@ -3,32 +3,38 @@
 Row 0 of HDU 1 (flux) and HDU 2 (error) is the coadd. If there are more than two rows, row i + 1 is visit i = 1, 2, ...
 If there are one or two, row 0 is also the only visit; a DR17 file of one visit has a second row of zeros.
 Source of the layouts: SDSS data model, apStar, DR10 to DR19.
+
+Files that people have cut down to flux and error are read too, if name or header tell whose they are. Which of their
+rows are visits is known if NVISITS agrees with the number of rows, or if there is no NVISITS but more than two rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
-import fitsio
 import numpy as np
-from numpy.typing import NDArray
 
 from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord
-from apnet_fast.spectra.direct import DirectRead, read_direct, rows_of
+from apnet_fast.spectra.compressed import unpacked
+from apnet_fast.spectra.direct import ApStar, read_direct
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import VisitName, identify, parse_visit_name
-from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
+from apnet_fast.spectra.identity import VisitName, identify, parse_file_name, parse_visit_name
+from apnet_fast.spectra.layout import LAST_HDU, visit_rows
+from apnet_fast.spectra.library import read_by_library
+from apnet_fast.spectra.measured import measured_coadd, measured_visit
+from apnet_fast.spectra.opening import opened_descriptor
+from apnet_fast.spectra.rv_table import Fits
+from apnet_fast.spectra.wrong_products import by_content, by_name, by_start
 from apnet_fast.support.grid import PIXELS
 
-_FLUX_HDU, _ERROR_HDU = 1, 2
-# HDU 9, the RV table, is in every generation; DR17 has one more.
-_LAST_HDU = 9
 BOTH: tuple[Product, ...] = ("star", "visit")
+
+_NO_DATA = "no pixel of this spectrum is finite and not zero"
 
 
 def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool = True) -> SpectrumBatch:
@@ -36,7 +42,7 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool =
 
     Parameters
     ----------
-    path: an apStar or asStar file.
+    path: an apStar or asStar file, plain or compressed by gzip or fpack.
     products: which of "star" (the coadd) and "visit" to return.
     direct: read plain files without the FITS library. The library gives the same result, more slowly.
 
@@ -46,20 +52,15 @@ def read_apstar(path: str, products: Sequence[Product] = BOTH, *, direct: bool =
     A spectrum without data has a reason. If the file cannot be read, all of its spectra have one, and their row is -1:
     the coadd and the visits named in the header, or one nameless visit if the header names none.
     """
-    header = PrimaryHeader({})
+    headers = [PrimaryHeader({})]
     try:
-        with opened(path) as file:
-            read = read_direct(file.fileno(), products) if direct else None
-            if read is None:
-                header = read_primary_header(file)
-                read = _by_library(file, header, products)
+        with opened_descriptor(path) as (descriptor, size):
+            read = read_direct(descriptor, size, products) if direct else None
+            if read is None or read.n_hdus <= LAST_HDU:
+                read = _unusual(path, descriptor, read, products, headers, direct=direct)
     except ReadFailure as failure:
-        return _failed(path, header, products, failure)
-    visit_rows = range(2, read.n_rows) if read.n_rows > 2 else range(1)
-    records = _records(path, read.header, visit_rows, products)
-    for i in np.flatnonzero(~read.has_data):
-        records[i] = replace(records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero")
-    return SpectrumBatch(read.flux, read.error, records)
+        return _failed(path, headers[-1], products, failure)
+    return _batch(path, read, products)
 
 
 def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: str) -> SpectrumBatch:
@@ -67,103 +68,160 @@ def unread_apstar(path: str, products: Sequence[Product], reason: Reason, text: 
     return _failed(path, PrimaryHeader({}), products, ReadFailure(reason, text, hdu=0))
 
 
-def _by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Product]) -> DirectRead:
-    n_rows, flux, error = _images(file, products)
-    rows = rows_of(n_rows, products)
-    return DirectRead(header, n_rows, flux[rows], error[rows], usable_spectra(flux[rows]))
+def _unusual(
+    path: str,
+    descriptor: int,
+    read: ApStar | None,
+    products: Sequence[Product],
+    headers: list[PrimaryHeader],
+    *,
+    direct: bool,
+) -> ApStar:
+    """Read a file that is compressed, cut down, damaged or no apStar file. Raises ReadFailure.
+
+    read: what the direct reader made of the file as it is. headers: the primary header is appended, once it is known.
+    """
+    with open(descriptor, "rb", closefd=False) as file, unpacked(file) as plain:
+        if read is None and direct and plain is not file:
+            read = read_direct(plain.fileno(), os.fstat(plain.fileno()).st_size, products)
+        if read is None:
+            read = _by_library(path, plain, products, headers)
+        headers.append(read.header)
+        if read.n_hdus <= LAST_HDU:
+            _check_cut_down(path, plain, read)
+        return read
 
 
-def _images(file: BinaryIO, products: Sequence[Product]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
-    """Return the number of rows, and flux and error, float32 (rows, 8575): all rows, or row 0 if no visit is wanted."""
-    hdu = 0
+def _by_library(path: str, file: BinaryIO, products: Sequence[Product], headers: list[PrimaryHeader]) -> ApStar:
+    file.seek(0)
     try:
-        # By descriptor: in a path, the library takes brackets and signs for instructions.
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
-            # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
-            check_complete(file, fits, _LAST_HDU, "an apStar file")
-            shapes = [_checked_shape(fits[hdu], hdu) for hdu in (_FLUX_HDU, _ERROR_HDU)]
-            # (8575,) and (1, 8575) are the same. The verdict does not depend on the rows wanted.
-            if math.prod(shapes[0]) != math.prod(shapes[1]):
-                raise ReadFailure(
-                    Reason.BAD_LAYOUT,
-                    f"flux has shape {shapes[0]} and error {shapes[1]}; they should be equal",
-                    hdu=_ERROR_HDU,
-                )
-            images = []
-            for hdu, shape in zip((_FLUX_HDU, _ERROR_HDU), shapes, strict=True):
-                only_coadd = "visit" not in products and len(shape) == 2
-                images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
-    except LIBRARY_ERRORS as error:
-        raise library_failure(error, hdu) from error
-    return math.prod(shapes[0]) // PIXELS, images[0], images[1]
+        headers.append(read_primary_header(file))
+        return read_by_library(file, headers[-1], products)
+    except ReadFailure as failure:
+        if what := _what_it_is(path, file, headers[-1], failure.reason):
+            raise ReadFailure(failure.reason, f"{what} ({failure.text})", failure.hdu) from failure
+        raise
 
 
-def _checked_shape(hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]:
-    if not isinstance(hdu, fitsio.hdu.ImageHDU):
-        raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {number} is a table, not an image", hdu=number)
-    shape = tuple(int(size) for size in hdu.get_dims())
-    if len(shape) not in (1, 2) or shape[-1] != PIXELS or shape[0] == 0:
-        raise ReadFailure(
-            Reason.BAD_LAYOUT,
-            f"HDU {number} has shape {shape}, expected ({PIXELS},) or (rows, {PIXELS})",
-            hdu=number,
-        )
-    if hdu.get_info()["img_equiv_type"] > 0:
-        raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {number} holds integers, expected floats", hdu=number)
-    return shape
+def _what_it_is(path: str, file: BinaryIO, header: PrimaryHeader, reason: Reason) -> str:
+    if reason is Reason.NOT_FITS:
+        return by_start(os.pread(file.fileno(), 512, 0))
+    if reason is Reason.BAD_LAYOUT:
+        return by_name(os.path.basename(path)) or by_content(file, header)
+    return ""
 
 
-def _as_float32(image: NDArray) -> NDArray[np.float32]:
-    # Errors of 1e10 x continuum fit float32. Larger values become infinite, which every recipe takes as missing.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.atleast_2d(image).astype(np.float32)
+def _check_cut_down(path: str, file: BinaryIO, read: ApStar) -> None:
+    """Raise ReadFailure if a file of fewer HDUs than apStar has is another product, or nobody's spectrum."""
+    if what := by_name(os.path.basename(path)) or by_content(file, read.header):
+        raise ReadFailure(Reason.BAD_LAYOUT, what, hdu=0)
+    if not (parse_file_name(path).standard or read.header.text("OBJID")):
+        text = f"the file has {read.n_hdus} HDUs, and neither its name nor a card OBJID tell which star it is"
+        raise ReadFailure(Reason.BAD_LAYOUT, f"{text}; name it apStar-<reduction>-<object>.fits", hdu=0)
+
+
+def _batch(path: str, read: ApStar, products: Sequence[Product]) -> SpectrumBatch:
+    visits, n_visits, doubt = _visits_of(read)
+    flux, error, has_data = read.flux, read.error, read.has_data
+    records = _records(path, read.header, visits, products, n_visits, read.fits)
+    if doubt and "visit" in products:
+        # Rows that may be visits or not are no visits; the coadd is row 0 in any case.
+        n_coadds = int("star" in products)
+        named = _named_visits(read.header)
+        records = records[:n_coadds] + [
+            replace(record, row=-1, reason=Reason.BAD_LAYOUT, text=doubt)
+            for record in _records(path, read.header, [-1] * max(named, 1), ("visit",), n_visits, {})
+        ]
+        missing = np.full((len(records) - n_coadds, PIXELS), np.nan, np.float32)
+        flux, error = (np.concatenate([rows[:n_coadds], missing]) for rows in (flux, error))
+        has_data = np.concatenate([has_data[:n_coadds], np.ones(len(missing), np.bool_)])
+    for i in np.flatnonzero(~has_data):
+        records[i] = replace(records[i], reason=Reason.NO_DATA, text=_NO_DATA)
+    return SpectrumBatch(flux, error, records)
+
+
+def _visits_of(read: ApStar) -> tuple[range, int, str]:
+    """Return the rows of the visits, their number (-1 if unknown), and why the rows cannot be told, if they cannot."""
+    rows = visit_rows(read.n_rows)
+    if read.n_hdus > LAST_HDU:
+        return rows, len(rows), ""
+    stated = read.header.integer("NVISITS")
+    if stated == len(rows) or (stated < 1 and read.n_rows > 2):
+        return rows, len(rows), ""
+    if stated < 1:
+        text = f"a file of {read.n_hdus} HDUs and no card NVISITS does not tell whether its coadd is also a visit"
+        return range(0), -1, text
+    text = f"a file of {read.n_hdus} HDUs and {read.n_rows} rows does not hold the {stated} visits of its star"
+    return range(0), stated, text
 
 
 def _records(
-    path: str, header: PrimaryHeader, visit_rows: Sequence[int], products: Sequence[Product]
+    path: str,
+    header: PrimaryHeader,
+    rows: Sequence[int],
+    products: Sequence[Product],
+    n_visits: int,
+    fits: Fits,
 ) -> list[SpectrumRecord]:
-    coadd = SpectrumRecord(
-        product="star",
-        path=path,
-        row=0,
-        star=identify(path, header),
-        visit=VisitName(),
-        snr=header.number("SNR"),
-        ra=header.number("RA"),
-        dec=header.number("DEC"),
-        n_visits=len(visit_rows),
-    )
-    records = [coadd] if "star" in products else []
-    names: set[str] = set()
-    if "visit" in products:
-        for number, row in enumerate(visit_rows, start=1):
-            visit = parse_visit_name(header.text(f"SFILE{number}"))
-            if visit.file in names:
-                visit = VisitName()  # identified by its row alone: two spectra must not share their noise
-            names.add(visit.file)
-            if visit.fiber < 0:
-                visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
-            snr = header.number(f"SNRVIS{number}")
-            records.append(
-                SpectrumRecord("visit", path, row, coadd.star, visit, snr, coadd.ra, coadd.dec, coadd.n_visits)
+    star = identify(path, header)
+    ra, dec, simulated = header.number("RA"), header.number("DEC"), header.is_true("SIMULATD")
+    records = []
+    if "star" in products:
+        records.append(
+            SpectrumRecord(
+                "star", path, 0, star, VisitName(), header.number("SNR"), ra, dec, n_visits,
+                measured=measured_coadd(header), simulated=simulated,
             )
+        )  # fmt: skip
+    if "visit" in products:
+        names: set[str] = set()
+        for number, row in enumerate(rows, start=1):
+            visit = _visit_name(header, number, names)
+            fit = fits.get(visit.file, {})
+            records.append(
+                SpectrumRecord(
+                    "visit", path, row, star, visit, _visit_snr(header, number, fit), ra, dec, n_visits,
+                    measured=measured_visit(header, number, fit), simulated=simulated,
+                )
+            )  # fmt: skip
     return records
 
 
+def _visit_name(header: PrimaryHeader, number: int, names: set[str]) -> VisitName:
+    """Return what identifies visit 1, 2, ...; `names` are those of the visits before it."""
+    visit = parse_visit_name(header.text(f"SFILE{number}"))
+    if visit.file in names:
+        visit = VisitName()  # identified by its row alone: two spectra must not share their noise
+    names.add(visit.file)
+    if visit.fiber < 0:
+        visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
+    return visit
+
+
+def _visit_snr(header: PrimaryHeader, number: int, fit: Mapping[str, float]) -> float:
+    """Return the S/N of a visit: that of its apVisit file, which allVisit has too, from HDU 9; else its card.
+
+    A card of 0 is unknown: DR17 writes it in files of one visit, in which it looks for a row that is not there.
+    """
+    snr = fit.get("snr", math.nan)
+    if 0 < snr < math.inf:
+        return snr
+    card = header.number(f"SNRVIS{number}")
+    return card if card else math.nan
+
+
+def _named_visits(header: PrimaryHeader) -> int:
+    number = 0
+    while header.text(f"SFILE{number + 1}"):
+        number += 1
+    return number
+
+
 def _failed(path: str, header: PrimaryHeader, products: Sequence[Product], failure: ReadFailure) -> SpectrumBatch:
-    named_visits = 0
-    while header.text(f"SFILE{named_visits + 1}"):
-        named_visits += 1
+    named = _named_visits(header)
     records = [
-        replace(
-            record,
-            row=-1,
-            n_visits=named_visits or -1,
-            reason=failure.reason,
-            text=failure.text,
-            hdu=failure.hdu,
-        )
-        for record in _records(path, header, [-1] * max(named_visits, 1), products)
+        replace(record, row=-1, reason=failure.reason, text=failure.text, hdu=failure.hdu)
+        for record in _records(path, header, [-1] * max(named, 1), products, named or -1, {})
     ]
     nothing = np.full((len(records), PIXELS), np.nan, dtype=np.float32)
     return SpectrumBatch(nothing, nothing, records)

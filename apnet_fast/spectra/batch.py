@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.spectra.failures import Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName
+from apnet_fast.spectra.measured import NOTHING_MEASURED, Measured
 
 Product = Literal["star", "visit"]
 
@@ -22,7 +23,8 @@ class SpectrumRecord:
     path: as given by the user, or found below a given folder. row: row of HDU 1 and 2; -1 if the file could not be
     read. snr: per pixel, from the file; NaN if missing. ra, dec [deg]. reason: None if the spectrum has data.
     hdu: the HDU that a failure concerns. sdss_id, spectrum_pk: Astra's numbers of the source and of this spectrum;
-    -1 if the file has none.
+    -1 if the file has none. measured: what the reduction measured. simulated: the header marks the file as simulated.
+    is_twin: an earlier row of the file has the same names, so that only its place identifies this one.
     """
 
     product: Product
@@ -39,10 +41,16 @@ class SpectrumRecord:
     hdu: int = 1
     sdss_id: int = -1
     spectrum_pk: int = -1
+    measured: Measured = NOTHING_MEASURED
+    simulated: bool = False
+    is_twin: bool = False
 
     @property
     def identity(self) -> str:
         """Return the string that keys this spectrum's noise."""
+        if self.is_twin:
+            kind = "coadd" if self.product == "star" else "visit"
+            return self.star.spectrum(f"{kind}-hdu-{self.hdu}-row-{self.row}")
         if self.product == "star":
             return self.star.spectrum()
         # A visit without an SFILEn card is identified by its place in the file alone.

@@ -12,6 +12,8 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.extension import BLOCK, CARD, PRINTABLE, Extension, find_end, parse_extension
 from apnet_fast.spectra.header import PrimaryHeader, cards_of
+from apnet_fast.spectra.layout import ERROR_HDU, FLUX_HDU, MOST_HDUS, MOST_ROWS, RV_HDU, misplaced, rows_of
+from apnet_fast.spectra.rv_table import Fits, visit_fits
 from apnet_fast.support.compiled import compiled
 from apnet_fast.support.grid import PIXELS
 
@@ -26,8 +30,6 @@ from apnet_fast.support.grid import PIXELS
 _HEAD, _LONG_HEAD = 16 * BLOCK, 200 * BLOCK
 # The headers of the tables have 70 to 100 cards.
 _LATER_HEAD = 4 * BLOCK
-# HDU 9, the RV table, is in every generation; DR17 has one more. No file has as many as _MOST_HDUS.
-_LAST_HDU, _MOST_HDUS = 9, 30
 # Bytes that a reader keeps between files: 2 x 60 rows of float64.
 _KEPT = 8 << 20
 
@@ -43,30 +45,28 @@ _scratch = threading.local()
 
 
 @dataclass(frozen=True)
-class DirectRead:
-    """Hold what was read from a plain apStar file.
+class ApStar:
+    """Hold what was read from an apStar file.
 
-    n_rows: rows of HDU 1. flux, error: float32 (m, 8575), of the rows wanted. has_data: bool (m,), whether some flux is
-    finite and not zero.
+    n_hdus: number of HDUs, the primary included. n_rows: rows of HDU 1. flux, error: float32 (m, 8575), of the rows
+    wanted. has_data: bool (m,), whether some flux is finite and not zero. fits: rows of the RV table by visit file, if
+    visits are wanted.
     """
 
     header: PrimaryHeader
+    n_hdus: int
     n_rows: int
     flux: NDArray[np.float32]
     error: NDArray[np.float32]
     has_data: NDArray[np.bool_]
+    fits: Fits
 
 
-def rows_of(n_rows: int, products: Sequence[Product]) -> list[int]:
-    """Return the rows of HDU 1 and 2 that hold the products: the coadd, then the visits."""
-    coadd = [0] if "star" in products else []
-    visits = (range(2, n_rows) if n_rows > 2 else range(1)) if "visit" in products else ()
-    return [*coadd, *visits]
+def read_direct(descriptor: int, size: int, products: Sequence[Product]) -> ApStar | None:
+    """Read the spectra of an open file of `size` bytes; None if anything about it is unusual.
 
-
-def read_direct(descriptor: int, products: Sequence[Product]) -> DirectRead | None:
-    """Read the spectra of an open file; None if anything about it is unusual. Raises OSError as the system does."""
-    size = os.fstat(descriptor).st_size
+    Raises OSError as the system does.
+    """
     head = os.pread(descriptor, _HEAD, 0)
     primary_bytes = find_end(head)
     if not 0 < primary_bytes <= _HEAD - _LATER_HEAD:
@@ -74,7 +74,7 @@ def read_direct(descriptor: int, products: Sequence[Product]) -> DirectRead | No
         primary_bytes = find_end(head)
     header = _primary(head[:primary_bytes]) if primary_bytes else None
     flux_hdu = _extension_at(head[primary_bytes:]) if header is not None else None
-    if header is None or flux_hdu is None or not _holds_spectra(flux_hdu):
+    if header is None or flux_hdu is None or not _holds_spectra(flux_hdu, FLUX_HDU):
         return None
     # Check before allocating: a damaged NAXIS2 may ask for any amount.
     start = primary_bytes + flux_hdu.header_bytes
@@ -90,9 +90,16 @@ def read_direct(descriptor: int, products: Sequence[Product]) -> DirectRead | No
     if error_hdu is None or (error_hdu.bitpix, error_hdu.axes) != (flux_hdu.bitpix, flux_hdu.axes):
         return None
     end_of_error = start + 2 * flux_hdu.data_bytes + error_hdu.header_bytes
-    if error_hdu.header_bytes != BLOCK or not _is_whole(descriptor, end_of_error, size):
+    if error_hdu.header_bytes != BLOCK or not _holds_spectra(error_hdu, ERROR_HDU):
         return None
-    return DirectRead(header, n_rows, flux, error, has_data)
+    later = _later_hdus(descriptor, end_of_error, size)
+    if later is None:
+        return None
+    n_hdus, rv_header, rv_rows_at = later
+    fits: Fits = {}
+    if rv_header and "visit" in products:
+        fits = visit_fits(rv_header, partial(_fill, descriptor), rv_rows_at)
+    return ApStar(header, n_hdus, n_rows, flux, error, has_data, fits)
 
 
 def _primary(header: bytes) -> PrimaryHeader | None:
@@ -115,21 +122,33 @@ def _extension_at(head: bytes) -> Extension | None:
     return parse_extension(head[:length]) if length else None
 
 
-def _holds_spectra(hdu: Extension) -> bool:
-    shape_fits = len(hdu.axes) in (1, 2) and hdu.axes[0] == PIXELS and hdu.axes[-1] > 0
-    return hdu.is_image and hdu.bitpix in (-32, -64) and shape_fits
+def _holds_spectra(hdu: Extension, number: int) -> bool:
+    shape_fits = len(hdu.axes) in (1, 2) and hdu.axes[0] == PIXELS and 0 < prod(hdu.axes[1:]) <= MOST_ROWS
+    is_spectra = hdu.is_image and hdu.bitpix in (-32, -64) and shape_fits
+    return is_spectra and not misplaced(number, hdu.bunit, hdu.extname)
 
 
-def _is_whole(descriptor: int, offset: int, size: int) -> bool:
-    """Return whether plain HDUs, 3 to at least 9, fill the file from `offset` to its end."""
-    for number in range(3, _MOST_HDUS):
+def _later_hdus(descriptor: int, offset: int, size: int) -> tuple[int, bytes, int] | None:
+    """Return the number of HDUs, the header of HDU 9 (b"" if there is none) and the place of its data.
+
+    None if plain HDUs at their places do not fill the file from HDU 3, at `offset`, to its end.
+    """
+    rv_header, rv_rows_at = b"", 0
+    names: list[tuple[int, str, str]] = []
+    for number in range(3, MOST_HDUS):
         if offset >= size:
-            return offset == size and number > _LAST_HDU
-        hdu = _extension_at(os.pread(descriptor, _LATER_HEAD, offset))
+            right = offset == size and not any(misplaced(*name, n_hdus=number) for name in names)
+            return (number, rv_header, rv_rows_at) if right else None
+        head = os.pread(descriptor, _LATER_HEAD, offset)
+        hdu = _extension_at(head)
         if hdu is None:
-            return False
+            return None
+        if hdu.bunit or hdu.extname:
+            names.append((number, hdu.bunit, hdu.extname))
+        if number == RV_HDU:
+            rv_header, rv_rows_at = head[: hdu.header_bytes], offset + hdu.header_bytes
         offset += hdu.header_bytes + hdu.data_bytes
-    return False
+    return None
 
 
 def _spectra(

@@ -35,13 +35,15 @@ _BITPIX = (8, 16, 32, 64, -32, -64)
 
 @dataclass(frozen=True)
 class Extension:
-    """Describe a plain extension: its axes (NAXIS1, NAXIS2, ...), and the padded sizes of its header and its data."""
+    """Describe a plain extension: its axes (NAXIS1, NAXIS2, ...), padded sizes of header and data, and its names."""
 
     is_image: bool
     bitpix: int
     axes: tuple[int, ...]
     header_bytes: int
     data_bytes: int
+    bunit: str = ""
+    extname: str = ""
 
 
 def find_end(head: bytes) -> int:
@@ -64,19 +66,25 @@ def parse_extension(header: bytes) -> Extension | None:
         return None
     kind = cards[0][10:20]
     values: list[tuple[str, str]] = []
-    for card in cards[:last]:
+    first_free = last
+    for number, card in enumerate(cards[:last]):
         match = _VALUE_CARD.fullmatch(card)
         if match is not None:
             values.append((match[1], match[2]))
-        elif _FREE_CARD.fullmatch(card) is None:
+        elif _FREE_CARD.fullmatch(card) is not None:
+            first_free = min(first_free, number)
+        else:
             return None
     if kind not in ("'IMAGE   '", "'BINTABLE'"):
         return None
-    return _extension(values, kind == "'IMAGE   '", len(header))
+    return _extension(values, first_free, kind == "'IMAGE   '", len(header))
 
 
-def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int) -> Extension | None:
-    """Build the extension from its cards in order. Each structural card must be at its place and nowhere else."""
+def _extension(values: list[tuple[str, str]], first_free: int, is_image: bool, header_bytes: int) -> Extension | None:
+    """Build the extension from its cards in order. Each structural card must be at its place and nowhere else.
+
+    first_free: place of the first card without a value.
+    """
     numbers = [int(value) if value.isdigit() else -1 for _, value in values]
     n_axes = numbers[2] if len(values) > 2 else -1
     if not 0 <= n_axes <= _MOST_AXES:
@@ -84,7 +92,7 @@ def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int)
     names = ["XTENSION", "BITPIX", "NAXIS", *(f"NAXIS{i + 1}" for i in range(n_axes)), "PCOUNT", "GCOUNT"]
     if not is_image:
         names.append("TFIELDS")
-    if [name for name, _ in values[: len(names)]] != names:
+    if [name for name, _ in values[: len(names)]] != names or first_free < len(names):
         return None
     axes = tuple(numbers[3 : 3 + n_axes])
     bitpix = int(values[1][1]) if re.fullmatch(r"-?\d{1,2}", values[1][1]) else 0
@@ -95,12 +103,21 @@ def _extension(values: list[tuple[str, str]], is_image: bool, header_bytes: int)
         return None
     if any(name in structural or _UNUSUAL.fullmatch(name) for name, _ in rest):
         return None
-    if any(name == "EXTNAME" and not value.startswith("'") for name, value in rest):
+    named = [(name, value) for name, value in rest if name in ("BUNIT", "EXTNAME")]
+    called = {name: unquoted(value) for name, value in named if value.startswith("'")}
+    # A name that is no text, or there twice, is unusual.
+    if len(called) < len(named):
         return None
     if not is_image and not (bitpix == 8 and n_axes == 2 and _columns_fit(rest, axes[0], numbers[len(names) - 1])):
         return None
     data_bytes = abs(bitpix) // 8 * prod(axes) if axes else 0
-    return Extension(is_image, bitpix, axes, header_bytes, -(-data_bytes // BLOCK) * BLOCK)
+    padded = -(-data_bytes // BLOCK) * BLOCK
+    return Extension(is_image, bitpix, axes, header_bytes, padded, called.get("BUNIT", ""), called.get("EXTNAME", ""))
+
+
+def unquoted(value: str) -> str:
+    """Return the text of a quoted value."""
+    return value[1:-1].replace("''", "'").strip()
 
 
 def _columns_fit(values: list[tuple[str, str]], width: int, n_columns: int) -> bool:

@@ -14,8 +14,14 @@ class Reason(StrEnum):
     NOT_FITS = "not_fits"  # the first bytes are no FITS header
     TRUNCATED = "truncated"  # the file ends before its data do
     BAD_LAYOUT = "bad_layout"  # HDUs, dimensions or types are not those of an apStar file
+    IO_ERROR = "io_error"  # the file system failed for a moment: a stale handle, a time-out, too many open files
+    BEING_WRITTEN = "being_written"  # the file's size changed while it was read
     READER_DIED = "reader_died"  # two processes ended while they read it
     NO_DATA = "no_data"  # no pixel of this spectrum is finite and not zero
+
+
+PASSING = frozenset({Reason.MISSING_FILE, Reason.IO_ERROR, Reason.BEING_WRITTEN})
+"""Reasons that say nothing about the file itself: the same command tries such files again."""
 
 
 class ReadFailure(Exception):

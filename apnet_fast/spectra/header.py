@@ -24,6 +24,11 @@ class PrimaryHeader:
 
     def __init__(self, cards: Mapping[str, str]) -> None:
         self._cards = cards
+        self.kept: dict[str, float] = {}
+        """Numbers that several spectra of the file share; whoever parses them keeps them here."""
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._cards
 
     def text(self, key: str) -> str:
         """Return the value as text without quotes and outer blanks; "" if the card is missing or empty."""
@@ -38,6 +43,14 @@ class PrimaryHeader:
 
     def number(self, key: str) -> float:
         """Return the value as a float; NaN if it is missing, 'NaN' or no number."""
+        field = self._cards.get(key)
+        if field is None:
+            return math.nan
+        try:
+            # Nearly all are plain numbers.
+            return float(field.partition("/")[0])
+        except ValueError:
+            pass
         try:
             return float(self.text(key).replace("D", "E").replace("d", "e"))
         except ValueError:
@@ -47,6 +60,23 @@ class PrimaryHeader:
         """Return the value as an integer; -1, the catalogue's null, if it is missing or no whole number of 32 bits."""
         value = self.number(key)
         return int(value) if abs(value) < 2**31 and value == int(value) else -1
+
+    def flags(self, key: str) -> int | None:
+        """Return the value as a bit field of 63 bits; None if it is missing, negative or no whole number."""
+        try:
+            value = int(self._cards.get(key, "").partition("/")[0])
+        except ValueError:
+            return None
+        return value if 0 <= value < 2**63 else None
+
+    def comment(self, key: str) -> str:
+        """Return the comment of a card with a number; "" if there is none."""
+        field = self._cards.get(key, "")
+        return "" if field.lstrip().startswith("'") else field.partition("/")[2].strip()
+
+    def is_true(self, key: str) -> bool:
+        """Return whether the value is the logical T."""
+        return self._cards.get(key, "").partition("/")[0].strip() == "T"
 
 
 def cards_of(text: str) -> dict[str, str]:

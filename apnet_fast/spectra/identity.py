@@ -12,9 +12,14 @@ from pathlib import PurePath
 from apnet_fast.spectra.header import PrimaryHeader
 
 _TELESCOPES = "apo25m|lco25m|apo1m"
+FITS_SUFFIXES = (".fits", ".fits.gz", ".fits.fz")
+"""Suffixes of the files that are read: plain, compressed by gzip, compressed by fpack."""
+
+_SUFFIX = r"\.fits(?:\.gz|\.fz)?"
+# apStarC and asStarC hold commissioning data, taken before MJD 55761.
 _STAR_NAME = re.compile(
-    rf"(?P<prefix>ap|as)Star-(?P<apred>[^-]+)-"
-    rf"(?:(?P<telescope>{_TELESCOPES})-(?P<obj5>.+?)(?:-(?P<starver>\d{{5}}))?|(?P<obj>.+))\.fits"
+    rf"(?P<prefix>ap|as)Star(?P<commissioning>C?)-(?P<apred>[^-]+)-"
+    rf"(?:(?P<telescope>{_TELESCOPES})-(?P<obj5>.+?)(?:-(?P<starver>\d{{5}}))?|(?P<obj>.+)){_SUFFIX}"
 )
 _VISIT_NAME = re.compile(
     rf"(?P<prefix>ap|as)Visit-(?P<apred>[^-]+)-(?:(?P<telescope>{_TELESCOPES})-)?"
@@ -48,6 +53,7 @@ class FileName:
     obj: str = ""
     starver: str = ""
     standard: bool = False
+    commissioning: bool = False
 
 
 def printable(path: str) -> str:
@@ -66,7 +72,7 @@ def parse_file_name(path: str) -> FileName:
     name = _last_part(printable(path))
     match = _STAR_NAME.fullmatch(name)
     if match is None:
-        return FileName(obj=PurePath(name).stem)
+        return FileName(obj=without_fits_suffix(name))
     return FileName(
         prefix=match["prefix"],
         apred=match["apred"],
@@ -74,7 +80,16 @@ def parse_file_name(path: str) -> FileName:
         obj=match["obj5"] or match["obj"],
         starver=match["starver"] or "",
         standard=True,
+        commissioning=bool(match["commissioning"]),
     )
+
+
+def without_fits_suffix(name: str) -> str:
+    """Return a file name without the suffix of a FITS file, or else without its last suffix."""
+    for suffix in FITS_SUFFIXES[::-1]:
+        if name.endswith(suffix) and name != suffix:
+            return name.removesuffix(suffix)
+    return PurePath(name).stem
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,8 @@ def parse_visit_name(file: str) -> VisitName:
 class StarIdentity:
     """Identify an apStar file by the catalogue's data product keywords.
 
-    healpix is -1, and a string is empty, if neither name nor header give it.
+    healpix is -1, and a string is empty, if neither name nor header give it. commissioning: an apStarC or asStarC file,
+    whose spectra are not in the star's apStar file.
     """
 
     release: str
@@ -121,6 +137,7 @@ class StarIdentity:
     prefix: str
     obj: str
     starver: str
+    commissioning: bool = False
 
     def spectrum(self, visit: str = "") -> str:
         """Return the string that keys the noise of the coadd, or of the visit with that file name.
@@ -129,7 +146,8 @@ class StarIdentity:
         same visit in a later version of the star's file is the same spectrum.
         """
         place = self.field or (str(self.healpix) if self.healpix >= 0 else "")
-        return "/".join((self.release, self.apred, self.telescope, place, self.obj, visit or "coadd"))
+        kind = ("commissioning",) if self.commissioning else ()
+        return "/".join((self.release, self.apred, self.telescope, place, self.obj, *kind, visit or "coadd"))
 
 
 def identify(path: str, header: PrimaryHeader) -> StarIdentity:
@@ -153,6 +171,7 @@ def identify(path: str, header: PrimaryHeader) -> StarIdentity:
         prefix=prefix,
         obj=name.obj if name.standard else header.text("OBJID") or name.obj,
         starver=header.text("STARVER") or name.starver,
+        commissioning=name.commissioning,
     )
 
 

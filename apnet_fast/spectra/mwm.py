@@ -8,29 +8,36 @@ DR19; Astra 0.6.0, products/apogee.py, fills them.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import BinaryIO
+from dataclasses import fields, replace
+from typing import Any, BinaryIO
 
 import fitsio
 import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord, concatenate
+from apnet_fast.spectra.compressed import unpacked
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable
+from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable, without_fits_suffix
+from apnet_fast.spectra.measured import Measured
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
 from apnet_fast.support.grid import PIXELS
 
-_NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d+)\.fits")
+_NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d{1,18})\.fits(?:\.gz|\.fz)?")
 _HDUS = (3, 4)
 _SPECTRUM = ("flux", "ivar")
 _WORDS = ("release", "apred", "obj", "telescope", "field", "prefix", "plate", "reduction")
 _NUMBERS = ("healpix", "mjd", "fiber", "n_visits", "sdss_id", "spectrum_pk")
 _MEASURES = ("snr",)
+_MEASURED = tuple(field.name for field in fields(Measured))
+_INTEGERS = ("spectrum_flags", "n_components")
+# No star has as many visits; the widest row of a table that is written has 0.2 MB.
+_MOST_ROWS, _MOST_ROW_BYTES = 4000, 1 << 20
 
 
 def is_mwm_name(name: str) -> bool:
@@ -41,11 +48,14 @@ def is_mwm_name(name: str) -> bool:
 def has_mwm_tables(path: str) -> bool:
     """Return whether a file of any name has the layout of mwmStar and mwmVisit; False if it cannot be read."""
     try:
-        with opened(path) as file, fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
-            if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
+        with opened(path) as file, unpacked(file) as plain:
+            if os.pread(plain.fileno(), 6, 0) != b"SIMPLE":
                 return False
-            names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
-            return all(name in names for name in _SPECTRUM)
+            with fitsio.FITS(f"/dev/fd/{plain.fileno()}") as fits:
+                if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
+                    return False
+                names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
+                return all(name in names for name in _SPECTRUM)
     except (ReadFailure, *LIBRARY_ERRORS):
         return False
 
@@ -55,7 +65,7 @@ def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> Spec
 
     Parameters
     ----------
-    path: the file. Its columns tell its kind: visits have mjd and fiber.
+    path: the file, plain or compressed by gzip. Its columns tell its kind: visits have mjd and fiber.
     products: which of "star" and "visit" to return. A file of the other kind gives no rows.
 
     Returns
@@ -66,12 +76,13 @@ def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> Spec
 
     A spectrum has the identity, and so the noise, that it has in its apStar file. The exceptions are: coadds of DR17,
     because mwmStar names no field; visits of the 1-m telescope whose SFILEn has decimals in its MJD; SDSS-V visits
-    whose HEALPix differs between Astra and the reduction; and visits whose field differs from that of the apStar.
+    whose HEALPix differs between Astra and the reduction; visits whose field differs from that of the apStar; and the
+    second and later rows of one file that share an identity, which their row tells apart.
     """
     try:
-        with opened(path) as file:
-            header = read_primary_header(file)
-            tables = _tables(file)
+        with opened(path) as file, unpacked(file) as plain:
+            header = read_primary_header(plain)
+            tables = _tables(plain)
     except ReadFailure as failure:
         return _failed(path, failure, products)
     kind: Product = "visit" if any({"mjd", "fiber"} <= set(table.dtype.names or ()) for _, table in tables) else "star"
@@ -99,28 +110,40 @@ def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
         # By descriptor: in a path, the library takes brackets and signs for instructions.
         with fitsio.FITS(f"/dev/fd/{file.fileno()}", lower=True) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
-            check_complete(file, fits, _HDUS[-1], "an mwmStar or mwmVisit file")
+            check_complete(file, fits)
+            if len(fits) <= _HDUS[-1]:
+                text = f"the last HDU is number {len(fits) - 1}, that of an mwmStar or mwmVisit file {_HDUS[-1]}"
+                raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=len(fits))
             for hdu in _HDUS:
                 if not isinstance(fits[hdu], fitsio.hdu.TableHDU):
                     raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)
                 if fits[hdu].get_nrows():
-                    tables.append((hdu, _checked_rows(fits[hdu], hdu)))
-    except (*LIBRARY_ERRORS, TypeError, KeyError) as error:
+                    tables.append((hdu, _checked_rows(file, fits[hdu], hdu)))
+    except (*LIBRARY_ERRORS, TypeError, KeyError, OverflowError) as error:
         raise library_failure(error, hdu) from error
     return tables
 
 
-def _checked_rows(table: fitsio.hdu.TableHDU, hdu: int) -> NDArray[np.void]:
+def _checked_rows(file: BinaryIO, table: fitsio.hdu.TableHDU, hdu: int) -> NDArray[np.void]:
+    """Read the columns in use, after checking what they need: sizes come from a header that may be damaged."""
     present = [name.lower() for name in table.get_colnames()]
     if missing := [name for name in (*_SPECTRUM, "telescope", "obj") if name not in present]:
         raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} has no column {', '.join(missing)}", hdu=hdu)
-    wanted = [name for name in (*_SPECTRUM, *_WORDS, *_NUMBERS, *_MEASURES) if name in present]
-    dtype = table.get_rec_dtype(colnums=[present.index(name) for name in _SPECTRUM])[0]
-    for name in dtype.names or ():
+    wanted = [name for name in (*_SPECTRUM, *_WORDS, *_NUMBERS, *_MEASURES, *_MEASURED) if name in present]
+    dtype, _, variable = table.get_rec_dtype(colnums=[present.index(name) for name in wanted], vstorage="object")
+    if any(variable):
+        names = ", ".join(name for name, is_variable in zip(wanted, variable, strict=True) if is_variable)
+        raise ReadFailure(Reason.BAD_LAYOUT, f"columns of HDU {hdu} have rows of variable length: {names}", hdu=hdu)
+    for name in _SPECTRUM:
         base, shape = dtype[name].base, dtype[name].shape
         if shape != (PIXELS,) or base.kind != "f":
             text = f"column {name} of HDU {hdu} is {base.name}{list(shape)}, expected float32[{PIXELS}]"
             raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
+    n_rows, place = int(table.get_nrows()), table.get_offsets()
+    room = os.fstat(file.fileno()).st_size - int(place["data_start"])
+    if n_rows > _MOST_ROWS or dtype.itemsize > _MOST_ROW_BYTES or n_rows * dtype.itemsize > room:
+        text = f"HDU {hdu} claims {n_rows} rows of {dtype.itemsize} bytes in {room} bytes; at most {_MOST_ROWS} rows"
+        raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
     return table.read(columns=wanted)
 
 
@@ -169,7 +192,30 @@ def _record(
         hdu=hdu,
         sdss_id=numbers["sdss_id"],
         spectrum_pk=numbers["spectrum_pk"],
+        measured=_measured(header, values),
+        simulated=header.is_true("SIMULATD"),
     )
+
+
+def _measured(header: PrimaryHeader, values: np.void) -> Measured:
+    """Collect what the row's columns, and for the star's values the header's cards, hold; both have our names."""
+    known: dict[str, Any] = {}
+    for name in _MEASURED:
+        if name in _INTEGERS:
+            known[name] = _whole_number(values, name)
+        elif name == "date_obs":
+            known[name] = _word(values, name)
+        else:
+            value = _number(values, name)
+            known[name] = value if math.isfinite(value) else header.number(name.upper())
+    return Measured(**{name: value for name, value in known.items() if value is not None})
+
+
+def _whole_number(values: np.void, name: str) -> int | None:
+    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iu":
+        return None
+    value = int(values[name])
+    return value if value >= 0 else None
 
 
 def _word(values: np.void, name: str) -> str:
@@ -202,14 +248,15 @@ def _visit(words: dict[str, str], numbers: dict[str, int], star: StarIdentity) -
 
 
 def _with_names_once(records: Sequence[SpectrumRecord]) -> list[SpectrumRecord]:
-    """Identify repeated visits by their row alone: two spectra must not share their noise."""
-    seen: set[tuple[str, str]] = set()
+    """Identify a spectrum whose identity is that of an earlier row by its row: two must not share their noise."""
+    seen: set[str] = set()
     unique = []
     for record in records:
-        name = (record.star.spectrum(), record.visit.file)
-        if record.product == "visit" and name in seen:
+        if record.identity in seen and record.visit.file:
             record = replace(record, visit=replace(record.visit, file=""))
-        seen.add(name)
+        if record.identity in seen:
+            record = replace(record, is_twin=True)
+        seen.add(record.identity)
         unique.append(record)
     return unique
 
@@ -221,7 +268,7 @@ def _failed(path: str, failure: ReadFailure, products: Sequence[Product]) -> Spe
     sdss_id = int(match["sdss_id"]) if match else -1
     if kind not in products:
         return _no_spectra()
-    obj = printable(path.rpartition("/")[2].removesuffix(".fits"))
+    obj = printable(without_fits_suffix(path.rpartition("/")[2]))
     star = StarIdentity(release="", apred="", telescope="", field="", healpix=-1, prefix="", obj=obj, starver="")
     record = SpectrumRecord(
         kind, path, -1, star, VisitName(), math.nan, math.nan, math.nan, -1,

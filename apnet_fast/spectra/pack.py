@@ -6,15 +6,15 @@ every field of the spectra's records. A manifest, written last, has each file's 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.identity import StarIdentity, VisitName, printable
+from apnet_fast.spectra.measured import Measured
+from apnet_fast.spectra.opening import system_failure
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of, write_json, written_whole
 from apnet_fast.support.grid import PIXELS
@@ -30,22 +32,39 @@ MANIFEST = "pack.json"
 # Lists the files written so far, in a pack that has no manifest yet.
 LOG = "packing.jsonl"
 PACK_SUFFIX = ".arrow"
-FORMAT, VERSION = "apnet_fast pack", 2
+FORMAT, VERSION = "apnet_fast pack", 3
+MOST_SPECTRA = 100_000
+"""Spectra per file of a pack: 6.9 GB."""
 
+# A manifest of DR19 has 3 MB.
+_MOST_MANIFEST_BYTES = 256 << 20
 # Bytes, not text: names of files need not be UTF-8.
-_ARROW = {"str": pa.binary(), "int": pa.int64(), "float": pa.float64(), "Product": pa.binary()}
-_NESTED: dict[str, type] = {"star": StarIdentity, "visit": VisitName}
+_ARROW = {
+    "str": pa.binary(),
+    "int": pa.int64(),
+    "int | None": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "Product": pa.binary(),
+}
+_NESTED: dict[str, type] = {"star": StarIdentity, "visit": VisitName, "measured": Measured}
 _SPECTRUM = pa.list_(pa.float32(), PIXELS)
+
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_SpectraOfAFile = Annotated[int, msgspec.Meta(ge=0, le=MOST_SPECTRA)]
+# A plain name: a manifest must not reach outside of its folder.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.arrow$")]
 
 
 @dataclass(frozen=True)
 class PackedFile:
     """Describe one file in the manifest: its checksum, its size in bytes, and its number of coadds and visits."""
 
-    sha256: str
-    bytes: int
-    star: int
-    visit: int
+    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+    bytes: Number
+    star: _SpectraOfAFile
+    visit: _SpectraOfAFile
 
     @property
     def spectra(self) -> int:
@@ -80,24 +99,69 @@ class Manifest:
         write_json(folder / MANIFEST, head | asdict(self))
 
 
+class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+    """A manifest as it is stored."""
+
+    format: str
+    version: int
+    spectra: Number
+    inputs: str
+    without_data: Number
+    files: dict[FileName, PackedFile]
+    spectra_per_file: Number
+
+
+class _Head(msgspec.Struct):
+    format: str
+    version: int
+    files: dict[FileName, Any]
+
+
 def load_manifest(folder: Path) -> Manifest:
-    """Load the manifest of the pack in a folder. Raises UsageError if it cannot be read or is of another version."""
+    """Load the manifest of the pack in a folder.
+
+    Raises UsageError if it cannot be read, is of another version, or holds anything that a manifest cannot.
+    """
     path = folder / MANIFEST
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        what = f"{stored['format']}, version {stored['version']}"
-        if what != f"{FORMAT}, version {VERSION}":
-            raise ValueError(what)
-        files = {name: PackedFile(**file) for name, file in stored["files"].items()}
-        return Manifest(stored["inputs"], stored["without_data"], files, stored["spectra_per_file"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = _manifest_bytes(path)
+        head = msgspec.json.decode(content, type=_Head)
+        if (head.format, head.version) != (FORMAT, VERSION):
+            raise ValueError(f"{head.format[:40]}, version {head.version}")
+        stored = msgspec.json.decode(content, type=_Stored)
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise UsageError(
             "the manifest of the pack cannot be read",
-            got=str(error),
+            got=str(error)[:200],
             expected=f"{FORMAT}, version {VERSION}",
             remedy="pack the spectra again",
             where=str(path),
         ) from error
+    return Manifest(stored.inputs, stored.without_data, stored.files, stored.spectra_per_file)
+
+
+def files_of_manifest(folder: Path) -> list[str]:
+    """Return the names of a pack's files, whatever version its manifest has; none if it cannot be read."""
+    try:
+        head = msgspec.json.decode(_manifest_bytes(folder / MANIFEST), type=_Head)
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+        return []
+    return list(head.files) if head.format == FORMAT else []
+
+
+def is_manifest_of_a_pack(folder: Path) -> bool:
+    """Return whether a folder holds a manifest that a version of this package has written."""
+    try:
+        return msgspec.json.decode(_manifest_bytes(folder / MANIFEST), type=_Head).format == FORMAT
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+        return False
+
+
+def _manifest_bytes(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _MOST_MANIFEST_BYTES:
+        raise ValueError(f"{size} bytes")
+    return path.read_bytes()
 
 
 def is_pack(folder: str) -> bool:
@@ -168,13 +232,13 @@ def _read_checked(path: str, packed: PackedFile, products: Sequence[Product]) ->
         # Only the checksum shows a changed bit of a spectrum.
         if sha256_of(Path(path)) != packed.sha256:
             raise ReadFailure(Reason.UNREADABLE, "the file is not the one that was packed: its checksum differs", hdu=0)
-        rows = pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
+        rows = _checked_rows(path)
         records, flux, error = _records(rows), _as_array(rows.column("flux")), _as_array(rows.column("error"))
     except FileNotFoundError as missing:
         raise ReadFailure(Reason.MISSING_FILE, "no such file", hdu=0) from missing
     except OSError as refused:
-        raise ReadFailure(Reason.UNREADABLE, refused.strerror or str(refused), hdu=0) from refused
-    except (pa.ArrowInvalid, KeyError) as invalid:
+        raise system_failure(refused) from refused
+    except (pa.ArrowException, ValueError) as invalid:
         raise ReadFailure(Reason.BAD_LAYOUT, f"not a file of a pack: {invalid}", hdu=0) from invalid
     wanted = [i for i, record in enumerate(records) if record.product in products]
     if len(wanted) == len(records):
@@ -182,8 +246,23 @@ def _read_checked(path: str, packed: PackedFile, products: Sequence[Product]) ->
     return SpectrumBatch(flux[wanted], error[wanted], [records[i] for i in wanted])
 
 
+def _checked_rows(path: str) -> pa.RecordBatch:
+    """Map a file into memory. Raises ArrowException or ValueError if its columns are not those of a pack."""
+    file = pa.ipc.open_file(pa.memory_map(path))
+    if file.num_record_batches != 1 or not file.schema.equals(_schema()):
+        raise ValueError("its columns are not those of a pack")
+    rows = file.get_batch(0)
+    # Offsets that lie would be followed out of the file.
+    rows.validate(full=True)
+    if any(rows.column(field.name).null_count for field in rows.schema if not field.nullable):
+        raise ValueError("a value is missing")
+    return rows
+
+
+@lru_cache(maxsize=1)
 def _schema() -> pa.Schema:
-    return pa.schema([*_record_fields(), pa.field("flux", _SPECTRUM), pa.field("error", _SPECTRUM)])
+    spectra = (pa.field(name, _SPECTRUM, nullable=False) for name in ("flux", "error"))
+    return pa.schema([*_record_fields(), *spectra])
 
 
 def _record_fields() -> list[pa.Field]:
@@ -191,13 +270,16 @@ def _record_fields() -> list[pa.Field]:
     columns = []
     for field in fields(SpectrumRecord):
         if field.name in _NESTED:
-            columns += [
-                pa.field(f"{field.name}.{part.name}", _ARROW[str(part.type)]) for part in fields(_NESTED[field.name])
-            ]
+            parts = fields(_NESTED[field.name])
+            columns += [_column(f"{field.name}.{part.name}", str(part.type)) for part in parts]
         else:
             # A spectrum with data has the reason "".
-            columns.append(pa.field(field.name, _ARROW.get(str(field.type), pa.binary())))
+            columns.append(_column(field.name, str(field.type)))
     return columns
+
+
+def _column(name: str, kind: str) -> pa.Field:
+    return pa.field(name, _ARROW.get(kind, pa.binary()), nullable=kind == "int | None")
 
 
 def _record_columns(records: Sequence[SpectrumRecord]) -> list[pa.Array]:
@@ -215,9 +297,16 @@ def _records(batch: pa.RecordBatch) -> list[SpectrumRecord]:
     columns: dict[str, list[Any]] = {}
     for field in _record_fields():
         values = batch.column(field.name).to_pylist()
-        columns[field.name] = [os.fsdecode(value) for value in values] if field.type == pa.binary() else values
+        if field.type == pa.binary():
+            values = [os.fsdecode(value) for value in values]
+        elif field.type == pa.float64():
+            # One NaN for all, as a reader of files gives: records with it are equal then.
+            values = [math.nan if value != value else value for value in values]
+        columns[field.name] = values
     flat = {name: values for name, values in columns.items() if "." not in name}
     flat["reason"] = [Reason(reason) if reason else None for reason in flat["reason"]]
+    if not {"star", "visit"}.issuperset(flat["product"]):
+        raise ValueError("a spectrum is neither a coadd nor a visit")
     for name, kind in _NESTED.items():
         parts = {part.name: columns[f"{name}.{part.name}"] for part in fields(kind)}
         flat[name] = [kind(**dict(zip(parts, values, strict=True))) for values in zip(*parts.values(), strict=True)]
@@ -244,5 +333,5 @@ def _failed(path: str, packed: PackedFile, failure: ReadFailure, products: Seque
         if product in products
         for _ in range(number)
     ]
-    nothing = np.full((len(records), PIXELS), nan, np.float32)
+    nothing = np.broadcast_to(np.float32(nan), (len(records), PIXELS))
     return SpectrumBatch(nothing, nothing, records)

@@ -42,3 +42,15 @@ class WeightsError(UsageError):
 
 class Stopped(ApnetError):
     """The run stopped before its end; the same command goes on with it: exit code 4."""
+
+
+class ApnetWarning(UserWarning):
+    """A result is there, but may not mean what it seems to."""
+
+
+class FluxWarning(ApnetWarning):
+    """Flux or errors are on a scale that is not APOGEE's, so that the labels mean nothing."""
+
+
+class WeightsWarning(ApnetWarning):
+    """The weights are not made for these spectra."""

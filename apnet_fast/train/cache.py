@@ -21,6 +21,7 @@ from apnet_fast.inputs.changed_files import state_of
 from apnet_fast.inputs.label_tables import LabelTable
 from apnet_fast.inputs.words import Inputs
 from apnet_fast.readers.pool import Readers
+from apnet_fast.recipes.flux import FluxRange, median_flux
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra import Product
@@ -33,6 +34,8 @@ from apnet_fast.support.progress import say
 _SPECTRA_FILE = "spectra.f32"
 _INDEX_FILE = "spectra.parquet"
 _FINGERPRINT = b"made_from"
+# Spectra whose median flux is taken, for the range that weights were trained on.
+_MOST_MEDIANS = 10_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,17 @@ def content_of(inputs: Inputs, products: Sequence[Product], labels: LabelTable, 
     """Hash all that decides a cache's content: files (names, sizes, times; packs by their checksum) and labels."""
     content = [inputs.digest, list(map(state_of, inputs.files)), list(products), labels.sha256, sorted(columns.items())]
     return hashlib.sha256(json.dumps(content).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def flux_range(cache: SpectrumCache) -> FluxRange | None:
+    """Return the least and the greatest median flux above 0 of the cached spectra, of an even sample if there are many.
+
+    None if there is none.
+    """
+    step = max(1, len(cache.spectra) // _MOST_MEDIANS)
+    medians = [float(median_flux(cache.spectra[row : row + 1, 0])[0]) for row in range(0, len(cache.spectra), step)]
+    known = [median for median in medians if median > 0]
+    return (min(known), max(known)) if known else None
 
 
 def open_or_fill(

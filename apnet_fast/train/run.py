@@ -26,7 +26,7 @@ from apnet_fast.support.lock import locked
 from apnet_fast.support.progress import say
 from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train.batches import Batches, Split, split_by_star
-from apnet_fast.train.cache import SpectrumCache, content_of, open_or_fill
+from apnet_fast.train.cache import SpectrumCache, content_of, flux_range, open_or_fill
 from apnet_fast.train.learner import Learner
 from apnet_fast.train.memory import keep_freed_memory
 from apnet_fast.train.networks import fresh_network, label_targets, scaling_of
@@ -219,6 +219,7 @@ class _Run:
                 self.scaling,
                 self.learner.weights(),
                 f"{origin} [apnet_fast {__version__}, {len(self.split.training)} spectra, seed {self.settings.seed}]",
+                flux_range=flux_range(self.cache),
             ).save(self.settings.output)
         # Saved after the weights: a run killed in between repeats its last steps and writes the same weights again.
         self._save()
@@ -253,16 +254,17 @@ class _Run:
         rows = self.split.validation[: self.settings.report_spectra]
         spectra = self.cache.spectra[rows]
         net = ApogeeNet.load(self.settings.output, recipe=self.settings.recipe, device=self.settings.device)
-        found = net.predict(
+        found = net.labels(
             spectra[:, 0],
             spectra[:, 1],
             [self.cache.ids[row] for row in rows],
             draws=self.settings.report_draws,
             seed=self.settings.seed,
+            usable=np.ones(len(rows), dtype=bool),
             photometry=self.cache.photometry[rows],
         )
-        recovered = np.stack([found[name] for name in LABELS], axis=1).astype(np.float64)
-        errors = np.stack([found[f"raw_e_{name}"] for name in LABELS], axis=1).astype(np.float64)
+        recovered = np.stack([getattr(found, name) for name in LABELS], axis=1).astype(np.float64)
+        errors = np.stack([getattr(found, f"raw_e_{name}") for name in LABELS], axis=1).astype(np.float64)
         table = recovery(recovered, errors, self.cache.labels[rows], self.cache.snr[rows])
         write_json(
             self.settings.folder / REPORT_FILE,

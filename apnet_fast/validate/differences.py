@@ -59,7 +59,7 @@ def _panel(
     axes.axhline(0, color="0.3", linewidth=0.8, zorder=3)
     points = {"ms": 2.2, "mew": 0, "alpha": 0.5, "rasterized": True}
     some = slice(None, None, max(1, -(-int(bad.sum()) // _MOST_POINTS)))
-    axes.plot(a[bad][some], difference[bad][some], "o", color="0.7", zorder=1, **points)  # type: ignore[arg-type]
+    axes.plot(a[bad][some], difference[bad][some], "o", color="0.5", zorder=1, **points)  # type: ignore[arg-type]
     if core.sum() > _MOST_POINTS:
         grid = {"gridsize": _CELLS_ACROSS, "extent": (x.low, x.high, -limit, limit), "mincnt": 1, "bins": "log"}
         inside = core & (np.abs(difference) <= limit)

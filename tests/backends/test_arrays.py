@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from apnet_fast.api import ApogeeNet, label_dtype
 from apnet_fast.backends import arrays
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.support.errors import UsageError
+from apnet_fast.support.errors import FluxWarning, UsageError, WeightsWarning
 from tests.backends.spectra import Counted, network, small_v2
 from tests.engines.battery import ordinary_spectra
 
@@ -196,3 +197,45 @@ def test_photometry_reaches_v2_every_way(data: Data) -> None:
         arrays.predict(net, *data, photometry=known[:2])
     with pytest.raises(UsageError, match="2 of photometry"):
         list(arrays.stream_chunks(net, [(flux, error, ids, known[:2])]))
+
+
+def test_all_batches_together_give_one_warning(net: ApogeeNet, data: Data) -> None:
+    flux, error, ids = data
+    scale = np.float32(1e-17)
+    with pytest.warns(FluxWarning, match="6 of 6 spectra have a median flux outside") as caught:
+        arrays.predict(net, flux * scale, error * scale, ids, draws=2, batch_size=2)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_errors_below_zero_are_refused(net: ApogeeNet, data: Data) -> None:
+    flux, error, ids = data
+    error = error.copy()
+    error[5, 100] = -3
+    with pytest.raises(UsageError, match="errors are negative; got 1 pixels, the first ones in spectrum f"):
+        arrays.predict(net, flux, error, ids, draws=2, batch_size=2)
+    rows = list(arrays.stream(net, zip(flux, error, ids, strict=True), draws=2))
+    assert [bool(np.isnan(row["teff"])) for row in rows] == [False, False, False, True, False, True, False]
+
+
+def test_quantities_of_any_unit_of_flux(net: ApogeeNet, data: Data) -> None:
+    units = pytest.importorskip("astropy.units")
+    flux, error, ids = data
+    ours = units.Unit("1e-17 erg / (s cm2 Angstrom)")
+    expected = arrays.predict(net, flux, error, ids, draws=2)
+    assert arrays.predict(net, flux * ours, error * ours, ids, draws=2, batch_size=3).tobytes() == expected.tobytes()
+    (chunk,) = arrays.stream_chunks(net, [(flux * ours, error * ours, ids)], draws=2)
+    assert chunk.tobytes() == expected.tobytes()
+    with pytest.raises(UsageError, match="another unit; got ct"):
+        arrays.predict(net, flux * units.ct, error * units.ct, ids)
+
+
+def test_weights_for_simulated_spectra(small_checkpoint: Checkpoint, data: Data) -> None:
+    net = network(replace(small_checkpoint, trained_on="simulated"), recipe="dr19")
+    with pytest.warns(WeightsWarning) as caught:
+        flagged = arrays.predict(net, *data, draws=2, batch_size=2)
+    assert len(caught) == 1
+    plain = arrays.predict(net, *data, draws=2, simulated=True)
+    assert (flagged["result_flags"] ^ plain["result_flags"]).tolist() == [1024, 1024, 1024, 0, 1024, 1024, 1024]
+    (chunk,) = arrays.stream_chunks(net, [data], draws=2, simulated=True)
+    assert chunk.tobytes() == plain.tobytes()

@@ -212,13 +212,13 @@ def test_photometry_of_the_source_reaches_networks_that_use_it(
     null: ApogeeNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Any] = []
-    predict = null.predict
+    predict = null.predict_and_count
 
     def keep(*values: Any, photometry: Any = None, **options: Any) -> Any:
         given.append(photometry)
         return predict(*values, **options)
 
-    monkeypatch.setattr(null, "predict", keep)
+    monkeypatch.setattr(null, "predict_and_count", keep)
     star, lonely = AstraLike(1), AstraLike(2)
     star.source = SimpleNamespace(plx=1.5, g_mag=12, bp_mag=None, rp_mag=11, j_mag=10, h_mag=9, k_mag=8.5)  # type: ignore[attr-defined]
     list(apogeenet([star, lonely], net=null))
@@ -226,6 +226,19 @@ def test_photometry_of_the_source_reaches_networks_that_use_it(
     list(apogeenet([star, lonely], net=null))
     assert given[0] is None
     np.testing.assert_array_equal(given[1], [[1.5, 12, np.nan, 11, 10, 9, 8.5], [np.inf] * 7])
+
+
+def test_quantities_of_flux_and_ivar_are_converted(small: ApogeeNet, rng: np.random.Generator) -> None:
+    units = pytest.importorskip("astropy.units")
+    (flux,), (error,) = ordinary_spectra(rng, 1)
+    ours = units.Unit("1e-17 erg / (s cm2 Angstrom)")
+    plain = AstraLike(1, flux, error)
+    quantity = SimpleNamespace(spectrum_pk=1, source_pk=1001, flux=flux * ours, ivar=plain.ivar / ours**2)
+    got, expected = apogeenet([quantity, plain], 2, net=small)
+    assert replace(got, t_elapsed=0) == replace(expected, t_elapsed=0)
+    wrong = SimpleNamespace(spectrum_pk=1, source_pk=1001, flux=flux * units.Jy, ivar=plain.ivar / units.Jy**2)
+    with pytest.raises(UsageError, match="flux is in another unit; got Jy"):
+        list(apogeenet([wrong], 2, net=small))
 
 
 class Orphan(AstraLike):

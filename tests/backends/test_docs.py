@@ -30,4 +30,4 @@ def test_examples_run_as_they_stand(
         said.append(capsys.readouterr().out)
     assert len(said) >= 5
     assert len(said[-1].splitlines()) == 6
-    assert "no counts" in said[-1].splitlines()[3]
+    assert "no flux" in said[-1].splitlines()[3]

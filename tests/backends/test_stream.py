@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 import weakref
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -11,7 +14,9 @@ import pytest
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import Spectrum, label_stream
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.support.errors import FluxWarning, UsageError, WeightsWarning
 from tests.backends.spectra import network
+from tests.engines.battery import ordinary_spectra
 
 
 @pytest.fixture
@@ -78,3 +83,71 @@ def test_a_failing_engine_ends_the_stream(net: ApogeeNet, monkeypatch: pytest.Mo
     monkeypatch.setattr(net.engine, "predict", gone)
     with pytest.raises(RuntimeError, match="CUDA error"):
         list(islice(label_stream(net, [Own()], read), 1))
+
+
+@pytest.fixture
+def looking(small_checkpoint: Checkpoint) -> ApogeeNet:
+    """A small network that looks at its spectra."""
+    return network(small_checkpoint, recipe="dr19")
+
+
+def spectra(scales: list[float]) -> list[Spectrum]:
+    """Spectra of one star, each on another scale."""
+    (flux,), (error,) = ordinary_spectra(np.random.default_rng(0), 1)
+    return [Spectrum(flux * scale, error * scale, number) for number, scale in enumerate(scales)]
+
+
+def test_a_stream_warns_once_of_flux_and_logs_the_numbers_at_its_end(
+    looking: ApogeeNet, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = spectra([1, 1, 1e-17, 1, 1e-17, 1e-17])
+    with caplog.at_level(logging.WARNING), pytest.warns(FluxWarning) as caught:
+        labels = list(label_stream(looking, given, lambda spectrum: spectrum, draws=2, batch_size=2))
+    assert len(labels) == 6
+    assert len(caught) == 1
+    assert "1 of 4 spectra have a median flux outside" in str(caught[0].message)
+    assert "3 of 6 spectra have a median flux outside" in caplog.text
+
+
+def test_a_stream_of_plausible_spectra_warns_of_nothing(looking: ApogeeNet, caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(label_stream(looking, spectra([1, 1]), lambda spectrum: spectrum, draws=2))
+    assert not caplog.records
+
+
+def test_negative_errors_make_a_failure(looking: ApogeeNet) -> None:
+    given = spectra([1, 1, 1])
+    np.asarray(given[1].error)[40] = -1
+    results = list(label_stream(looking, given, lambda spectrum: spectrum, draws=2))
+    assert [bool(result.failure) for result in results] == [False, True, False]
+    assert "errors are negative; got 1 pixels, the first ones in spectrum 1" in results[1].failure
+    assert np.isnan(results[1].labels["teff"])
+
+
+def test_units_are_converted_and_others_end_the_stream(looking: ApogeeNet) -> None:
+    units = pytest.importorskip("astropy.units")
+    ours = units.Unit("1e-17 erg / (s cm2 Angstrom)")
+    (plain,) = spectra([1])
+    quantity = replace(plain, flux=plain.flux * ours, error=plain.error * ours)  # type: ignore[operator]
+    (got,), (expected,) = (
+        list(label_stream(looking, [given], lambda spectrum: spectrum, draws=2)) for given in (quantity, plain)
+    )
+    assert got.labels == expected.labels
+    wrong = replace(plain, flux=plain.flux * units.Jy, error=plain.error * units.Jy)  # type: ignore[operator]
+    # A fault of the caller's code: a million flagged rows would hide it.
+    with pytest.raises(UsageError, match="flux is in another unit; got Jy"):
+        list(label_stream(looking, [plain, wrong], lambda spectrum: spectrum, draws=2))
+
+
+def test_weights_for_simulated_spectra_warn_once_a_stream(small_checkpoint: Checkpoint) -> None:
+    net = network(replace(small_checkpoint, trained_on="simulated"), recipe="dr19")
+    given = spectra([1, 1, 1])
+    with pytest.warns(WeightsWarning) as caught:
+        flagged = list(label_stream(net, given, lambda spectrum: spectrum, draws=2, batch_size=1))
+    assert len(caught) == 1
+    assert all(result.labels["result_flags"] & 1024 for result in flagged)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = list(label_stream(net, given, lambda spectrum: spectrum, draws=2, simulated=True))
+    assert not any(result.labels["result_flags"] & 1024 for result in plain)

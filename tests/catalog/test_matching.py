@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from apnet_fast.catalog.matching import KeyIndex, Matcher
+from apnet_fast.catalog.matching import KeyIndex, Matcher, name_parts
 from apnet_fast.spectra.batch import SpectrumRecord
 from tests.catalog.samples import star_record, visit_record
 
@@ -101,3 +101,76 @@ def test_visits_with_the_same_name_but_for_the_plate_are_told_apart() -> None:
         "obj": pa.array([record.star.obj] * 2),
     }
     assert Matcher("visit", parts, np.arange(2)).match([record]).spectrum.tolist() == [1]
+
+
+def dr12(obj: str, path: str, telescope: str = "apo1m", field: str = "moving_groups") -> SpectrumRecord:
+    record = moved(star_record(1), release="dr12", apred="r5", telescope=telescope, field=field, healpix=-1, obj=obj)
+    return replace(record, path=f"stars/{path}")
+
+
+def matcher_of(files: list[str], objs: list[str], telescope: str = "apo1m", field: str = "moving_groups") -> Matcher:
+    parts = {
+        "telescope": pa.array([telescope] * len(files)),
+        "place": pa.array([field] * len(files)),
+        "obj": pa.array(objs),
+        **name_parts(pa.array(files)),
+    }
+    return Matcher("star", parts, np.arange(len(files)))
+
+
+def test_stars_are_found_by_the_name_of_their_file() -> None:
+    matcher = matcher_of(
+        ["apStar-r5-HD8724.fits", "apStar-r5-HD21581.fits"], ["2M01261759+1707352", "2M03285449-0025029"]
+    )
+    match = matcher.match([dr12("HD21581", "apStar-r5-HD21581.fits"), dr12("HD1", "apStar-r5-HD1.fits")])
+    assert (match.spectrum.tolist(), match.source.tolist()) == ([1, -1], [1, -1])
+    # Packed, it is the same file; in another field it is another one of the same star.
+    assert matcher.match([dr12("HD21581", "apStar-r5-HD21581.fits.gz")]).spectrum.tolist() == [1]
+    elsewhere = matcher.match([dr12("HD21581", "apStar-r5-HD21581.fits", field="calibration")])
+    assert (elsewhere.spectrum.tolist(), elsewhere.source.tolist()) == ([-1], [1])
+
+
+def test_commissioning_data_are_another_spectrum_of_the_star() -> None:
+    name = "2M00000032+5737103"
+    both = matcher_of([f"apStar-r5-{name}.fits", f"apStarC-r5-{name}.fits"], [name] * 2)
+    records = [dr12(name, f"apStarC-r5-{name}.fits"), dr12(name, f"apStar-r5-{name}.fits")]
+    assert both.match(records).spectrum.tolist() == [1, 0]
+    one = matcher_of([f"apStar-r5-{name}.fits"], [name])
+    match = one.match(records)
+    assert (match.spectrum.tolist(), match.source.tolist()) == ([-1, 0], [0, 0])
+
+
+def test_names_with_an_mjd_behind_them_find_their_star() -> None:
+    name = "2M21353892+4229507"
+    matcher = matcher_of([f"apStar-r5-{name}.fits", "apStar-r5-VESTA-55900.fits"], [name, "VESTA-55900"])
+    epoch, itself, asteroid, other = matcher.match(
+        [
+            dr12(f"{name}-55960", f"apStar-r5-{name}-55960.fits"),
+            dr12(name, f"apStar-r5-{name}.fits"),
+            dr12("VESTA-55900", "apStar-r5-VESTA-55900.fits"),
+            dr12("2M9-55960", "apStar-r5-2M9-55960.fits"),
+        ]
+    ).source
+    assert (epoch, itself, asteroid, other) == (0, 0, 1, -1)
+    spectra = matcher.match([dr12(f"{name}-55960", f"apStar-r5-{name}-55960.fits")]).spectrum
+    assert spectra.tolist() == [-1]
+
+
+def test_versions_of_a_star_are_one_file() -> None:
+    parts = name_parts(
+        pa.array(
+            [
+                "apStar-1.3-apo25m-2M1+2-59866.fits",
+                "x/apStar-1.3-apo25m-2M1+2.fits",
+                "asStarC-r5-2M1.fits.gz",
+                "apStar-r5-2M1-55960.fits",
+                "mwmStar-0.6.0-5.fits",
+                "",
+            ]
+        )
+    )
+    assert parts["star_file"].to_pylist() == [
+        "apStar-1.3-apo25m-2M1+2.fits", "apStar-1.3-apo25m-2M1+2.fits", "asStarC-r5-2M1.fits",
+        "apStar-r5-2M1-55960.fits", "", "",
+    ]  # fmt: skip
+    assert parts["kind"].to_pylist() == ["apStar", "apStar", "asStarC", "apStar", "", ""]

@@ -160,10 +160,43 @@ def _data_moved(hdus: Hdus, rng: random.Random) -> str:
     return f"HDU {at}: data moved by {number} bytes"
 
 
+def _variable(hdus: Hdus, rng: random.Random) -> str:
+    """Make a column of 8 or 16 bytes one of variable length, with lengths and places that may be anything."""
+    at = _column(hdus, rng)
+    cards, data = hdus[at]
+    widths = _widths(cards)
+    columns = [column for column, width in widths.items() if width in (8, 16)]
+    if not columns:
+        return _format(hdus, rng)
+    column = rng.choice(columns)
+    width, form = widths[column], rng.choice("BIJEDA")
+    _set(cards, f"TFORM{column}".ljust(8) + f"= '1{'P' if width == 8 else 'Q'}{form}'")
+    heap = rng.choice([0, 8, 2**20, 2**31 - 1, 2**40])
+    _set(cards, f"{'PCOUNT':8}= {heap:>20}")
+    row, before = sum(widths.values()), sum(width for other, width in widths.items() if other < column)
+    changed = bytearray(data)
+    for start in range(before, len(changed) - width, row):
+        number, place = rng.choice([0, 9, 2**20, 2**28, 2**31 - 1]), rng.choice([0, 8, 2**20, 2**31 - 1])
+        changed[start : start + width] = number.to_bytes(width // 2, "big") + place.to_bytes(width // 2, "big")
+    hdus[at] = (cards, bytes(changed))
+    return f"HDU {at}: TFORM{column} of variable length, heap of {heap} bytes"
+
+
+def _widths(cards: list[bytes]) -> dict[int, int]:
+    """Return the bytes of each column of a table."""
+    sizes = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
+    widths = {}
+    for text in cards:
+        if match := re.match(rb"TFORM(\d+) *= '(\d*)([LBAIJEKDCMPQ])", text):
+            widths[int(match[1])] = int(match[2] or 1) * sizes[match[3].decode()]
+    return dict(sorted(widths.items()))
+
+
 STRUCTURE: tuple[Callable[[Hdus, random.Random], str], ...] = (
     _number,
     _number,
     _format,
+    _variable,
     _table_card,
     _any_card,
     _lost_card,

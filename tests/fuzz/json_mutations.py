@@ -66,8 +66,9 @@ def mutate_json(text: str, rng: random.Random) -> tuple[bytes, str]:
         marked = _dumped(replaced(document, where, _MARK))
         changed = marked.replace(json.dumps(_MARK).encode(), raw.encode())
         return changed, f"{_name(where)} = {raw[:12]}... ({len(raw)} characters)"
-    if how == "added":
-        target = rng.choice([place for place in places if isinstance(_at(document, place), dict)])
+    mappings = [place for place in places if isinstance(_at(document, place), dict)]
+    if how == "added" and mappings:
+        target = rng.choice(mappings)
         key = rng.choice(["extra", "", "\0", "__class__", "../x", "x" * 1000])
         return _dumped(replaced(document, (*target, key), value)), f"key {key[:9]!r} added to {_name(target)}"
     if how == "moved":

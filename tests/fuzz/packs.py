@@ -29,7 +29,7 @@ def _prepare(folder: Path) -> dict[str, Any]:
     for file in files:
         batch = read_spectra(str(file), ("star", "visit"))
         known |= {(record.identity, pixels(batch, i)) for i, record in enumerate(batch.records)}
-    return {"pack": folder / "pack", "known": known}
+    return {"tree": tree, "pack": folder / "pack", "known": known}
 
 
 def _make(rng: random.Random, base: Any, folder: Path) -> Case:
@@ -48,7 +48,13 @@ def _make(rng: random.Random, base: Any, folder: Path) -> Case:
     else:
         what = rng.choice(REARRANGED)
         _rearrange(copy, files, what)
-    return Case(what, copy)
+    if rng.random() < 0.8:
+        return Case(what, (copy, None, False))
+    mine = copy / rng.choice(["notes.txt", "mine.arrow", "000009.arrow", "mine.partial", "data/000000.arrow"])
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    restart = rng.random() < 0.5
+    return Case(f"{what}; packed again{' with --restart' if restart else ''} beside {mine.name}", (copy, mine, restart))
 
 
 def _rearrange(copy: Path, files: list[Path], what: str) -> None:
@@ -66,7 +72,10 @@ def _rearrange(copy: Path, files: list[Path], what: str) -> None:
 
 
 def _judge(base: Any, case: Case) -> str:
-    sources = resolve_inputs([str(case.data)]).files
+    folder, mine, restart = case.data
+    if mine is not None:
+        _pack_again(base, folder, mine, restart)
+    sources = resolve_inputs([str(folder)]).files
     reasons = set()
     for source in sources:
         batch = read_spectra(source, ("star", "visit"))
@@ -80,6 +89,15 @@ def _judge(base: Any, case: Case) -> str:
             else:
                 reasons.add("label")
     return ", ".join(sorted(reasons)) or "no rows"
+
+
+def _pack_again(base: Any, folder: Path, mine: Path, restart: bool) -> None:
+    """Pack into the damaged folder, where a file of the user lies."""
+    try:
+        pack(PackArguments((str(base["tree"]),), folder, spectra_per_file=4, restart=restart))
+    finally:
+        if not mine.is_file() or mine.read_text() != "mine":
+            raise WrongAnswer(f"the user's file {mine.name} is gone")
 
 
 KIND = Kind("packs", _prepare, _make, _judge)

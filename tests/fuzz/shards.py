@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from apnet_fast.catalog.names import RUN_FILE
@@ -29,7 +30,8 @@ def _make(rng: random.Random, base: FinishedRun, folder: Path) -> Case:
         for path in [*catalogues(output), output / RUN_FILE]:
             path.unlink()
     what = rng.choice([_json, _json, _bytes, _bytes, _rearranged, _product])(output, rng)
-    return Case(what, (output, kept))
+    restart = rng.random() < 0.2
+    return Case(f"{what}{'; --restart' if restart else ''}", (output, kept, restart))
 
 
 def _json(output: Path, rng: random.Random) -> str:
@@ -80,9 +82,9 @@ def _product(output: Path, rng: random.Random) -> str:
 
 
 def _judge(base: FinishedRun, case: Case) -> str:
-    output, kept = case.data
+    output, kept, restart = case.data
     try:
-        run(base.arguments(output))
+        run(replace(base.arguments(output), restart=restart))
         if content_of(output) != base.catalogue:
             raise WrongAnswer("another catalogue than that of the undisturbed run")
     finally:

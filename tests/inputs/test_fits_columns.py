@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from astropy.table import MaskedColumn, Table
 
 from apnet_fast.inputs.summary_tables import read_table
 from apnet_fast.support.errors import UsageError
+from tests.inputs.raw_tables import table_of
 
 RAW = {
     "B": np.array([0, 1, 100, 127, 128, 254, 255], np.uint8),
@@ -24,22 +24,6 @@ RAW = {
     "D": np.array([-1.5, 0, 0.25, 1e300, np.nan, np.inf, 3], np.float64),
 }
 OFFSETS = {"B": -128, "I": 2**15, "J": 2**31, "K": 2**63}
-
-
-def table_of(form: str, data: np.ndarray, cards: Sequence[tuple[str, object]] = ()) -> bytes:
-    """A table of one raw column, written without astropy's idea of its cards."""
-    big = np.ascontiguousarray(data).astype(data.dtype.newbyteorder(">"))
-    width = big.itemsize * int(np.prod(big.shape[1:], dtype=int))
-    header = fits.Header()
-    for key, value in [
-        ("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", width), ("NAXIS2", len(big)),
-        ("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", 1), ("TTYPE1", "X"), ("TFORM1", form), *cards,
-    ]:  # fmt: skip
-        header[key] = value
-    primary = io.BytesIO()
-    fits.PrimaryHDU().writeto(primary)
-    rows = big.tobytes()
-    return primary.getvalue() + header.tostring().encode() + rows + bytes(-len(rows) % 2880)
 
 
 def ours(path: Path, contents: bytes) -> pa.ChunkedArray:

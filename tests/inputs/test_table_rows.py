@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.inputs.known_files import completed
+from apnet_fast.inputs.summary_tables import read_table
 from apnet_fast.inputs.table_rows import files_of_table
 from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.pipeline.run import run
 from apnet_fast.simulate import simulate_tree
+from apnet_fast.spectra import read_apstar
 from apnet_fast.support.errors import UsageError
 from tests.inputs.survey_tables import of_astra, of_reduction, records_of, write
 from tests.pipeline.runs import arguments, catalogue, table_bytes
@@ -96,6 +100,102 @@ def test_older_releases_sort_by_location(file: str, path: str, tmp_path: Path) -
     (tmp_path / release / "apogee/spectro/redux" / reduction).mkdir(parents=True)
     found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(tmp_path))
     assert found.files == (str(tmp_path / path),)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".parquet"])
+def test_tables_of_astra_0_8_are_read(suffix: str, sas: Path, tmp_path: Path) -> None:
+    """Without field and prefix, with further columns, the version an integer."""
+    records = rows_of(sas, "sdss5")
+    for kind in ("star", "visit"):
+        columns = of_astra(records, kind)
+        rows = len(columns.pop("field"))
+        columns.pop("prefix")
+        columns |= {"in_stack": [1] * rows, "v_astra": [8001] * rows, "created": ["2025-07-01"] * rows}
+        columns |= {"modified": ["2025-07-02"] * rows, "starver": ["59866"] * rows, "sdss_id": list(range(1, rows + 1))}
+        table = write(tmp_path / f"{kind}{suffix}", columns, instrument="APOGEE" if suffix == ".fits" else "")
+        found = files_of_table(str(table), str(sas))
+        assert plain(found.files) == whole_files(sas, "sdss5")
+        assert found.known.get(found.files[0]).sdss_id > 0  # type: ignore[union-attr]
+
+
+def test_commissioning_files_are_named_by_tables_of_stars_and_of_visits(tmp_path: Path) -> None:
+    (tmp_path / "dr12/apogee/spectro/redux/r5").mkdir(parents=True)
+    columns = {"FILE": ["apStarC-r5-2M1.fits"], "APOGEE_ID": ["2M1"], "TELESCOPE": ["apo25m"], "FIELD": ["M67"]}
+    columns["LOCATION_ID"] = [4424]  # type: ignore[list-item]
+    star = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(tmp_path))
+    assert [os.path.basename(path) for path in star.files] == ["apStarC-r5-2M1.fits"]
+    for mjd, name in ((55760, "apStarC-r5-2M1.fits"), (55761, "apStar-r5-2M1.fits")):
+        columns["FILE"] = [f"apVisit-r5-5215-{mjd}-164.fits"]
+        visit = files_of_table(str(write(tmp_path / "allVisit.fits", columns)), str(tmp_path))
+        assert [os.path.basename(path) for path in visit.files] == [name]
+
+
+def test_a_tree_of_packed_files_is_found(sas: Path, tmp_path: Path) -> None:
+    table = write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star"))
+    packed = tmp_path / "packed"
+    for path in whole_files(sas, "dr17"):
+        target = packed / os.path.relpath(path, sas)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(f"{target.name}.gz").touch()
+    found = files_of_table(str(table), str(packed))
+    assert {os.path.relpath(path, packed).removesuffix(".gz") for path in found.files} == {
+        os.path.relpath(path, sas) for path in whole_files(sas, "dr17")
+    }
+    assert all(path.endswith(".fits.gz") and found.known.get(path) for path in found.files)
+    assert list(found.files) == sorted(found.files)
+
+
+def test_files_that_are_not_there_are_told_early_with_what_was_looked_for(sas: Path, tmp_path: Path) -> None:
+    table = str(write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star")))
+    (tmp_path / "empty").mkdir()
+    found = files_of_table(table, str(tmp_path / "empty"))
+    assert len(found.files) == len(whole_files(sas, "dr17"))
+    note = found.notes[0]
+    assert f"{len(found.files)} of {len(found.files)} files looked for are not there" in note
+    assert f"{tmp_path}/empty/dr17/apogee/spectro/redux/dr17" in note
+    assert "--root" in note
+    assert not files_of_table(table, str(sas)).notes
+
+
+def test_rows_of_files_that_are_no_apstar_are_told(sas: Path, tmp_path: Path) -> None:
+    columns = of_reduction(rows_of(sas, "dr17"), "star")
+    columns["FILE"][0], columns["FILE"][1] = "aspcapStar-r12-2M1.fits", "N/A"
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(sas))
+    assert found.nameless_rows == 2
+    assert "1 rows name files that are no apStar or apVisit of a known reduction, such as aspcapStar" in found.notes[0]
+
+
+def test_the_real_table_of_dr12_gives_every_star_its_place(data: Path, tmp_path: Path) -> None:
+    path = data.parent / "real" / "tables" / "allStar-v603-excerpt.fits.gz"
+    if not path.exists():
+        pytest.skip("no real tables beside APNET_FAST_TEST_DATA")
+    rows = read_table(path, ["file", "telescope", "field", "apogee_id", "location_id"]).to_pylist()
+    found = files_of_table(str(path), str(tmp_path))
+    assert (len(found.files), found.nameless_rows) == (3244, 0)
+    records = [read_apstar(name, ("star",)).records[0] for name in found.files]
+    records = list(completed(records, found.known))
+    places = sorted((os.path.basename(r.path), r.star.telescope, r.star.field, r.star.release) for r in records)
+    assert places == sorted((r["file"], r["telescope"], r["field"], "dr12") for r in rows)
+    assert sum("apStarC" in record.path for record in records) == 174
+    # The same table as --catalog knows each of them, the 49 of the 1-m telescope by the names of their files.
+    sources = SourceTable.load(path)
+    matches = sources.match(records)
+    assert set(matches.table.columns_for("star", matches)["source_match"].to_pylist()) == {"spectrum"}
+    objs = dict(zip((row["file"] for row in rows), (row["apogee_id"] for row in rows), strict=True))
+    apogee_ids = sources.columns_for("star", matches)["sdss4_apogee_id"].to_pylist()
+    assert all(objs[os.path.basename(r.path)] == name for r, name in zip(records, apogee_ids, strict=True))
+
+
+def test_the_real_tables_of_dr16_are_inputs(data: Path, tmp_path: Path) -> None:
+    folder = data.parent / "real" / "tables"
+    if not folder.is_dir():
+        pytest.skip("no real tables beside APNET_FAST_TEST_DATA")
+    star = files_of_table(str(folder / "allStar-dr16-excerpt.fits"), str(tmp_path))
+    assert (len(star.files), star.nameless_rows) == (32, 1)
+    visit = files_of_table(str(folder / "allVisit-dr16-excerpt.fits"), str(tmp_path))
+    # The visits lead to the star without a file too.
+    assert set(star.files) < set(visit.files)
+    assert len(visit.files) == 33
 
 
 def test_rows_without_a_file_are_counted(sas: Path, tmp_path: Path) -> None:

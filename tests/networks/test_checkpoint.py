@@ -6,12 +6,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from apnet_fast.networks import checkpoint as checkpoint_module
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.networks.metadata import read_header
+from apnet_fast.networks.shipped import weights_path
+from apnet_fast.recipes.flux import SURVEY_FLUX_RANGE
 from apnet_fast.support.errors import WeightsError
 from apnet_fast.support.files import sha256_of
 
@@ -80,9 +85,9 @@ def labels(**changes: object) -> str:
     [
         ({"labels": labels(names=["log_teff", "logg", "fe_h"])}, "label scaling"),
         ({"labels": labels(std=[1.2, 0.0, 0.3])}, "label scaling"),
-        ({"labels": labels(mean=[3.2])}, "label scaling"),
+        ({"labels": labels(mean=[3.2])}, r"`array` of length >= 3 - at `\$\.labels\.mean`"),
         ({"labels": labels(mean=[3.2, float("nan"), 0])}, "label scaling"),
-        ({"labels": labels(extra=1)}, "label scaling"),
+        ({"labels": labels(extra=1)}, "unknown field `extra`"),
         ({"labels": "{"}, "no JSON"),
         ({"labels": None, "origin": None}, "lack labels, origin"),
         ({"network": "v9"}, "unknown network"),
@@ -122,3 +127,99 @@ def test_the_module_computes_in_the_wanted_precision(small_checkpoint: Checkpoin
     assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
     assert torch.allclose(single.double(), double, rtol=1e-5, atol=1e-5)
     assert not small_checkpoint.module().training
+
+
+def flipped(source: Path, path: Path, byte: int, bit: int) -> Path:
+    content = bytearray(source.read_bytes())
+    content[byte] ^= 1 << bit
+    path.write_bytes(content)
+    return path
+
+
+def header_end(path: Path) -> int:
+    return 8 + int.from_bytes(path.read_bytes()[:8], "little")
+
+
+def test_a_flipped_bit_of_a_tensor_is_noticed(small_weights: Path, tmp_path: Path, rng: np.random.Generator) -> None:
+    size = small_weights.stat().st_size
+    for byte in rng.integers(header_end(small_weights), size, 20):
+        path = flipped(small_weights, tmp_path / "w.safetensors", int(byte), int(rng.integers(8)))
+        with pytest.raises(
+            WeightsError, match=r"have changed since they were written|values that are not finite|absurd"
+        ):
+            load_checkpoint(path)
+    (tmp_path / "w.safetensors").write_bytes(small_weights.read_bytes())
+    load_checkpoint(tmp_path / "w.safetensors")
+
+
+def test_a_changed_digit_of_the_label_scaling_is_noticed(small_weights: Path, tmp_path: Path) -> None:
+    for change in (labels(mean=[3.3, 3.7, -0.2]), labels(std=[1.2, 0.1, 0.30000001])):
+        with pytest.raises(WeightsError, match=r"have changed since they were written.*sound copy"):
+            load_checkpoint(rewritten(tmp_path / "w.safetensors", small_weights, labels=change))
+    # Words change no label.
+    assert load_checkpoint(rewritten(tmp_path / "w.safetensors", small_weights, origin="mine")).origin == "mine"
+
+
+def test_a_file_without_a_checksum_is_loaded_with_one_line(
+    small_weights: Path, small_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = rewritten(tmp_path / "old.safetensors", small_weights, content_sha256=None, flux_unit=None)
+    for _ in range(3):
+        loaded = load_checkpoint(old)
+    assert all(torch.equal(loaded.state[key], value) for key, value in small_checkpoint.state.items())
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert str(old) in lines[0]
+    assert "has no checksum" in lines[0]
+    load_checkpoint(small_weights)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_is_verified_once_until_it_changes(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(small_weights.read_bytes())
+    hashed: list[int] = []
+    original = checkpoint_module.content_sha256
+    monkeypatch.setattr(checkpoint_module, "content_sha256", lambda *given: hashed.append(1) or original(*given))
+    first, again = load_checkpoint(path), load_checkpoint(path)
+    assert (len(hashed), first.sha256) == (1, again.sha256)
+    assert first.sha256 == sha256_of(path)
+    damaged = flipped(path, tmp_path / "other", header_end(path) + 100, 3).read_bytes()
+    path.write_bytes(damaged)  # of the same length
+    with pytest.raises(WeightsError, match="have changed"):
+        load_checkpoint(path)
+    assert len(hashed) == 2
+
+
+def test_a_file_that_is_overwritten_changes_no_loaded_weights(
+    small_weights: Path, small_checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(small_weights.read_bytes())
+    loaded = load_checkpoint(path)
+    path.write_bytes(b"0" * path.stat().st_size)
+    assert all(torch.equal(loaded.state[key], value) for key, value in small_checkpoint.state.items())
+
+
+def test_what_the_weights_were_trained_on_comes_back(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    replace(small_checkpoint, flux_range=(9.5, 2e4), trained_on="simulated").save(path)
+    loaded = load_checkpoint(path)
+    assert loaded.flux_range == (9.5, 2e4)
+    assert loaded.plausible_flux == (4.75, 4e4)
+    assert loaded.for_simulated_only
+    small_checkpoint.save(path)
+    survey = load_checkpoint(path)
+    assert (survey.flux_range, survey.plausible_flux) == (None, SURVEY_FLUX_RANGE)
+    assert not survey.for_simulated_only
+
+
+def test_the_demo_weights_are_for_simulated_spectra(capsys: pytest.CaptureFixture[str]) -> None:
+    demo = load_checkpoint(weights_path("demo"))
+    assert demo.for_simulated_only
+    assert demo.flux_range is not None
+    assert 1 < demo.plausible_flux[0] < demo.flux_range[0] < demo.flux_range[1] < demo.plausible_flux[1]
+    assert read_header(weights_path("demo")).metadata.content_sha256
+    assert capsys.readouterr().err == ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +211,110 @@ def test_an_output_of_other_inputs_is_refused(tree: Path, tmp_path: Path) -> Non
         pack_of([*some], output)
 
 
+FOREIGN = {
+    "000000.arrow": b"mine",
+    "000099.arrow": b"mine",
+    "notes.txt": b"mine",
+    "x.partial": b"mine",
+    "000000.arrow.partial": b"mine",
+    "pack.json.partial": b"mine",
+    "pack.json": b'{"name": "a package of something else"}',
+    "packing.jsonl": b"mine",
+}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_folder_with_anything_else_is_not_taken(name: str, restart: bool, tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "pack"
+    output.mkdir()
+    (output / name).write_bytes(FOREIGN[name])
+    with pytest.raises(UsageError, match=rf"is not empty, and no pack; got {re.escape(name)}"):
+        pack_of([tree], output, restart=restart)
+    assert contents(output) == {name: FOREIGN[name]}
+
+
+def test_a_folder_inside_is_named_too(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "pack" / "thesis").mkdir(parents=True)
+    with pytest.raises(UsageError, match="got thesis"):
+        pack_of([tree], tmp_path / "pack", restart=True)
+    assert (tmp_path / "pack" / "thesis").is_dir()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_restart_deletes_what_the_pack_lists_and_nothing_else(
+    finished: bool, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "pack"
+    with monkeypatch.context() as patch:
+        if not finished:
+            patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        with nullcontext() if finished else pytest.raises(Stopped):
+            pack_of([tree], output, spectra_per_file=6)
+    planted = {name: content for name, content in FOREIGN.items() if not (output / name).exists()}
+    # Partial files of the pack's own names are leftovers of the pack.
+    planted = {name: content for name, content in planted.items() if name not in ("000000.arrow.partial",)}
+    planted = {name: content for name, content in planted.items() if not name.startswith("pack")}
+    for name, content in planted.items():
+        (output / name).write_bytes(content)
+    some = sorted(tree.rglob("*.fits"))[:2]
+    pack_of([*some], output, restart=True)
+    assert planted.items() <= contents(output).items()
+    assert set(contents(output)) == {*planted, "000000.arrow", MANIFEST}
+
+
+def test_a_file_that_appears_in_an_unfinished_pack_is_not_overwritten(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "pack"
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        with pytest.raises(Stopped):
+            pack_of([tree], output, spectra_per_file=6)
+    (output / "000001.arrow").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"did not write has the name of one that it needs; got 000001\.arrow"):
+        pack_of([tree], output, spectra_per_file=6)
+    assert (output / "000001.arrow").read_bytes() == b"mine"
+    (output / "000001.arrow").rename(tmp_path / "elsewhere")
+    expected = contents(pack_of([tree], tmp_path / "undisturbed", spectra_per_file=6))
+    assert contents(pack_of([tree], output, spectra_per_file=6)) == expected
+
+
+def test_a_hostile_manifest_deletes_nothing(tree: Path, tmp_path: Path) -> None:
+    output = pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    victim = tmp_path / "victim.arrow"
+    victim.write_bytes(b"mine")
+    content = (output / MANIFEST).read_text()
+    (output / MANIFEST).write_text(content.replace("000000.arrow", "../victim.arrow"))
+    with pytest.raises(UsageError, match="no pack"):
+        pack_of([tree], output, spectra_per_file=6, restart=True)
+    assert victim.read_bytes() == b"mine"
+    assert (output / "000001.arrow").exists()
+
+
+def test_a_restart_that_is_killed_leaves_a_pack(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = pack_of([tree], tmp_path / "pack", spectra_per_file=6)
+    expected, real, left = contents(output), Path.unlink, 0
+
+    class Killed(BaseException):
+        pass
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Killed
+        real(path, missing_ok)
+
+    for calls in range(1, 14):
+        left = calls
+        with monkeypatch.context() as patch, suppress(Killed):
+            patch.setattr(Path, "unlink", unlink)
+            pack_of([tree], output, spectra_per_file=6, restart=True)
+        pack_of([tree], output, spectra_per_file=6, restart=True)
+        assert contents(output) == expected
+
+
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("link", [False, True])
 def test_a_pack_does_not_take_the_folder_of_its_sources(restart: bool, link: bool, tree: Path, tmp_path: Path) -> None:
@@ -227,7 +333,12 @@ def test_a_pack_does_not_take_the_folder_of_its_sources(restart: bool, link: boo
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"inputs": ()}, "no input"), ({"readers": -1}, "--readers"), ({"spectra_per_file": 0}, "--spectra-per-file")],
+    [
+        ({"inputs": ()}, "no input"),
+        ({"readers": -1}, "--readers"),
+        ({"spectra_per_file": 0}, "--spectra-per-file"),
+        ({"spectra_per_file": 10**9}, "--spectra-per-file"),
+    ],
 )
 def test_arguments_that_make_no_sense(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):

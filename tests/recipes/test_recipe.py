@@ -218,3 +218,14 @@ def test_a_misspelt_rule_is_refused_by_name(change: dict[str, Any]) -> None:
     (field, word), *_ = change.items()
     with pytest.raises(UsageError, match=f"recipe dr19 has an unknown {field}; got {word!r}"):
         replace(RECIPES["dr19"], **change)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_unreliable_spectra_are_flagged_if_the_table_has_the_bit(recipe: Recipe, rng: np.random.Generator) -> None:
+    p, has_result = predictions(rng, n=2), np.array([True, True, False])
+    plain = recipe.summarise(p, has_result)
+    flagged = recipe.summarise(p, has_result, unreliable=np.array([True, False, True]))
+    bit = 1024 if recipe.flag_table.name == "page" else 0
+    assert (flagged.result_flags - plain.result_flags).tolist() == [bit, 0, 0]
+    assert flagged.flag_bad[0] == (plain.flag_bad[0] or bool(bit))
+    assert flagged.teff.tobytes() == plain.teff.tobytes()

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from apnet_fast.report.report import report_of
@@ -36,6 +38,18 @@ def test_everything_is_in_it_and_figures_come_first(tmp_path: Path) -> None:
     assert "Provenance (run.json)" in page.words
     assert len(page.alts) == 7
     assert all(page.alts)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_reason_that_both_products_have_counts_once(tmp_path: Path) -> None:
+    run_folder(tmp_path, RECORD)
+    table = pq.read_table(tmp_path / "quarantine.parquet")
+    others = [changed(table, product=["visit"]), changed(table, reason=["truncated"])]
+    rows = pa.concat_tables([table, *(each.cast(table.schema) for each in others)])
+    pq.write_table(rows, tmp_path / "quarantine.parquet")
+    words = checked(report_of(tmp_path)).words
+    tile = words.index("without a result")
+    assert words[tile + 1 : tile + 3] == ["3", "2 reasons"]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import fitsio
@@ -57,10 +57,12 @@ def write_mwm(
     lco: NDArray[np.void] | None = None,
     ra: float = 187.12584,
     extensions: Sequence[str] = ("BOSS/APO", "BOSS/LCO", "APOGEE/APO", "APOGEE/LCO"),
+    cards: Mapping[str, str | float] | None = None,
 ) -> Path:
     """A file with these rows in HDU 3 and 4; a table that is None is empty, columns and all."""
     with fitsio.FITS(str(path), "rw", clobber=True) as file:
-        file.write(None, header={"V_ASTRA": "0.6.0", "SDSS_ID": SDSS_ID, "RA": ra, "DEC": -66.59794, "HEALPIX": 77})
+        header = {"V_ASTRA": "0.6.0", "SDSS_ID": SDSS_ID, "RA": ra, "DEC": -66.59794, "HEALPIX": 77}
+        file.write(None, header=header | dict(cards or {}))
         for name, rows in zip(extensions, (None, None, apo, lco), strict=True):
             if rows is None:
                 file.create_table_hdu(names=[], formats=[], extname=name)

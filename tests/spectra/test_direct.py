@@ -16,15 +16,15 @@ from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra import direct
 from apnet_fast.spectra.apstar import BOTH, read_apstar
 from apnet_fast.spectra.batch import Product
-from apnet_fast.spectra.direct import DirectRead, read_direct
+from apnet_fast.spectra.direct import ApStar, read_direct
 from tests.spectra.files import FORMS, NAME, PRODUCTS, distinct_rows, star_cards, write_apstar
 
 
-def read(path: Path, products: Sequence[Product] = BOTH) -> DirectRead | None:
+def read(path: Path, products: Sequence[Product] = BOTH) -> ApStar | None:
     """What the direct reader alone makes of a file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return read_direct(descriptor, products)
+        return read_direct(descriptor, os.fstat(descriptor).st_size, products)
     finally:
         os.close(descriptor)
 
@@ -174,7 +174,7 @@ def test_comparison_notices_a_reader_that_trusts_the_length(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / NAME).write_bytes(whole.read_bytes()[:-1])
-    monkeypatch.setattr(direct, "_is_whole", lambda *arguments: True)
+    monkeypatch.setattr(direct, "_later_hdus", lambda *arguments: (10, b"", 0))
     with pytest.raises(AssertionError):
         assert_same(tmp_path / NAME)
 
@@ -197,4 +197,4 @@ def test_a_file_cut_while_it_is_read(whole: Path, tmp_path: Path, monkeypatch: p
         return fill(descriptor, buffer, offset)
 
     monkeypatch.setattr(direct, "_fill", cut_first)
-    assert {record.reason for record in read_apstar(str(path)).records} == {"truncated"}
+    assert {record.reason for record in read_apstar(str(path)).records} == {"being_written"}

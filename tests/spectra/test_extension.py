@@ -39,7 +39,11 @@ def header(cards: list[str]) -> bytes:
 
 
 def test_an_image() -> None:
-    assert parse_extension(header(IMAGE)) == Extension(True, -64, (8575, 3), BLOCK, 72 * BLOCK)
+    bunit = "Flux (10^-17 erg/s/cm^2/Ang)"
+    assert parse_extension(header(IMAGE)) == Extension(True, -64, (8575, 3), BLOCK, 72 * BLOCK, bunit)
+    named = parse_extension(header([*IMAGE, "EXTNAME = 'O''FLUX  '"]))
+    assert named is not None
+    assert (named.bunit, named.extname) == (bunit, "O'FLUX")
 
 
 def test_a_table() -> None:
@@ -62,6 +66,7 @@ def test_a_table() -> None:
         (IMAGE, 7, "CRVAL1    4.179"),
         (IMAGE, 7, "END     x"),
         (IMAGE, 7, "EXTNAME =                    5"),
+        (IMAGE, 7, "BUNIT   = 'Err'"),
         (IMAGE, 7, "COMMENT \x01"),
         (TABLE, 7, "TFIELDS =  1000000000000000000"),
         (TABLE, 8, "TSCAL1  =                  2.0"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from apnet_fast.spectra.header import PrimaryHeader
@@ -43,12 +45,29 @@ def test_name_of_a_star_gives_its_parts(name: str, parts: FileName) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["star.fits", "apStarC-r5-x.fits", "apStar-r5.fits", f"apStar-r5-{NORTH}.fits.gz", "mwmStar-0.6.0-1.fits"]
+    "name", ["star.fits", "apStarD-r5-x.fits", "apStar-r5.fits", f"apStar-r5-{NORTH}.fits.bz2", "mwmStar-0.6.0-1.fits"]
 )
 def test_other_names_are_not_standard(name: str) -> None:
     parts = parse_file_name(name)
     assert not parts.standard
     assert parts.prefix == parts.apred == parts.telescope == parts.starver == ""
+
+
+@pytest.mark.parametrize("suffix", [".fits.gz", ".fits.fz"])
+@pytest.mark.parametrize("stem", [f"apStar-r5-{NORTH}", f"apStar-1.3-lco25m-{SOUTH}-59500", "mine"])
+def test_a_compressed_file_is_the_plain_one(stem: str, suffix: str) -> None:
+    assert parse_file_name(stem + suffix) == parse_file_name(stem + ".fits")
+    assert identify(stem + suffix, header()) == identify(stem + ".fits", header())
+
+
+@pytest.mark.parametrize("prefix", ["ap", "as"])
+def test_commissioning_spectra_are_told_apart_from_those_of_the_survey(prefix: str) -> None:
+    commissioning, survey = (identify(f"{prefix}Star{c}-r5-{NORTH}.fits", header()) for c in ("C", ""))
+    assert commissioning == replace(survey, commissioning=True)
+    for visit in ("", "apVisit-r5-6098-56438-117.fits"):
+        assert commissioning.spectrum(visit) != survey.spectrum(visit)
+    # The identities of the survey's spectra are what they were before.
+    assert survey.spectrum() == f"dr12/r5/{'apo25m' if prefix == 'ap' else 'lco25m'}//{NORTH}/coadd"
 
 
 def test_folder_says_nothing_about_the_name() -> None:

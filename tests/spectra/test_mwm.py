@@ -110,6 +110,91 @@ def test_two_visits_of_one_name_do_not_share_their_noise(apstars: dict[str, Spec
     assert batch.records[3].visit.mjd == batch.records[1].visit.mjd
 
 
+def test_twins_do_not_share_their_noise(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    """Two coadds of one release, telescope and object: the first keeps the identity that it had."""
+    row = rows_like(apstars["sdss5"], "star")
+    (alone,) = read_mwm(str(write_mwm(tmp_path / name_of("star"), row))).records
+    batch = read_mwm(str(write_mwm(tmp_path / name_of("star"), np.repeat(row, 3), np.repeat(row, 2))))
+    identities = [record.identity for record in batch.records]
+    assert identities[0] == alone.identity == alone.star.spectrum()
+    assert len(set(identities)) == 5
+    assert [record.is_twin for record in batch.records] == [False, True, True, True, True]
+    assert read_mwm(str(tmp_path / name_of("star"))).records == batch.records
+
+
+def test_twins_of_both_tables_and_without_a_name(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = np.repeat(rows_like(apstars["dr17"], "visit")[:1], 3)
+    batch = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows, rows)))
+    assert len({record.identity for record in batch.records}) == 6
+
+
+def test_the_tables_and_the_header_fill_what_was_measured(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["sdss5"], "star")
+    more = [
+        ("v_rad", "f4"),
+        ("e_v_rad", "f4"),
+        ("spectrum_flags", "i8"),
+        ("n_components", "i4"),
+        ("doppler_teff", "f4"),
+    ]
+    table = np.zeros(1, [*rows.dtype.descr, *more])
+    for name in rows.dtype.names:
+        table[name] = rows[name]
+    flags = 2**60 + 1
+    table["v_rad"], table["e_v_rad"], table["spectrum_flags"], table["n_components"] = 12.5, np.nan, flags, -1
+    table["doppler_teff"] = 4800
+    path = write_mwm(tmp_path / name_of("star"), table, cards={"J_MAG": 9.5, "SIMULATD": True})
+    (record,) = read_mwm(str(path)).records
+    assert record.simulated
+    measured = record.measured
+    assert (measured.v_rad, measured.spectrum_flags, measured.n_components) == (12.5, flags, None)
+    assert (measured.doppler_teff, measured.j_mag) == (4800, 9.5)
+    assert np.isnan([measured.e_v_rad, measured.h_mag, measured.doppler_logg]).all()
+
+
+def test_columns_of_variable_length_are_refused_before_they_are_read(
+    apstars: dict[str, SpectrumBatch], tmp_path: Path
+) -> None:
+    """A descriptor of 8 bytes may claim any length: such a file of 100 kB once took 2.2 GB."""
+    rows = rows_like(apstars["sdss5"], "star")
+    for name in ("flux", "snr", "obj"):
+        path = write_mwm(tmp_path / name_of("star"), rows)
+        content = path.read_bytes()
+        hdu = content.index(b"APOGEE/APO")
+        number = 1 + list(rows.dtype.names).index(name)
+        at = content.index(f"TFORM{number:<3d}=".encode(), content.rindex(b"XTENSION", 0, hdu))
+        # 10 bytes of text become a descriptor of 8 and two that nothing describes, and so on.
+        card = f"TFORM{number:<3d}= '1PE(99999999)'".ljust(80).encode()
+        path.write_bytes(content[:at] + card + content[at + 80 :])
+        record = read_mwm(str(path)).records[0]
+        assert record.reason in (Reason.BAD_LAYOUT, Reason.UNREADABLE, Reason.TRUNCATED), record
+    with fitsio.FITS(str(tmp_path / name_of("star")), "rw", clobber=True) as file:
+        file.write(None)
+        for extension in ("BOSS/APO", "BOSS/LCO"):
+            file.create_table_hdu(names=[], formats=[], extname=extension)
+        table = np.zeros(2, [("telescope", "S6"), ("obj", "S9"), ("flux", "O"), ("ivar", "O")])
+        table["flux"] = table["ivar"] = [np.ones(PIXELS, "f4"), np.ones(5, "f4")]
+        file.write(table, extname="APOGEE/APO")
+        file.create_table_hdu(names=[], formats=[], extname="APOGEE/LCO")
+    record = read_mwm(str(tmp_path / name_of("star"))).records[0]
+    assert (record.reason, record.text) == (
+        Reason.BAD_LAYOUT,
+        "columns of HDU 3 have rows of variable length: flux, ivar",
+    )
+
+
+@pytest.mark.parametrize("rows", [10**6, 2**31, 2**53, 2**62, 10**18])
+def test_a_number_of_rows_that_the_file_cannot_hold(
+    rows: int, apstars: dict[str, SpectrumBatch], tmp_path: Path
+) -> None:
+    path = write_mwm(tmp_path / name_of("star"), rows_like(apstars["sdss5"], "star"))
+    content = path.read_bytes()
+    at = content.index(b"NAXIS2  =", content.rindex(b"XTENSION", 0, content.index(b"APOGEE/APO")))
+    path.write_bytes(content[:at] + f"NAXIS2  = {rows:>20d}".ljust(80).encode() + content[at + 80 :])
+    record = read_mwm(str(path)).records[0]
+    assert record.reason in (Reason.TRUNCATED, Reason.BAD_LAYOUT, Reason.UNREADABLE)
+
+
 def test_missing_pixels_and_dead_spectra(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
     rows = rows_like(apstars["dr17"], "visit")
     rows["ivar"][0, :5] = [0, -1, np.nan, np.inf, 4]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from apnet_fast.simulate import simulate_tree
-from apnet_fast.spectra import Product, Reason, read_apstar, read_spectra, unread_spectra
+from apnet_fast.spectra import Product, Reason, read_apstar, read_spectra, reading, unread_spectra
+from apnet_fast.spectra.failures import PASSING, ReadFailure
 from apnet_fast.spectra.mwm import read_mwm
 from apnet_fast.spectra.pack import Manifest, write_pack_file
 from tests.spectra.mwm_files import name_of, rows_like, write_mwm
@@ -66,3 +69,89 @@ def test_sources_that_must_not_be_opened_have_their_rows(apstar: Path, tmp_path:
         }
         only = unread_spectra(str(path), ("star",), Reason.UNREADABLE, "why")
         assert [record.product for record in only.records] == [product for product in products if product == "star"]
+
+
+class Failing:
+    """In place of os.pread: an error of the file system, a number of times."""
+
+    def __init__(self, times: int, error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left, self.error, self.real = times, error, os.pread
+        monkeypatch.setattr(os, "pread", self)
+        monkeypatch.setattr("time.sleep", lambda seconds: self.slept.append(seconds))
+        self.slept: list[float] = []
+
+    def __call__(self, *arguments: int) -> bytes:
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return self.real(*arguments)
+
+
+@pytest.fixture(autouse=True)
+def no_failures_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_in_vain", 0)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.ETIMEDOUT])
+def test_a_passing_error_is_tried_again(number: int, apstar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_spectra(str(apstar))
+    failing = Failing(1, OSError(number, "passing"), monkeypatch)
+    batch = read_spectra(str(apstar))
+    assert repr(batch.records) == repr(expected.records)
+    assert (failing.left, len(failing.slept)) == (0, 1)
+
+
+def test_an_error_that_stays_has_a_reason_of_its_own(apstar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Failing(10**6, OSError(errno.ESTALE, "Stale file handle"), monkeypatch)
+    batch = read_spectra(str(apstar))
+    assert {(record.reason, record.text) for record in batch.records} == {(Reason.IO_ERROR, "Stale file handle")}
+    assert Reason.IO_ERROR in PASSING
+    assert len(failing.slept) == 2
+    assert sum(failing.slept) < 1
+
+
+def test_a_verdict_about_the_file_is_not_tried_again(apstar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Failing(1, PermissionError(errno.EACCES, "Permission denied"), monkeypatch)
+    assert read_spectra(str(apstar)).records[0].reason is Reason.UNREADABLE
+    assert failing.slept == []
+    assert Reason.UNREADABLE not in PASSING
+
+
+def test_a_file_system_that_is_gone_is_not_waited_for(apstar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Failing(10**6, OSError(errno.ESTALE, "Stale file handle"), monkeypatch)
+    for _ in range(50):
+        assert read_spectra(str(apstar)).records[0].reason is Reason.IO_ERROR
+    assert len(failing.slept) == 2 * 5
+    failing.left = 0
+    assert read_spectra(str(apstar)).usable.all()
+    failing.left = 1
+    assert read_spectra(str(apstar)).usable.all()
+
+
+def test_a_file_that_is_being_written_is_read_when_it_is_whole(
+    apstar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, content, real = tmp_path / apstar.name, apstar.read_bytes(), os.pread
+    path.write_bytes(content[: len(content) // 2])
+
+    def write_the_rest(*arguments: int) -> bytes:
+        path.write_bytes(content)
+        return real(*arguments)
+
+    monkeypatch.setattr(os, "pread", write_the_rest)
+    assert read_apstar(str(path)).records[0].reason is Reason.BEING_WRITTEN
+    path.write_bytes(content[: len(content) // 2])
+    batch = read_spectra(str(path))
+    assert batch.usable.all()
+    np.testing.assert_array_equal(batch.flux, read_apstar(str(apstar)).flux)
+
+
+def test_errors_that_the_fits_library_hides(apstar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library calls a stale handle an unreadable file; the system is asked."""
+
+    def by_library(*arguments: object) -> None:
+        Failing(10**6, OSError(errno.EIO, "Input/output error"), monkeypatch)
+        raise ReadFailure(Reason.UNREADABLE, "FITSIO status = 108: error reading from FITS file", 1)
+
+    monkeypatch.setattr("apnet_fast.spectra.apstar.read_by_library", by_library)
+    assert read_apstar(str(apstar), direct=False).records[0].reason is Reason.IO_ERROR

@@ -64,3 +64,15 @@ def test_content_is_that_of_files_products_and_labels(tmp_path: Path, labelled_t
     assert cache.content_of(resolve_inputs(copies), ["star"], replace(labels, sha256=("other",)), {}) != first
     os.utime(copies[0], (1, 1))
     assert cache.content_of(resolve_inputs(copies), ["star"], labels, {}) != first
+
+
+def test_flux_range_is_that_of_the_medians(tmp_path: Path, labelled_tree: Path) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    files = resolve_inputs([str(labelled_tree)]).files
+    filled = cache.open_or_fill(tmp_path, files, ["star"], labels, "set", readers=0)
+    flux = np.where(filled.spectra[:, 0] != 0, filled.spectra[:, 0], np.nan)
+    medians = np.nanmedian(flux, axis=1)
+    found = cache.flux_range(filled)
+    assert found == pytest.approx((medians.min(), medians.max()), rel=0.05)
+    dead = replace(filled, spectra=np.zeros_like(filled.spectra))
+    assert cache.flux_range(dead) is None

@@ -11,14 +11,28 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from apnet_fast.catalog.columns.column import Column, Form
-from apnet_fast.catalog.columns.results import OWN_COLUMNS, RESULT_COLUMNS, RESULT_COLUMNS_WITH_MEDIANS
+from apnet_fast.catalog.columns.results import (
+    OWN_COLUMNS,
+    OWN_VISIT_COLUMNS,
+    RESULT_COLUMNS,
+    RESULT_COLUMNS_WITH_MEDIANS,
+)
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.columns.star import STAR_SPECTRUM_COLUMNS
 from apnet_fast.catalog.columns.visit import VISIT_SPECTRUM_COLUMNS
 from apnet_fast.recipes.versions import network_version
 from apnet_fast.spectra.batch import Product
 
-__all__ = ["COLUMNS", "SPECTRUM_COLUMNS", "Column", "Form", "arrow_schema", "boss_columns", "product_columns"]
+__all__ = [
+    "COLUMNS",
+    "SPECTRUM_COLUMNS",
+    "Column",
+    "Form",
+    "arrow_schema",
+    "boss_columns",
+    "own_columns",
+    "product_columns",
+]
 
 SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COLUMNS, "visit": VISIT_SPECTRUM_COLUMNS}
 """Columns of the spectrum itself: they follow those of the source and precede those of the results."""
@@ -26,7 +40,12 @@ SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COL
 
 def product_columns(product: Product, network: str, own: bool = True) -> tuple[Column, ...]:
     """Return all columns of a product of a network (v2 has medians too), with or without this package's own."""
-    return _columns(product, result_columns(network), OWN_COLUMNS if own else ())
+    return _columns(product, result_columns(network), own_columns(product) if own else ())
+
+
+def own_columns(product: Product) -> tuple[Column, ...]:
+    """Return this package's own columns, which stand behind Astra's."""
+    return (*OWN_COLUMNS, *OWN_VISIT_COLUMNS) if product == "visit" else OWN_COLUMNS
 
 
 def _columns(product: Product, results: Sequence[Column], own: Sequence[Column]) -> tuple[Column, ...]:
@@ -48,8 +67,8 @@ def boss_columns(network: str) -> tuple[Column, ...]:
 
 
 COLUMNS: dict[Product, tuple[Column, ...]] = {
-    "star": _columns("star", RESULT_COLUMNS, OWN_COLUMNS),
-    "visit": _columns("visit", RESULT_COLUMNS, OWN_COLUMNS),
+    "star": _columns("star", RESULT_COLUMNS, own_columns("star")),
+    "visit": _columns("visit", RESULT_COLUMNS, own_columns("visit")),
 }
 """All columns of the products of network v3."""
 
@@ -61,7 +80,7 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
             pa.field(
                 column.name,
                 column.arrow_type,
-                nullable=False,
+                nullable=column.nullable,
                 metadata={"description": column.comment, "unit": column.unit},
             )
             for column in columns

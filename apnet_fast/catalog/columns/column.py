@@ -51,6 +51,11 @@ class Column:
         return 0 if self.bits else _NULLS[self.form]
 
     @property
+    def nullable(self) -> bool:
+        """Return whether Parquet has real nulls in it: the FITS null of bits and logicals is a value like any other."""
+        return self.bits or self.form in "BL"
+
+    @property
     def has_width(self) -> bool:
         """Return whether the column has a width of its own, as text and bytes do."""
         return self.form in "AB"

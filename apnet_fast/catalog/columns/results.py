@@ -60,4 +60,9 @@ OWN_COLUMNS: tuple[Column, ...] = (
     Column("identity", "A", "What the noise draws are keyed on", _OWN),
     Column("reason", "A", "Why there is no result; empty if there is", _OWN),
     Column("source_match", "A", "What --catalog knows of this spectrum", _OWN),
+    Column("flags_from", "A", "Origin of SPECTRUM_FLAGS: table, header, none", _OWN),
+    Column("v_rad_from", "A", "Origin of V_RAD: table, header, none", _OWN),
 )
+
+OWN_VISIT_COLUMNS: tuple[Column, ...] = (Column("in_stack", "J", "Part of the coadd: 1 yes, 0 no, -1 unknown", _OWN),)
+"""Columns of the visit product alone, which later versions of Astra have among those of the spectrum."""

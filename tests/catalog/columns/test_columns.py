@@ -16,7 +16,10 @@ from apnet_fast.catalog.fits import write_fits
 from apnet_fast.spectra.batch import Product
 from tests.catalog.samples import CREATED
 
-OWN = ["path", "file_row", "starver", "identity", "reason", "source_match"]
+OWN: dict[Product, list[str]] = {
+    "star": ["path", "file_row", "starver", "identity", "reason", "source_match", "flags_from", "v_rad_from"]
+}
+OWN["visit"] = [*OWN["star"], "in_stack"]
 COUNTS: dict[Product, int] = {"star": 191, "visit": 202}
 # Of lines "number|name|form|null|unit", forms without the width of texts.
 FINGERPRINTS: dict[Product, str] = {
@@ -108,13 +111,14 @@ def test_some_columns_stand_where_the_released_file_has_them(
 
 def test_sources_and_results_are_the_same_in_both_products() -> None:
     assert COLUMNS["star"][:133] == COLUMNS["visit"][:133]
-    assert COLUMNS["star"][172:] == COLUMNS["visit"][183:]
+    assert COLUMNS["star"][172:] == COLUMNS["visit"][183:-1]
     assert boss_columns("v3") == (*COLUMNS["star"][:133], *COLUMNS["star"][172:191])
 
 
 def test_own_columns_come_last_and_only_if_wanted(product: Product) -> None:
-    assert names(COLUMNS[product])[-len(OWN) :] == OWN
-    assert product_columns(product, "v3", own=False) == COLUMNS[product][: -len(OWN)]
+    own = OWN[product]
+    assert names(COLUMNS[product])[-len(own) :] == own
+    assert product_columns(product, "v3", own=False) == COLUMNS[product][: -len(own)]
 
 
 def test_no_name_comes_twice(product: Product) -> None:
@@ -128,11 +132,13 @@ def test_every_column_fits_its_header_card(product: Product) -> None:
         assert len(card) <= 80, card
 
 
-def test_schema_has_the_columns_in_order_and_no_nulls(product: Product) -> None:
+def test_schema_has_the_columns_in_order_and_nulls_in_bits_and_logicals(product: Product) -> None:
     schema = arrow_schema(COLUMNS[product])
     assert schema.names == names(COLUMNS[product])
     assert schema.types == [column.arrow_type for column in COLUMNS[product]]
-    assert not any(field.nullable for field in schema)
+    assert [field.name for field in schema if field.nullable] == [
+        column.name for column in COLUMNS[product] if column.bits or column.form in "BL"
+    ]
 
 
 def test_parquet_file_keeps_descriptions_and_units(product: Product, tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""Read the header of a weights file, and check it whole before anything of the file is loaded.
+
+A header is written by whoever made the file, so nothing in it is trusted: duplicate keys, numbers without end, nests
+without end, values of another type and sizes beyond the file are refused by name. Keys that this version does not know
+are ignored. No torch here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from apnet_fast.recipes.flux import FLUX_UNIT
+from apnet_fast.recipes.versions import VERSIONS, NetworkVersion
+from apnet_fast.support.errors import WeightsError
+
+FORMAT = "apnet_fast/1"
+_REQUIRED = ("network", "architecture", "labels", "origin", "source_sha256", "left_out")
+# Keys whose text is JSON; the text of the others is the value.
+_JSON = ("architecture", "labels", "left_out", "flux_range")
+
+# A header of the published networks has 6 to 8 kB.
+_LONGEST_HEADER = 4 << 20
+_LENGTH_BYTES = 8
+# Digits of 2**63: no size or setting needs more.
+_MOST_DIGITS = 19
+_METADATA = "__metadata__"
+
+Kind = TypeVar("Kind")
+Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+Words = Annotated[str, msgspec.Meta(max_length=10_000)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Three = msgspec.Meta(min_length=3, max_length=3)
+
+
+class TensorLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Type ("F32", "I64", ...), shape, and first and last byte (within the data) of a tensor."""
+
+    dtype: Words
+    shape: Annotated[list[Size], msgspec.Meta(max_length=8)]
+    data_offsets: tuple[Size, Size]
+
+
+class LabelValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The label scaling of a file."""
+
+    names: Annotated[list[Words], Three]
+    mean: Annotated[list[float], Three]
+    std: Annotated[list[float], Three]
+
+
+class WeightsMetadata(msgspec.Struct, frozen=True):
+    """What a weights file tells about itself.
+
+    network: "v3", "v2" or "v1". architecture: sizes, checked by `NetworkKind.architecture_from`. labels: the label
+    scaling. origin, source_sha256: words for, and hash of, what it was made from. left_out: keys of the source that the
+    network does not have. content_sha256: hash of all that labels depend on (`networks.checksum`); None in files of
+    earlier versions. flux_unit: unit of the flux that the network knows. flux_range: least and greatest median flux of
+    the spectra it was trained on, in that unit. trained_on: "simulated" for weights that mean nothing on real spectra.
+    """
+
+    network: Words
+    architecture: dict[str, Any]
+    labels: LabelValues
+    origin: Words
+    source_sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+    left_out: Annotated[list[Words], msgspec.Meta(max_length=10_000)]
+    content_sha256: Sha256 | None = None
+    flux_unit: Words = FLUX_UNIT
+    flux_range: tuple[float, float] | None = None
+    trained_on: Words = ""
+
+    @property
+    def version(self) -> NetworkVersion:
+        """Return the network's version."""
+        return VERSIONS[self.network]
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """Hold a checked header: the metadata, and the layout of every tensor by its key."""
+
+    metadata: WeightsMetadata
+    tensors: Mapping[str, TensorLayout]
+
+
+def read_header(path: Path) -> WeightsHeader:
+    """Read and check the header of a weights file; its tensors are not touched.
+
+    Raises WeightsError, naming what is wrong, if the file is missing, is no safetensors file, has another format, or
+    if its header is not what `Checkpoint.save` writes.
+    """
+    values = _header_of(path)
+    texts = values.pop(_METADATA, {})
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise WeightsError("the metadata are no mapping of keys to text", got=reprlib.repr(texts), where=str(path))
+    if texts.get("format") != FORMAT:
+        raise WeightsError(
+            "not a weights file of this package",
+            got=f"format {reprlib.repr(texts.get('format'))}",
+            expected=repr(FORMAT),
+            remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
+            where=str(path),
+        )
+    metadata = _metadata_of(texts, str(path))
+    tensors = {key: _converted(value, TensorLayout, f"the layout of {key}", str(path)) for key, value in values.items()}
+    return WeightsHeader(metadata, tensors)
+
+
+def _header_of(path: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file, which must fit into the file and describe all of it."""
+    if not path.is_file():
+        raise WeightsError(
+            "no such weights file",
+            got=str(path),
+            expected="a .safetensors file",
+            remedy="`python -m apnet_fast.weights import` or `... random` makes one",
+        )
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if size < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
+            raise _unreadable(path, f"a header of {length} bytes in a file of {size}")
+        if length > _LONGEST_HEADER:
+            raise _unreadable(path, f"a header of {length} bytes, where {_LONGEST_HEADER} are more than enough")
+        values = strict_json(file.read(length), "the header", str(path))
+    if not isinstance(values, dict):
+        raise _unreadable(path, f"its header is a {type(values).__name__}")
+    end = max((_end_of(value) for key, value in values.items() if key != _METADATA), default=0)
+    if end != size - _LENGTH_BYTES - length:
+        raise _unreadable(path, f"{size - _LENGTH_BYTES - length} bytes of tensors where the header tells of {end}")
+    return values
+
+
+def _end_of(layout: object) -> int:
+    """Return where a tensor ends, by a layout that has not been checked yet; 0 if it does not tell."""
+    offsets = layout.get("data_offsets") if isinstance(layout, dict) else None
+    return max((offset for offset in offsets if type(offset) is int), default=0) if isinstance(offsets, list) else 0
+
+
+def _unreadable(path: Path, why: str) -> WeightsError:
+    return WeightsError(
+        f"cannot read weights: {why}",
+        expected="a .safetensors file",
+        remedy="get a sound copy, or convert the upstream checkpoint with `python -m apnet_fast.weights import`",
+        where=str(path),
+    )
+
+
+def _metadata_of(texts: Mapping[str, str], where: str) -> WeightsMetadata:
+    missing = [key for key in _REQUIRED if key not in texts]
+    if missing:
+        raise WeightsError(
+            f"the metadata lack {', '.join(missing)}",
+            expected=", ".join(_REQUIRED),
+            remedy="get a sound copy",
+            where=where,
+        )
+    known: dict[str, Any] = {key: text for key, text in texts.items() if key in WeightsMetadata.__struct_fields__}
+    for key in _JSON:
+        if key in known:
+            known[key] = strict_json(known[key], f"{key} in the metadata", where)
+    if known["network"] not in VERSIONS:
+        got = reprlib.repr(known["network"])
+        raise WeightsError("unknown network", got=got, expected=" | ".join(VERSIONS), where=where)
+    for key in ("labels", "architecture"):
+        if not isinstance(known[key], dict):
+            raise WeightsError(f"{key} in the metadata is no mapping", got=reprlib.repr(known[key]), where=where)
+    metadata = _converted(known, WeightsMetadata, "the metadata", where)
+    if metadata.flux_unit != FLUX_UNIT:
+        raise WeightsError(
+            "these weights know flux in another unit", got=metadata.flux_unit, expected=FLUX_UNIT, where=where
+        )
+    limits = metadata.flux_range
+    if limits is not None and not (0 < limits[0] <= limits[1] and math.isfinite(limits[1])):
+        raise WeightsError(
+            "flux_range in the metadata is no range",
+            got=list(limits),
+            expected="two positive numbers, the lesser one first",
+            where=where,
+        )
+    return metadata
+
+
+def _converted(value: object, kind: type[Kind], what: str, where: str) -> Kind:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise WeightsError(f"{what} cannot be used: {error}", remedy="get a sound copy", where=where) from error
+
+
+def strict_json(text: str | bytes, what: str, where: str) -> Any:
+    """Return the value of a JSON text; WeightsError for nests or numbers without end, duplicate keys, and no JSON."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+            raise WeightsError(f"{what} holds a key twice", got=reprlib.repr(twice), where=where)
+        return values
+
+    def short(digits: str) -> int:
+        if len(digits) > _MOST_DIGITS:
+            raise WeightsError(
+                f"a number in {what} has no end",
+                got=f"{len(digits)} digits",
+                expected=f"{_MOST_DIGITS} at most",
+                where=where,
+            )
+        return int(digits)
+
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_int=short)
+    except RecursionError as error:
+        raise WeightsError(f"{what} is nested without end", remedy="get a sound copy", where=where) from error
+    except ValueError as error:
+        why = reprlib.repr(str(error))
+        raise WeightsError(f"{what} is no JSON: {why}", remedy="get a sound copy", where=where) from error

@@ -1,0 +1,81 @@
+"""FITS tables as files: which HDU, packed and damaged ones, and those that hold no rows."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from apnet_fast.inputs.summary_tables import open_table, read_table
+from apnet_fast.support.errors import UsageError
+
+
+def hdu(rows: int, name: str = "X") -> fits.BinTableHDU:
+    return fits.BinTableHDU.from_columns([fits.Column(name, "J", array=np.arange(rows))])
+
+
+def written(path: Path, *hdus: fits.hdu.base.ExtensionHDU) -> Path:
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path, overwrite=True)
+    return path
+
+
+def test_names_and_rows_are_known_from_one_opening(tmp_path: Path) -> None:
+    with open_table(written(tmp_path / "t.fits", hdu(5))) as table:
+        assert (table.columns, table.rows) == (("x",), 5)
+        assert table.read(["X"])["x"].to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_a_first_table_without_rows_is_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.fits", hdu(0, "EMPTY"), hdu(3))
+    assert read_table(path).to_pydict() == {"x": [0, 1, 2]}
+
+
+def test_columns_without_a_name_are_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.fits", hdu(2))
+    path.write_bytes(path.read_bytes().replace(b"TTYPE1  = 'X       '", b"TTYPE1  = '        '"))
+    assert read_table(path).column_names == []
+
+
+def test_tables_packed_with_fpack_are_named(tmp_path: Path) -> None:
+    table = hdu(3)
+    table.header["ZTABLE"] = True
+    with pytest.raises(UsageError, match=r"packed with fpack.*funpack"):
+        read_table(written(tmp_path / "t.fits", table))
+
+
+def test_a_packed_image_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no table"):
+        read_table(written(tmp_path / "t.fits", fits.CompImageHDU(np.ones((10, 10)))))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_that_was_cut_is_told_to_be_fetched_again(packed: bool, tmp_path: Path) -> None:
+    whole = written(tmp_path / "t.fits", hdu(5000)).read_bytes()
+    (tmp_path / "cut.fits").write_bytes(gzip.compress(whole)[:4000] if packed else whole[:10_000])
+    with pytest.raises(UsageError, match="fetch the file again"):
+        read_table(tmp_path / "cut.fits")
+
+
+@pytest.mark.parametrize(
+    ("card", "value"),
+    [
+        ("NAXIS1", "5"),
+        ("NAXIS1", "99999999999"),
+        ("NAXIS2", "999999999999999"),
+        ("NAXIS2", "-1"),
+        ("TFIELDS", "9999"),
+        ("TFIELDS", "2"),
+        ("TFORM1", "'7Y'"),
+        ("TFORM1", "'99999999999J'"),
+    ],
+)
+def test_damaged_cards_are_told_and_nothing_is_allocated_for_them(card: str, value: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "t.fits", hdu(5))
+    lines = path.read_bytes()
+    start = lines.index(card.ljust(8).encode() + b"=", 2880)
+    path.write_bytes(lines[: start + 10] + value.rjust(20).ljust(70).encode() + lines[start + 80 :])
+    with pytest.raises(UsageError, match="cannot read the table"):
+        read_table(path)
