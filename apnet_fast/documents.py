@@ -68,8 +68,8 @@ def columns_page() -> str:
         *section("Provenance of this package", "star", stars + 1, stars + own),
         *section("Further columns of the visit product", "visit", visits + own + 1, visits + own_of_visits),
         f"The star product has {stars} columns and the visit product {visits}, as Astra's have, and {own} and",
-        f"{own_of_visits} more of this package's own. With network `v2`, `teff_sample_median`, `logg_sample_median` and",
-        "`fe_h_sample_median` stand between `e_fe_h` and `result_flags`.",
+        f"{own_of_visits} more of this package's own. With network `v2`, `teff_sample_median`, `logg_sample_median`",
+        "and `fe_h_sample_median` stand between `e_fe_h` and `result_flags`.",
     ]
     return "\n".join(lines)
 

@@ -66,9 +66,14 @@ def check_command(
     from apnet_fast.engines.ranges import LEAST_HEADROOM, layer_ranges
     from apnet_fast.networks.checkpoint import load_checkpoint
     from apnet_fast.networks.shipped import weights_path
+    from apnet_fast.recipes.flux import FLUX_UNIT
 
     checkpoint = load_checkpoint(weights_path(weights))
     typer.echo(f"{weights}: ApogeeNet {checkpoint.network}, {checkpoint.origin}, sha256 {checkpoint.sha256}")
+    least_flux, greatest_flux = checkpoint.plausible_flux
+    typer.echo(f"for spectra with a median flux of {least_flux:.3g} to {greatest_flux:.3g} [{FLUX_UNIT}]")
+    if checkpoint.for_simulated_only:
+        typer.echo("for simulated spectra only: on real stars their labels mean nothing")
     typer.echo(f"{'layer':36} {'largest':>10} {'65504 / it':>10}")
     ranges = layer_ranges(checkpoint)
     for layer in ranges:

@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from apnet_fast.networks.checkpoint import load_checkpoint
+from apnet_fast.networks.metadata import read_header
 from apnet_fast.support.errors import UsageError, WeightsError
 from apnet_fast.weights import app
 
@@ -61,3 +62,22 @@ def test_errors_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown network"):
         invoke("random", "--network", "v4", "--output", tmp_path / "w.safetensors")
     assert not (tmp_path / "w.safetensors").exists()
+
+
+def test_check_tells_what_the_weights_are_for(small_weights: Path) -> None:
+    said = invoke("check", "demo")
+    assert "median flux of 4.44 to 7.19e+04 [1e-17 erg/s/cm^2/Angstrom]" in said
+    assert "for simulated spectra only" in said
+    said = invoke("check", small_weights)
+    assert "median flux of 3 to 3e+07" in said
+    assert "simulated" not in said
+
+
+def test_every_way_to_make_weights_writes_a_checksum(small_weights: Path, tmp_path: Path) -> None:
+    invoke("export", small_weights, "--output", tmp_path / "folder")
+    invoke("import", tmp_path / "folder", "--output", tmp_path / "imported.safetensors")
+    invoke("random", "--network", "v1", "--output", tmp_path / "random.safetensors")
+    for name in ("imported", "random"):
+        metadata = read_header(tmp_path / f"{name}.safetensors").metadata
+        assert metadata.content_sha256
+        assert metadata.flux_unit == "1e-17 erg/s/cm^2/Angstrom"

@@ -17,6 +17,7 @@ from apnet_fast.catalog.sources import SourceMatches
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.identity import printable
+from apnet_fast.spectra.measured import Measured
 
 # Columns that an attribute of a spectrum's record fills.
 _ATTRIBUTES = {
@@ -43,7 +44,8 @@ _ATTRIBUTES = {
     "identity": "identity",
     "reason": "reason",
 }
-FROM_THE_FILE = frozenset({*_ATTRIBUTES, "filetype", "apstar"})
+_MEASURED = tuple(field.name for field in fields(Measured))
+FROM_THE_FILE = frozenset({*_ATTRIBUTES, *_MEASURED, "filetype", "apstar"})
 """Columns that a spectrum's own file fills."""
 
 _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
@@ -106,7 +108,7 @@ def catalogue_rows(
             file = of_records.get(column.name)
             values = _merged(column, file, of_sources[column.name])
         elif column.name in of_records or column.name in known:
-            values = pa.array(of_records.get(column.name, known.get(column.name)), type=column.arrow_type)
+            values = _of_file(column, of_records.get(column.name, known.get(column.name)))
         else:
             continue
         arrays.append(values)
@@ -155,11 +157,17 @@ def _of_records(product: Product, records: Sequence[SpectrumRecord]) -> dict[str
     get = attrgetter(*_ATTRIBUTES.values())
     columns = list(zip(*map(get, records), strict=True)) or [()] * len(_ATTRIBUTES)
     known: dict[str, Sequence[object]] = dict(zip(_ATTRIBUTES, columns, strict=True))
+    measured = attrgetter(*_MEASURED)
+    values = list(zip(*(measured(record.measured) for record in records), strict=True)) or [()] * len(_MEASURED)
+    known |= dict(zip(_MEASURED, values, strict=True))
     known["path"] = [printable(record.path) for record in records]
     known["reason"] = [record.reason or "" for record in records]
     # The prefix tells the telescopes of SDSS-4 apart; Astra has none for SDSS-V, although its files are named so.
     known["prefix"] = ["" if record.star.release == "sdss5" else record.star.prefix for record in records]
-    known["filetype"] = [_FILETYPES[product]] * len(records)
+    known["filetype"] = [
+        f"{_FILETYPES[product]}C" if product == "star" and record.star.commissioning else _FILETYPES[product]
+        for record in records
+    ]
     known["apstar"] = ["stars"] * len(records)
     return known
 
@@ -180,11 +188,17 @@ def _is_known(value: object) -> bool:
     return value is not None and value == value  # NaN differs from itself
 
 
+def _of_file(column: Column, values: object) -> pa.Array:
+    """Return what the file knows, in the type of the column; None is null."""
+    array = pa.array(values, type=column.arrow_type)
+    return array if column.nullable else array.fill_null(column.null)
+
+
 def _merged(column: Column, of_file: object, of_sources: pa.Array) -> pa.Array:
     """Prefer values of the table of sources to those of the file; the other way round for the file's names."""
     if of_file is None:
         return of_sources if column.nullable else of_sources.fill_null(column.null)
-    values = pa.array(of_file, type=column.arrow_type)
+    values = _of_file(column, of_file)
     if column.name in _OF_THE_FILE:
         return pc.if_else(pc.equal(values, column.null), of_sources.fill_null(column.null), values)
     return pc.coalesce(of_sources, values)

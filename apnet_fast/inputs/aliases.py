@@ -21,6 +21,7 @@ def aliases(paths: Iterable[str], links: frozenset[str] = frozenset()) -> set[st
     """Return paths that may be left out, because another of the paths names the same file.
 
     Of several names of a file one is kept: the plain one of an SDSS-V star, else one that is no link, else the first.
+    Hard links that are named as different stars are kept: a name is part of who a spectrum is.
     Of more than 10,000 files, only those are looked at that may well have several names: known symlinks (`links`),
     unusual names, and names that are alike.
     """
@@ -39,8 +40,20 @@ def aliases(paths: Iterable[str], links: frozenset[str] = frozenset()) -> set[st
             continue
         by_file[state.st_dev, state.st_ino].append(path)
     for names in by_file.values():
-        left_out.update(set(names) - {min(names, key=_preference)})
+        if len(names) > 1:
+            left_out.update(set(names) - _kept(names))
     return left_out
+
+
+def _kept(names: list[str]) -> set[str]:
+    """Return which names of one file stand: one per star that a name tells, or one if none tells a star."""
+    by_star: dict[str, list[str]] = defaultdict(list)
+    for path in names:
+        own = os.path.basename(os.path.realpath(path))
+        by_star[_NOT_OF_THE_STAR.sub("", own) if parse_file_name(own).standard else ""].append(path)
+    if len(by_star) > 1:
+        by_star.pop("", None)
+    return {min(group, key=_preference) for group in by_star.values()}
 
 
 def _suspects(paths: Iterable[str], links: frozenset[str]) -> list[str]:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from apnet_fast.inputs.kinds import FITS_SUFFIXES, is_table
-from apnet_fast.spectra.identity import parse_file_name
+from apnet_fast.inputs.kinds import is_table
+from apnet_fast.spectra.identity import FITS_SUFFIXES, parse_file_name
 from apnet_fast.spectra.mwm import is_mwm_name
 from apnet_fast.support.errors import UsageError
 

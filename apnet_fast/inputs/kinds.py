@@ -10,12 +10,10 @@ from typing import BinaryIO
 
 from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, scan_hdus, unpacked
 from apnet_fast.spectra.failures import ReadFailure
+from apnet_fast.spectra.identity import FITS_SUFFIXES
 from apnet_fast.spectra.mwm import is_mwm_name
 from apnet_fast.spectra.opening import opened
 from apnet_fast.spectra.pack import is_pack, is_unfinished_pack
-
-FITS_SUFFIXES = (".fits", ".fits.gz", ".fits.fz")
-"""Endings of the files of spectra that are read."""
 
 _PARQUET_MAGIC = b"PAR1"
 # Astra's files of one star's spectra have APOGEE tables in HDU 3 and 4, with these columns.

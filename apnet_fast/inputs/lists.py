@@ -8,7 +8,8 @@ import os
 import re
 import stat
 
-from apnet_fast.inputs.kinds import FITS_SUFFIXES, InputKind, classify
+from apnet_fast.inputs.kinds import InputKind, classify
+from apnet_fast.spectra.identity import FITS_SUFFIXES
 from apnet_fast.spectra.pack import PACK_SUFFIX
 from apnet_fast.support.errors import UsageError
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -158,17 +156,16 @@ def _check_layout(
             )
 
 
-# SHA-256 of files that this process has read and found sound, by what tells whether a file has changed.
-_Verified = tuple[int, int, int, int, int]
-_verified: dict[_Verified, str] = {}
+# SHA-256 of files whose checksum this process has verified: times of a file would miss a change within their last tick.
+_verified: set[str] = set()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and check a safetensors file that `Checkpoint.save` wrote.
 
     Its header is checked whole before anything else is read (`networks.metadata`), and its values against its checksum,
-    once per process for a file that does not change. A file of earlier versions has no checksum, which a line on stderr
-    says. Raises WeightsError if the file is missing, has changed since it was written, or cannot be used.
+    once per process for the same content. A file of earlier versions has no checksum, which a line on stderr says.
+    Raises WeightsError if the file is missing, has changed since it was written, or cannot be used.
     """
     header, where = read_header(path), str(path)
     metadata = header.metadata
@@ -177,17 +174,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     scaling = _scaling(metadata.labels, kind, where)
     _check_layout({key: _layout_of(value) for key, value in header.tensors.items()}, architecture, where)
     # Read, not mapped: whatever happens to the file later, the weights stay those that were checked.
-    with path.open("rb") as file:
-        which = _state_of(file)
-        content = file.read()
+    content = path.read_bytes()
+    if not content.startswith(header.beginning):
+        raise WeightsError("the weights file changed while it was read", remedy="load it again", where=where)
+    sha256 = hashlib.sha256(content).hexdigest()
     try:
         state = load(content)
     except SafetensorError as error:
         raise WeightsError(f"cannot read weights: {error}", remedy="get a sound copy", where=where) from error
     check_state(state, architecture, where)
-    if which not in _verified:
+    if sha256 not in _verified:
         _verify(metadata.content_sha256, content_sha256(architecture, scaling, state), where)
-        _verified[which] = hashlib.sha256(content).hexdigest()
+        _verified.add(sha256)
     return Checkpoint(
         network=kind.name,
         architecture=architecture,
@@ -196,7 +194,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         origin=metadata.origin,
         source_sha256=metadata.source_sha256,
         left_out=tuple(metadata.left_out),
-        sha256=_verified[which],
+        sha256=sha256,
         flux_range=metadata.flux_range,
         trained_on=metadata.trained_on,
     )
@@ -220,12 +218,6 @@ def _verify(written: str | None, found: str, where: str) -> None:
             remedy="get a sound copy: a disk or a transfer has damaged this one",
             where=where,
         )
-
-
-def _state_of(file: BinaryIO) -> _Verified:
-    """Return what tells whether a file has changed."""
-    found = os.fstat(file.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _layout_of(tensor: TensorLayout) -> tuple[tuple[int, ...], torch.dtype | str]:

@@ -86,10 +86,11 @@ class WeightsMetadata(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """Hold a checked header: the metadata, and the layout of every tensor by its key."""
+    """Hold a checked header: the metadata, the layout of every tensor by its key, and the bytes that said so."""
 
     metadata: WeightsMetadata
     tensors: Mapping[str, TensorLayout]
+    beginning: bytes
 
 
 def read_header(path: Path) -> WeightsHeader:
@@ -98,7 +99,7 @@ def read_header(path: Path) -> WeightsHeader:
     Raises WeightsError, naming what is wrong, if the file is missing, is no safetensors file, has another format, or
     if its header is not what `Checkpoint.save` writes.
     """
-    values = _header_of(path)
+    values, beginning = _header_of(path)
     texts = values.pop(_METADATA, {})
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         raise WeightsError("the metadata are no mapping of keys to text", got=reprlib.repr(texts), where=str(path))
@@ -112,11 +113,11 @@ def read_header(path: Path) -> WeightsHeader:
         )
     metadata = _metadata_of(texts, str(path))
     tensors = {key: _converted(value, TensorLayout, f"the layout of {key}", str(path)) for key, value in values.items()}
-    return WeightsHeader(metadata, tensors)
+    return WeightsHeader(metadata, tensors, beginning)
 
 
-def _header_of(path: Path) -> dict[str, Any]:
-    """Return the header of a safetensors file, which must fit into the file and describe all of it."""
+def _header_of(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Return the header of a safetensors file, which must fit into the file and describe all of it, and its bytes."""
     if not path.is_file():
         raise WeightsError(
             "no such weights file",
@@ -127,18 +128,20 @@ def _header_of(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        beginning = file.read(_LENGTH_BYTES)
+        length = int.from_bytes(beginning, "little")
         if size < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
             raise _unreadable(path, f"a header of {length} bytes in a file of {size}")
         if length > _LONGEST_HEADER:
             raise _unreadable(path, f"a header of {length} bytes, where {_LONGEST_HEADER} are more than enough")
-        values = strict_json(file.read(length), "the header", str(path))
+        text = file.read(length)
+    values = strict_json(text, "the header", str(path))
     if not isinstance(values, dict):
         raise _unreadable(path, f"its header is a {type(values).__name__}")
     end = max((_end_of(value) for key, value in values.items() if key != _METADATA), default=0)
     if end != size - _LENGTH_BYTES - length:
         raise _unreadable(path, f"{size - _LENGTH_BYTES - length} bytes of tensors where the header tells of {end}")
-    return values
+    return values, beginning + text
 
 
 def _end_of(layout: object) -> int:

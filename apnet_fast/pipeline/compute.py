@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from threading import Thread
 
@@ -31,6 +31,7 @@ from apnet_fast.pipeline.work import Done, Work, WorkQueue
 from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes import Labels
 from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
+from apnet_fast.support.limits import doing
 
 # Batches that wait for the engine, and shards that wait to be written.
 _BATCHES_AHEAD, _SHARDS_BEHIND = 2, 2
@@ -102,26 +103,28 @@ class Computer:
 
         Raises what a stage raised. Nothing is stored of shards that were not finished.
         """
-        reader = Thread(target=self._guarded, args=(self._read, self._batches.close), daemon=True)
-        writer = Thread(target=self._guarded, args=(self._write, self._computed.break_off), daemon=True)
-        reader.start()
-        writer.start()
+        reading = ("reading spectra", self._read, self._batches.close)
+        writing = ("storing a shard", self._write, self._computed.break_off)
+        reader, writer = (Thread(target=self._guarded, args=stage, daemon=True) for stage in (reading, writing))
         try:
-            with suppress(BrokenOff):
+            reader.start()
+            writer.start()
+            with suppress(BrokenOff), doing("computing labels"):
                 self._compute()
         finally:
             self.work.close()
             self._batches.break_off()
             self._computed.close()
-            writer.join()
-            reader.join()
+            for thread in (writer, reader):
+                if thread.ident is not None:  # it was started
+                    thread.join()
         if self._errors:
             raise self._errors[0]
 
-    def _guarded(self, stage: Callable[[], None], end: Callable[[], None]) -> None:
+    def _guarded(self, name: str, stage: Callable[[], None], end: Callable[[], None]) -> None:
         """Run a stage in its thread; `go` raises its error again in the engine's."""
         try:
-            with suppress(BrokenOff):
+            with suppress(BrokenOff), doing(name):
                 stage()
         except BaseException as error:  # noqa: BLE001 - raised again by `go`
             self._errors.append(error)
@@ -159,12 +162,11 @@ class Computer:
 
     def _batch(self, work: Work, gathered: Gathered, *, ends_shard: bool) -> _Batch:
         spectra = gathered.batch()
-        spectra = replace(spectra, records=completed(spectra.records, work.known))
+        spectra = SpectrumBatch(spectra.flux, spectra.error, completed(spectra.records, work.known))
         # Only a network with photometry needs to know the sources now; the writer finds them otherwise.
         early = self.sources is not None and self.net.recipe.photometry is not None
-        return _Batch(
-            work.shard, spectra, self._matches(spectra.records) if early else None, gathered.files, ends_shard
-        )
+        matches = self._matches(spectra.records) if early else None
+        return _Batch(work.shard, spectra, matches, gathered.files, ends_shard)
 
     def _matches(self, records: Sequence[SpectrumRecord]) -> SourceMatches | None:
         return None if self.sources is None else self.sources.match(records)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from apnet_fast._version import __version__
 from apnet_fast.catalog.cards import Card
 from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
 from apnet_fast.catalog.products import write_product
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
+from apnet_fast.pipeline.folder import result_names
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
+from apnet_fast.pipeline.stored import StoredRecord, Unsound, read_stored
 from apnet_fast.recipes import Recipe
 from apnet_fast.spectra import Product
 from apnet_fast.support.files import sha256_of, written_whole
@@ -33,29 +34,24 @@ class Results:
     @property
     def paths(self) -> list[Path]:
         """Every catalogue, as FITS and as Parquet, and the quarantine."""
-        fits = [self.folder / f"{PRODUCT_NAMES[product]}.fits" for product in self.products]
-        return [*fits, *(path.with_suffix(".parquet") for path in fits), self.folder / QUARANTINE_FILE]
+        return [self.folder / name for name in result_names(self.products, __version__)]
 
     @property
     def record(self) -> Path:
         """Path of run.json."""
         return self.folder / RUN_FILE
 
-    def remove(self) -> None:
-        """Remove all of them."""
-        for path in (*self.paths, self.record):
-            path.unlink(missing_ok=True)
-
     def contents(self) -> dict[str, dict[str, object]]:
         """Return size and checksum of each file, by name."""
         return {path.name: _contents(path) for path in self.paths}
 
-    def record_of_whole(self) -> dict[str, Any] | None:
-        """Return run.json if it is sound and every file is as it says, else None."""
+    def record_of_whole(self) -> StoredRecord | None:
+        """Return run.json if it is sound and lists every file as it is, else None."""
         try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
-            whole = all(record["products"][path.name] == _contents(path) for path in self.paths)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            record = read_stored(self.record, StoredRecord)
+            listed = {name: {"bytes": file.bytes, "sha256": file.sha256} for name, file in record.products.items()}
+            whole = all(listed.get(path.name) == _contents(path) for path in self.paths)
+        except (FileNotFoundError, Unsound):
             return None
         return record if whole else None
 
@@ -70,7 +66,8 @@ class Results:
     ) -> dict[Product, dict[str, int]]:
         """Join the parts of all shards into the catalogues and the quarantine; `check` may stop it by raising.
 
-        cards: provenance of a product. Returns the rows of each product by `source_match`.
+        markers: of all shards, in order. cards: provenance of a product. Returns the rows of each product by
+        `source_match`. Raises DamagedPart for a part that has changed since it was written.
         """
         matches: dict[Product, dict[str, int]] = {}
         for product in self.products:
@@ -78,7 +75,7 @@ class Results:
                 self.folder,
                 PRODUCT_NAMES[product],
                 product,
-                _checked(store.tables(product), check),
+                _checked(store.tables(product, markers), check),
                 _widths(markers, product),
                 network=recipe.network,
                 recipe=recipe.name,
@@ -89,7 +86,7 @@ class Results:
             written_whole(self.folder / QUARANTINE_FILE) as part,
             pq.ParquetWriter(part, QUARANTINE_SCHEMA, compression="zstd") as writer,
         ):
-            for table in _checked(store.tables(QUARANTINE), check):
+            for table in _checked(store.tables(QUARANTINE, markers), check):
                 writer.write_table(table)
         return matches
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,11 +14,12 @@ from apnet_fast.catalog.names import RUN_FILE
 from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.folder import check_folder, clean, discard
 from apnet_fast.pipeline.plan import Plan, make_plan
 from apnet_fast.pipeline.provenance import provenance_cards, run_record
 from apnet_fast.pipeline.results import Results
 from apnet_fast.pipeline.settings import RunSettings
-from apnet_fast.pipeline.shards import Marker, ShardStore
+from apnet_fast.pipeline.shards import DamagedPart, Marker, ShardStore
 from apnet_fast.pipeline.summary import RunSummary, summary_of
 from apnet_fast.pipeline.team import Job, LocalTeam, Team
 from apnet_fast.pipeline.times import StageTimes
@@ -27,12 +28,16 @@ from apnet_fast.spectra import Product
 from apnet_fast.spectra.identity import printable
 from apnet_fast.support.errors import Stopped
 from apnet_fast.support.files import write_json
+from apnet_fast.support.limits import doing
 from apnet_fast.support.lock import locked
 from apnet_fast.support.notices import say
 from apnet_fast.support.progress import RunProgress
 from apnet_fast.support.stopping import StopRequest
 
 PathLike = str | os.PathLike[str]
+
+# Parts that may change on disk while one run goes, before the disk is to blame.
+_MOST_REPAIRS = 5
 
 
 def run_survey(
@@ -82,17 +87,19 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
         import torch
 
         torch.set_num_threads(settings.threads)
-    with times.measure("planning"):
+    with times.measure("planning"), doing("finding the inputs"):
         inputs = resolve_inputs(settings.words, str(settings.root) if settings.root else None)
     stop.check()
-    with times.measure("loading"):
+    with times.measure("loading"), doing("loading the weights"):
         checkpoint = load_checkpoint(settings.weights)
         settings = replace(settings, precision=settings.effective_precision(checkpoint))
     stop.check()
     plan = make_plan(settings, inputs, checkpoint)
     _say_what_is_left_out(inputs)
+    check_folder(settings.output)
     settings.output.mkdir(parents=True, exist_ok=True)
     with locked(settings.output):
+        check_folder(settings.output)
         return _Run(settings, plan, checkpoint, inputs, times, stop, team).go()
 
 
@@ -129,27 +136,41 @@ class _Run:
         self.started = datetime.now(UTC)
 
     def go(self) -> RunSummary:
+        results = [path.name for path in self.results.paths]
         if self.settings.restart:
-            self.store.discard()
-            self.results.remove()
+            discard(self.settings.output, results, self.plan.shards)
         self.store.open()
+        clean(self.settings.output, results)
+        try:
+            return self._go_on()
+        except OSError as error:
+            if self.store.folder.is_dir():
+                raise
+            raise Stopped(
+                "the output folder went away while the run was writing to it",
+                got=str(error),
+                remedy="see what removed or unmounted it; then give the same command again",
+                where=str(self.settings.output),
+            ) from error
+
+    def _go_on(self) -> RunSummary:
+        """Compute what is missing, and write the results unless they are whole."""
         markers = self._finished()
         pending = [shard for shard, marker in markers.items() if marker is None]
         resumed = self.plan.shards - len(pending)
         if pending:
             if resumed:
                 say(f"going on: {resumed} of {self.plan.shards} shards are done")
-            markers.update(self._compute(pending, [marker for marker in markers.values() if marker]))
-        complete = [marker for marker in markers.values() if marker is not None]
-        summary = summary_of(complete, self.settings.products)
+            markers.update(self._compute(pending, _complete(markers)))
         record = None if pending else self.results.record_of_whole()
+        matches: Mapping[Product, Mapping[str, int]]
         if record is not None:
             say("this run is complete already; nothing to do (--restart does it again)")
-            return replace(summary, matches=(record.get("catalog") or {}).get("rows_by_match", {}))
-        matches = self._write_results(complete, summary, resumed)
-        if self.settings.catalog is not None:
-            summary = replace(summary, matches=matches)
-        return replace(summary, rate=self.times.rate, bound=self.times.bound())
+            matches = record.catalog.rows_by_match if record.catalog else {}
+            return replace(self._summary(markers), matches=matches)
+        matches = self._write_results(markers, resumed)
+        summary = replace(self._summary(markers), rate=self.times.rate, bound=self.times.bound())
+        return summary if self.settings.catalog is None else replace(summary, matches=matches)
 
     def _finished(self) -> dict[int, Marker | None]:
         """Return the markers of finished shards, None for the others."""
@@ -190,13 +211,36 @@ class _Run:
             )
         return markers
 
-    def _write_results(
-        self, markers: Sequence[Marker], summary: RunSummary, resumed: int
-    ) -> dict[Product, dict[str, int]]:
-        """Write the catalogues, then run.json; return the rows of each product by `source_match`."""
+    def _summary(self, markers: Mapping[int, Marker | None]) -> RunSummary:
+        return summary_of(_complete(markers), self.settings.products)
+
+    def _write_results(self, markers: dict[int, Marker | None], resumed: int) -> dict[Product, dict[str, int]]:
+        """Write the catalogues, then run.json; return the rows of each product by `source_match`.
+
+        A shard whose parts have changed on disk since they were written is done again.
+        """
+        for _ in range(_MOST_REPAIRS):
+            try:
+                matches = self._write_catalogues(_complete(markers))
+            except DamagedPart as damaged:
+                say(f"a part has changed since it was written; its shard is done again [{damaged.path}]")
+                self.store.forget(damaged.shard)
+                markers[damaged.shard] = None
+                markers.update(self._compute([damaged.shard], _complete(markers)))
+            else:
+                self._write_record(_complete(markers), matches, resumed)
+                return matches
+        raise Stopped(
+            "parts of shards change after they are written",
+            got=f"{_MOST_REPAIRS} of them",
+            remedy="see whether the disk works, or another program writes there; then give the same command again",
+            where=str(self.store.folder),
+        )
+
+    def _write_catalogues(self, markers: Sequence[Marker]) -> dict[Product, dict[str, int]]:
         self.stop.unit = "table"
-        with self.times.measure("catalogues"):
-            matches = self.results.write(
+        with self.times.measure("catalogues"), doing("writing the catalogues"):
+            return self.results.write(
                 self.store,
                 markers,
                 self.recipe,
@@ -204,6 +248,9 @@ class _Run:
                 datetime.now(UTC),
                 self.stop.check,
             )
+
+    def _write_record(self, markers: Sequence[Marker], matches: dict[Product, dict[str, int]], resumed: int) -> None:
+        with self.times.measure("catalogues"):
             products = self.results.contents()
         self.stop.check()
         catalog = self.settings.catalog
@@ -214,7 +261,7 @@ class _Run:
             checkpoint=self.checkpoint,
             inputs=self.inputs,
             catalog=None if catalog is None else {"file": printable(str(catalog)), "rows_by_match": matches},
-            summary=summary,
+            summary=summary_of(markers, self.settings.products),
             products=products,
             resumed_shards=resumed,
             times=self.times,
@@ -222,7 +269,11 @@ class _Run:
             finished=datetime.now(UTC),
         )
         write_json(self.results.record, record)
-        return matches
+
+
+def _complete(markers: Mapping[int, Marker | None]) -> list[Marker]:
+    """Return the markers of finished shards, in order."""
+    return [marker for _, marker in sorted(markers.items()) if marker is not None]
 
 
 class _Count:

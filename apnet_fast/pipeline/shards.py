@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,14 +16,27 @@ import pyarrow.parquet as pq
 from apnet_fast.catalog.fits import text_widths
 from apnet_fast.inputs.changed_files import none_came_back
 from apnet_fast.pipeline.plan import Plan
+from apnet_fast.pipeline.stored import Unsound, checksum_of, read_marker, read_stored
 from apnet_fast.spectra.batch import Product
-from apnet_fast.support.attempts import PARTIAL
+from apnet_fast.support.attempts import remove_stale_attempts
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of, write_json, written_whole
 
+SHARDS_FOLDER, PLAN_FILE = "shards", "plan.json"
 QUARANTINE = "quarantine"
+# Failures that another attempt may not have: such a shard is done again by the same command.
+_PASSING = {"io_error", "being_written"}
 # Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000
+_SHARD_FILE = re.compile(r"(\d{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
+
+
+class DamagedPart(Exception):
+    """A part is not what its marker says: it has changed, or gone, since it was written."""
+
+    def __init__(self, shard: int, path: Path) -> None:
+        super().__init__(str(path))
+        self.shard, self.path = shard, path
 
 
 @dataclass(frozen=True)
@@ -54,31 +67,26 @@ class Marker:
 
 
 class ShardStore:
-    """The folder `shards/` of a run: plan.json, and parts and marker of each finished shard."""
+    """The folder `shards/` of a run: plan.json, and parts and marker of each finished shard.
+
+    The folder may be a link, to a scratch disk for instance.
+    """
 
     def __init__(self, output: Path, plan: Plan, products: Sequence[Product]) -> None:
-        self.folder = output / "shards"
+        self.folder = output / SHARDS_FOLDER
         self.plan = plan
         self.products = tuple(products)
 
     def open(self) -> None:
         """Begin a run in this folder, or go on with it. Raises UsageError if the folder belongs to another run."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "plan.json"
-        if path.is_file():
+        # Where a link points to a folder that is gone, that folder is made.
+        os.makedirs(os.path.realpath(self.folder), exist_ok=True)
+        path = self.folder / PLAN_FILE
+        if os.path.lexists(path):
             self.plan.fingerprint.check_same(_stored_plan(path), str(self.folder.parent))
         else:
-            write_json(path, self.plan.fingerprint.as_dict())
-        for leftover in self.folder.glob(f"*{PARTIAL}"):
-            leftover.unlink()
-
-    def discard(self) -> None:
-        """Remove all that the folder holds. A kill at any moment leaves no half of a run behind."""
-        doomed = self.folder.with_name("shards.discarded")
-        shutil.rmtree(doomed, ignore_errors=True)
-        if self.folder.exists():
-            os.replace(self.folder, doomed)
-            shutil.rmtree(doomed)
+            write_json(path, {**self.plan.fingerprint.as_dict(), "shards": self.plan.shards})
+        remove_stale_attempts(self.folder, lambda name: is_shard_file(name, self.plan.shards))
 
     def write(
         self, shard: int, tables: Mapping[str, pa.Table], incomplete_photometry: int, states: Sequence[str]
@@ -92,50 +100,68 @@ class ShardStore:
             path = self._part(shard, name)
             with written_whole(path) as partial:
                 pq.write_table(table, partial, compression="zstd")
+                checksum = sha256_of(partial)
             widths = {} if name == QUARANTINE else text_widths(table)
-            parts[name] = Part(sha256_of(path), table.num_rows, widths)
+            parts[name] = Part(checksum, table.num_rows, widths)
         counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
         reasons = {entry["values"]: entry["counts"] for entry in counts}
         marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry)
-        content = {**asdict(marker), "files": list(states)}
-        write_json(self._marker(shard), {**content, "checksum": _checksum(content)})
+        content: dict[str, Any] = {**asdict(marker), "files": list(states)}
+        write_json(self._marker(shard), {**content, "checksum": checksum_of(content)})
         return marker
 
     def finished(self, shard: int) -> Marker | None:
         """Return the marker of a shard that need not be done (again), else None.
 
-        Its parts must be there and unchanged, and files that were missing must still be. Raises UsageError for a file
-        that has changed.
+        Its parts must be there and unchanged, files that were missing must still be, and no file must have failed for
+        a passing reason. Raises UsageError for a file that has changed.
         """
         path = self._marker(shard)
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored.pop("checksum") != _checksum(stored):
-                return None
-            states = stored["files"]
-            parts = {name: Part(**part) for name, part in stored["parts"].items()}
-            marker = Marker(stored["run"], parts, stored["reasons"], int(stored["incomplete_photometry"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            stored = read_marker(path)
+        except (FileNotFoundError, Unsound):
             return None
-        if marker.run != self.plan.fingerprint.digest or set(marker.parts) != {*self.products, QUARANTINE}:
+        if stored.run != self.plan.fingerprint.digest or set(stored.parts) != {*self.products, QUARANTINE}:
             return None
+        files = self.plan.files_of(shard)
+        if len(stored.files) != len(files) or _PASSING & set(stored.reasons):
+            return None
+        parts = {str(name): Part(part.sha256, part.rows, part.widths) for name, part in stored.parts.items()}
+        marker = Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry)
         for name, part in marker.parts.items():
             file = self._part(shard, name)
             if not file.is_file() or sha256_of(file) != part.sha256:
                 return None
-        files = zip(self.plan.files_of(shard), states, strict=True)
-        return marker if none_came_back(files, str(path)) else None
+        return marker if none_came_back(zip(files, stored.files, strict=True), str(path)) else None
 
-    def tables(self, name: str) -> Iterator[pa.Table]:
-        """Yield the rows of every shard in order, many shards per table; at least one table."""
+    def forget(self, shard: int) -> None:
+        """Remove the marker of a shard, so that it is done again."""
+        self._marker(shard).unlink(missing_ok=True)
+
+    def tables(self, name: str, markers: Sequence[Marker]) -> Iterator[pa.Table]:
+        """Yield the rows of every shard in order, many shards per table; at least one table.
+
+        markers: of all shards. Raises DamagedPart for a part that is not what its marker says.
+        """
         gathered: list[pa.Table] = []
-        for shard in range(self.plan.shards):
-            gathered.append(pq.read_table(self._part(shard, name)))
+        for shard, marker in enumerate(markers):
+            gathered.append(self._checked_table(shard, name, marker.parts[name]))
             if sum(table.num_rows for table in gathered) >= _ROWS_OF_A_TABLE:
                 yield pa.concat_tables(gathered)
                 gathered = []
         if gathered:
             yield pa.concat_tables(gathered)
+
+    def _checked_table(self, shard: int, name: str, part: Part) -> pa.Table:
+        """Read a part once, for its checksum and for its rows."""
+        path = self._part(shard, name)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise DamagedPart(shard, path) from error
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            raise DamagedPart(shard, path)
+        return pq.read_table(pa.BufferReader(content))
 
     def _part(self, shard: int, name: str) -> Path:
         return self.folder / f"{shard:06d}.{name}.parquet"
@@ -144,20 +170,20 @@ class ShardStore:
         return self.folder / f"{shard:06d}.json"
 
 
-def _checksum(content: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def is_shard_file(name: str, shards: int) -> bool:
+    """Return whether a run of so many shards keeps a file of this name in its folder of shards."""
+    match = _SHARD_FILE.fullmatch(name)
+    return name == PLAN_FILE or (match is not None and int(match[1]) < shards)
 
 
 def _stored_plan(path: Path) -> Mapping[str, object]:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        stored = None
-    if not isinstance(stored, dict):
+        return read_stored(path, dict[str, Any])
+    except Unsound as error:
         raise UsageError(
             "the plan of the run in this output folder cannot be read",
+            got=str(error).removeprefix(f"{path}: "),
             expected="a JSON object",
             remedy="give another --output, or --restart to discard what is there",
             where=str(path),
-        )
-    return stored
+        ) from error

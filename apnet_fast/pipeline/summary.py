@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apnet_fast.pipeline.shards import Marker
@@ -22,7 +22,7 @@ class RunSummary:
     rows: dict[Product, int]
     reasons: dict[str, int]
     incomplete_photometry: int = 0
-    matches: dict[Product, dict[str, int]] = field(default_factory=dict, compare=False)
+    matches: Mapping[Product, Mapping[str, int]] = field(default_factory=dict, compare=False)
     rate: float | None = field(default=None, compare=False)
     bound: str | None = field(default=None, compare=False)
 

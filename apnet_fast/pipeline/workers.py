@@ -23,7 +23,8 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.readers.children import SPAWN, follow_parent, start_child
 from apnet_fast.support.errors import ApnetError, Stopped, WeightsError
-from apnet_fast.support.notices import say
+from apnet_fast.support.limits import as_limit
+from apnet_fast.support.notices import mute_warnings, say
 
 # Shards that a worker has: the one it computes, and one that its readers begin meanwhile.
 _SHARDS_AHEAD = 2
@@ -35,12 +36,13 @@ _SECONDS_TO_END = 10.0
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker needs to know: the run, its device, and the number of threads that it may use."""
+    """What a worker needs to know: the run, its device, the threads that it may use, and whether it writes warnings."""
 
     settings: RunSettings
     fingerprint: Fingerprint
     device: str
     threads: int
+    warns: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ class DeviceWorkers:
 
     def __init__(self, settings: RunSettings, fingerprint: Fingerprint, times: StageTimes) -> None:
         threads = max(1, _threads() // len(settings.devices))
-        self._orders = [Orders(settings, fingerprint, device, threads) for device in settings.devices]
+        self._orders = [
+            Orders(settings, fingerprint, device, threads, warns=number == 0)
+            for number, device in enumerate(settings.devices)
+        ]
         self._times = times
 
     def go(
@@ -77,8 +82,10 @@ class DeviceWorkers:
         self._waiting = deque(work)
         self._on_batch, self._on_shard = on_batch, on_shard
         self._deaths: Counter[int] = Counter()
-        self._workers = {number: _Worker(orders) for number, orders in enumerate(self._orders)}
+        self._workers: dict[int, _Worker] = {}
         try:
+            for number, orders in enumerate(self._orders):
+                self._workers[number] = _Worker(orders)
             stopping = False
             while self._workers:
                 if stop() and not stopping:
@@ -97,7 +104,8 @@ class DeviceWorkers:
         for ahead in range(_SHARDS_AHEAD):
             for worker in self._workers.values():
                 if self._waiting and len(worker.shards) <= ahead:
-                    worker.assign(self._waiting.popleft())
+                    work = self._waiting.popleft()
+                    worker.assign(work)
         # Until the last shard is stored, a worker may die and leave its shards to the others.
         if not self._waiting and not any(worker.shards for worker in self._workers.values()):
             for worker in self._workers.values():
@@ -193,14 +201,18 @@ class _Worker:
 def serve_shards(connection: Connection, orders: Orders) -> None:
     """Run a worker: compute and store the shards that come through the pipe, until None or "stop" comes."""
     follow_parent()
+    mute_warnings(not orders.warns)
     pipe = _WorkerPipe(connection)
-    threading.Thread(target=pipe.listen, daemon=True).start()
     try:
-        times = _compute(orders, pipe)
-    except (ApnetError, OSError, MemoryError) as error:
-        pipe.send(error)
-    else:
-        pipe.send(times)
+        threading.Thread(target=pipe.listen, daemon=True).start()
+        pipe.send(_compute(orders, pipe))
+    except Exception as error:
+        if pipe.is_cut():
+            return  # the parent has died, and this process dies with it
+        limit = as_limit(error)
+        if limit is None and not isinstance(error, ApnetError | OSError):
+            raise
+        pipe.send(limit or error)
 
 
 def _compute(orders: Orders, pipe: _WorkerPipe) -> StageTimes:
@@ -246,11 +258,17 @@ class _WorkerPipe:
         self._sending = threading.Lock()
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self.stopped = threading.Event()
+        self._cut = threading.Event()
 
     def listen(self) -> None:
         """Take in messages until "stop", or until the parent ends."""
         while True:
-            message = self._connection.recv()
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                self._cut.set()
+                self.stopped.set()
+                message = "stop"
             if message == "stop":
                 self.stopped.set()
             self._work.put(message if isinstance(message, Work) else None)
@@ -274,7 +292,15 @@ class _WorkerPipe:
     def send(self, message: object) -> None:
         """Send a message to the parent."""
         with self._sending:
-            self._connection.send(message)
+            try:
+                self._connection.send(message)
+            except (BrokenPipeError, ConnectionResetError):
+                self._cut.set()
+                raise
+
+    def is_cut(self) -> bool:
+        """Return whether the parent has gone."""
+        return self._cut.is_set()
 
 
 def _threads() -> int:

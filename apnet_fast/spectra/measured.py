@@ -61,6 +61,7 @@ class Measured:
     e_k_mag: float = _NAN
     l: float = _NAN  # noqa: E741
     b: float = _NAN
+    in_stack: int | None = None
 
 
 NOTHING_MEASURED = Measured()

@@ -35,7 +35,7 @@ _WORDS = ("release", "apred", "obj", "telescope", "field", "prefix", "plate", "r
 _NUMBERS = ("healpix", "mjd", "fiber", "n_visits", "sdss_id", "spectrum_pk")
 _MEASURES = ("snr",)
 _MEASURED = tuple(field.name for field in fields(Measured))
-_INTEGERS = ("spectrum_flags", "n_components")
+_INTEGERS = ("spectrum_flags", "n_components", "in_stack")
 # No star has as many visits; the widest row of a table that is written has 0.2 MB.
 _MOST_ROWS, _MOST_ROW_BYTES = 4000, 1 << 20
 
@@ -212,7 +212,7 @@ def _measured(header: PrimaryHeader, values: np.void) -> Measured:
 
 
 def _whole_number(values: np.void, name: str) -> int | None:
-    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iu":
+    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iub":
         return None
     value = int(values[name])
     return value if value >= 0 else None

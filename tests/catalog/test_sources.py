@@ -16,6 +16,7 @@ import pytest
 from apnet_fast.catalog.rows import catalogue_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
 from apnet_fast.spectra.batch import Product, SpectrumRecord
+from apnet_fast.spectra.measured import Measured
 from apnet_fast.support.errors import UsageError
 from tests.catalog.samples import labels, star_record, times, visit_record
 
@@ -113,7 +114,8 @@ def test_a_visit_gets_of_a_table_of_stars_what_is_the_stars_alone() -> None:
     assert row["source_match"] == "source"
     assert row["plx"] == 3.0
     assert row["snr"] == visit_record(2).snr
-    assert "v_rad" not in row
+    assert math.isnan(row["v_rad"])  # type: ignore[arg-type]
+    assert (row["v_rad_from"], row["flags_from"]) == ("", "")
 
 
 def test_sentinels_become_nulls() -> None:
@@ -147,7 +149,8 @@ def test_dr17_visits_fill_source_and_spectrum_of_the_visit() -> None:
 def test_a_coadd_gets_of_a_table_of_visits_what_is_the_stars_alone() -> None:
     row = rows(dr17_visit(), "star", [star_record(3)])[0]
     assert (row["source_match"], row["k_mag"]) == ("source", 9.0)
-    assert "v_rad" not in row
+    assert math.isnan(row["v_rad"])  # type: ignore[arg-type]
+    assert (row["v_rad_from"], row["flags_from"]) == ("", "")
 
 
 def test_visits_are_found_without_the_name_of_their_file() -> None:
@@ -351,3 +354,35 @@ def test_matches_of_batches_are_sliced_and_joined() -> None:
         np.testing.assert_array_equal(one.rows.spectrum, other.rows.spectrum)
     assert whole.rows.source.tolist() == [0, 1, -1, 3]
     assert whole.rows.spectrum.tolist() == [0, -1, -1, 3]
+
+
+def measured(record: SpectrumRecord, **values: object) -> SpectrumRecord:
+    return replace(record, measured=Measured(**values))  # type: ignore[arg-type]
+
+
+def test_the_table_wins_over_the_header_where_it_has_a_value() -> None:
+    table = dr17_star(
+        starflag=pa.array([4, None, 8, None, 0, None], pa.int64()), vhelio_avg=[1.5, -9999.0, 3.5, 4, 5, 6]
+    )
+    records = [
+        measured(star_record(0), spectrum_flags=512, v_rad=10.0, j_mag=1.0),
+        measured(star_record(1), spectrum_flags=512, v_rad=10.0, e_v_rad=0.25, n_components=2),
+        measured(star_record(5), v_rad=10.0),
+        measured(star_record(4), spectrum_flags=512),
+    ]
+    found = rows(table, "star", records)
+    assert [row["spectrum_flags"] for row in found] == [4, 512, None, 0]
+    assert [row["flags_from"] for row in found] == ["table", "header", "", "table"]
+    assert [row["v_rad"] for row in found] == [1.5, 10.0, 6.0, 5.0]
+    assert [row["v_rad_from"] for row in found] == ["table", "header", "table", "table"]
+    assert [row["j_mag"] for row in found[:2]] == [8.0, 9.0]
+    assert (found[1]["e_v_rad"], found[1]["n_components"], found[2]["n_components"]) == (0.25, 2, -1)
+
+
+@pytest.mark.parametrize("kind", [pa.bool_(), pa.int32()])
+def test_visits_of_the_stack_are_marked(kind: pa.DataType) -> None:
+    table = dr17_visit().append_column("in_stack", pa.array([1, 0, None, 1, 0, 1], pa.int32()).cast(kind))
+    found = rows(table, "visit", [visit_record(i) for i in range(3)])
+    assert [row["in_stack"] for row in found] == [1, 0, -1]
+    (of_file,) = rows(dr17_visit(), "visit", [measured(visit_record(0), in_stack=1)])
+    assert of_file["in_stack"] == 1

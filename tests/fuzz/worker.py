@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 import resource
@@ -35,8 +34,6 @@ MODULES = {
     "shards": "tests.fuzz.shards",
     "run_json": "tests.fuzz.run_json",
 }
-if importlib.util.find_spec("tests.fuzz.apstar") is None:  # it comes with another branch
-    del MODULES["apstar"]
 
 
 def kind_of(name: str) -> Kind:

@@ -79,3 +79,12 @@ def test_a_folder_without_links_is_not_looked_at_twice(tmp_path: Path, monkeypat
     touch(tmp_path / "apStar-dr17-2M1.fits")
     monkeypatch.setattr("apnet_fast.inputs.words.aliases", lambda *_: pytest.fail("files were looked at"))
     assert len(resolve_inputs([str(tmp_path)]).files) == 1
+
+
+def test_hard_links_named_as_different_stars_are_different_spectra(tmp_path: Path) -> None:
+    """A name is part of who a spectrum is; a link without a star's name is a name of the file."""
+    one, two, copy = (tmp_path / name for name in ("apStar-dr17-2M1.fits", "apStar-dr17-2M2.fits", "mine.fits"))
+    touch(one)
+    for name in (two, copy):
+        os.link(one, name)
+    assert aliases(map(str, (one, two, copy))) == {str(copy)}

@@ -175,22 +175,32 @@ def test_a_file_without_a_checksum_is_loaded_with_one_line(
     assert capsys.readouterr().err == ""
 
 
-def test_a_file_is_verified_once_until_it_changes(
-    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_content_is_verified_once(
+    small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "w.safetensors"
-    path.write_bytes(small_weights.read_bytes())
-    hashed: list[int] = []
+    path, hashed = tmp_path / "w.safetensors", []
+    replace(small_checkpoint, origin="no other file").save(path)
     original = checkpoint_module.content_sha256
     monkeypatch.setattr(checkpoint_module, "content_sha256", lambda *given: hashed.append(1) or original(*given))
     first, again = load_checkpoint(path), load_checkpoint(path)
     assert (len(hashed), first.sha256) == (1, again.sha256)
     assert first.sha256 == sha256_of(path)
-    damaged = flipped(path, tmp_path / "other", header_end(path) + 100, 3).read_bytes()
-    path.write_bytes(damaged)  # of the same length
+    # Of the same length, and perhaps within the same tick of the file system's clock.
+    path.write_bytes(flipped(path, tmp_path / "other", header_end(path) + 100, 3).read_bytes())
     with pytest.raises(WeightsError, match="have changed"):
         load_checkpoint(path)
     assert len(hashed) == 2
+
+
+def test_a_file_that_is_exchanged_while_it_is_read_is_refused(
+    small_weights: Path, small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "w.safetensors", tmp_path / "other.safetensors"
+    path.write_bytes(small_weights.read_bytes())
+    replace(small_checkpoint, origin="another file").save(other)
+    monkeypatch.setattr(checkpoint_module, "read_header", lambda given: read_header(other))
+    with pytest.raises(WeightsError, match="changed while it was read"):
+        load_checkpoint(path)
 
 
 def test_a_file_that_is_overwritten_changes_no_loaded_weights(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,38 @@ def test_unknown_network_and_missing_path(folder: Path, tmp_path: Path) -> None:
         import_upstream(folder, network="v9")
     with pytest.raises(WeightsError, match="no such checkpoint"):
         import_upstream(tmp_path / "nowhere", "v3")
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model_dim: " + "9" * 5000, "cannot read the architecture|model_dim makes no network"),
+        ("model_dim: " + "[" * 20_000, "cannot read the architecture"),
+        ("model_dim: 1000000000000000000", "model_dim makes no network"),
+        ("num_linear: 1000000000", "num_linear makes no network"),
+        ("model_dim: 2024-13-45", "cannot read the architecture|model_dim makes no network"),
+        (LAUGHS, "unknown architecture argument"),
+        (LAUGHS + "model_dim: *j\n", "architecture argument"),
+        ("x" * 100_000, "cannot read the architecture; got 100000 bytes"),
+        ("- 4", "architecture is no mapping"),
+        ("\x00", "cannot read the architecture"),
+    ],
+    ids=range(10),
+)
+def test_hostile_arguments_are_refused_by_name(text: str, words: str, folder: Path) -> None:
+    (folder / "model_args.yaml").write_text(text)
+    with pytest.raises(WeightsError, match=words) as caught:
+        import_upstream(folder, "v3")
+    assert len(str(caught.value)) < 2000
+
+
+def test_absurd_values_are_refused_at_import(folder: Path) -> None:
+    state = state_of(folder)
+    state["first_conv.bn.running_var"][2] = 3.4e38
+    with pytest.raises(WeightsError, match=r"first_conv\.bn\.running_var holds absurdly large values; got 3\.4e\+38"):
+        import_upstream(save_single(folder, state), "v3")

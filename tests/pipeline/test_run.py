@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fitsio
 import numpy as np
@@ -27,6 +28,7 @@ from apnet_fast.catalog.names import PRODUCT_NAMES
 from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
+from apnet_fast.pipeline import results
 from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import ShardStore
 from apnet_fast.readers import pool as readers
@@ -245,7 +247,6 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from apnet_fast.pipeline import results
     from apnet_fast.pipeline import run as runs
 
     where = "write_product" if moment == "last table" else moment
@@ -430,7 +431,7 @@ def test_shards_without_their_plan_are_not_adopted(
     assert catalogue_bytes(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("after", [0, 1, 5])
+@pytest.mark.parametrize("after", [0, 1, 5, 12])
 def test_a_kill_while_discarding_mixes_nothing(
     after: int,
     tree: Path,
@@ -439,27 +440,83 @@ def test_a_kill_while_discarding_mixes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def remove_some(folder: Path, **how: object) -> None:
-        for path in [*sorted(folder.glob("plan*")), *sorted(folder.glob("0*"))][:after]:
-            path.unlink()
-        if folder.exists():
+    removed = 0
+    unlink = Path.unlink
+
+    def remove_some(path: Path, **how: bool) -> None:
+        nonlocal removed
+        if removed == after:
             raise KeyboardInterrupt
+        removed += 1
+        unlink(path, **how)
 
     run(arguments([tree], small_weights, tmp_path, seed=7))
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.rmtree", remove_some)
+        patch.setattr(Path, "unlink", remove_some)
         with pytest.raises(KeyboardInterrupt):
             run(arguments([tree], small_weights, tmp_path, restart=True))
-    run(arguments([tree], small_weights, tmp_path))
+    # Until all is discarded the folder is the old run's; the same command goes on.
+    with pytest.raises(UsageError, match="seed was 7"):
+        run(arguments([tree], small_weights, tmp_path))
+    run(arguments([tree], small_weights, tmp_path, restart=True))
     assert catalogue_bytes(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", ""])
-def test_a_damaged_plan_is_refused_by_name(text: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["bit", "gone"])
+def test_a_part_that_changes_during_the_run_is_done_again(
+    how: str,
+    tree: Path,
+    small_weights: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    changed = tmp_path / "shards" / "000001.visit.parquet"
+    original, done = results.write_product, False
+
+    def write(*given: Any, **more: Any) -> Any:
+        nonlocal done
+        if not done:
+            done = True
+            content = bytearray(changed.read_bytes())
+            content[len(content) // 2] ^= 4
+            changed.unlink() if how == "gone" else changed.write_bytes(content)
+        return original(*given, **more)
+
+    monkeypatch.setattr(results, "write_product", write)
     run(arguments([tree], small_weights, tmp_path))
-    (tmp_path / "shards" / "plan.json").write_text(text)
-    with pytest.raises(UsageError, match=r"plan\.json"):
-        run(arguments([tree], small_weights, tmp_path))
+    assert f"its shard is done again [{changed}]" in capfd.readouterr().err
+    assert catalogue_bytes(tmp_path) == undisturbed
+
+
+def test_a_disk_that_changes_every_part_stops_the_run(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(folder: Path, name: str, product: str, tables: Any, *given: Any, **more: Any) -> None:
+        (tmp_path / "shards" / "000000.star.parquet").write_bytes(b"noise")
+        list(tables)
+
+    monkeypatch.setattr(results, "write_product", write)
+    with pytest.raises(Stopped, match="change after they are written"):
+        run(arguments([tree], small_weights, tmp_path, engine="null"))
+
+
+def test_an_output_folder_that_goes_away_is_named(
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    original = ShardStore.write
+
+    def write(self: ShardStore, shard: int, *given: Any) -> Any:
+        if shard == 2:
+            shutil.rmtree(output)
+        return original(self, shard, *given)
+
+    monkeypatch.setattr(ShardStore, "write", write)
+    with pytest.raises(Stopped, match="went away") as stopped:
+        run(arguments([tree], small_weights, output, engine="null"))
+    assert str(output) in str(stopped.value)
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ import pytest
 
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
 from apnet_fast.pipeline.plan import Plan
-from apnet_fast.pipeline.shards import QUARANTINE, ShardStore
+from apnet_fast.pipeline.shards import QUARANTINE, DamagedPart, ShardStore
+from apnet_fast.support.attempts import new_attempt
 from apnet_fast.support.errors import UsageError
 from tests.pipeline.test_plan import FINGERPRINT
 
@@ -22,9 +23,9 @@ def store_in(output: Path, files: tuple[str, ...] = ("a", "b", "c")) -> ShardSto
     return store
 
 
-def tables(*names: str) -> dict[str, pa.Table]:
+def tables(*names: str, reason: str = "no_data") -> dict[str, pa.Table]:
     """Two stars, the second of them without a result."""
-    row = ["star", "b", 1, 0, "no_data", ""]
+    row = ["star", "b", 1, 0, reason, ""]
     failed = {name: [value] for name, value in zip(QUARANTINE_SCHEMA.names, row, strict=True)}
     return {
         "star": pa.table({"obj": pa.array(names)}),
@@ -43,9 +44,46 @@ def test_what_was_written_is_found_and_counted(tmp_path: Path) -> None:
 
 def test_rows_come_in_the_order_of_shards(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    store.write(1, tables("c"), 0, [""])
-    store.write(0, tables("a", "b"), 0, ["", ""])
-    assert [name for table in store.tables("star") for name in table["obj"].to_pylist()] == ["a", "b", "c"]
+    second = store.write(1, tables("c"), 0, [""])
+    first = store.write(0, tables("a", "b"), 0, ["", ""])
+    read = store.tables("star", [first, second])
+    assert [name for table in read for name in table["obj"].to_pylist()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("damage", ["bit", "gone", "another"])
+def test_a_part_that_changes_under_the_run_is_found_as_it_is_read(damage: str, tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    markers = [store.write(0, tables("a", "b"), 0, ["", ""]), store.write(1, tables("c"), 0, [""])]
+    path = store.folder / "000001.star.parquet"
+    if damage == "gone":
+        path.unlink()
+    elif damage == "another":
+        path.write_bytes((store.folder / "000000.star.parquet").read_bytes())
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(DamagedPart) as found:
+        list(store.tables("star", markers))
+    assert (found.value.shard, found.value.path) == (1, path)
+
+
+@pytest.mark.parametrize(("reason", "again"), [("io_error", True), ("being_written", True), ("truncated", False)])
+def test_a_passing_failure_is_tried_again(reason: str, again: bool, tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.write(0, tables("a", "b", reason=reason), 0, ["", ""])
+    assert (store.finished(0) is None) is again
+
+
+def test_attempts_of_writers_that_live_are_left_alone(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    alive = new_attempt(store.folder / "000000.star.parquet")
+    foreign = store.folder / "my.partial"
+    for path in (alive, foreign):
+        path.touch()
+    store_in(tmp_path)
+    assert alive.exists()
+    assert foreign.exists()
 
 
 @pytest.mark.parametrize("name", ["000000.star.parquet", "000000.quarantine.parquet", "000000.json"])

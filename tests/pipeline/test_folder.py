@@ -1,0 +1,186 @@
+"""The output folder: what is not a run's of ours is never overwritten or removed, and stops a run that would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apnet_fast._version import __version__
+from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
+from apnet_fast.pipeline.folder import check_folder, discard, ours_in, result_names
+from apnet_fast.pipeline.run import run
+from apnet_fast.support.errors import UsageError
+from tests.pipeline.runs import arguments, catalogue_bytes
+
+BOTH = ("star", "visit")
+
+
+@pytest.fixture(scope="module")
+def finished_run(tree: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("finished")
+    run(arguments([tree], small_weights, output, engine="null"))
+    return output
+
+
+@pytest.fixture
+def finished(finished_run: Path, tmp_path: Path) -> Path:
+    """A finished run, to be changed."""
+    return Path(shutil.copytree(finished_run, tmp_path / "finished"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, but for the lock."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def plant(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"the user's {name}")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "shards/notes.txt",
+        "shards/000000.star.parquet",
+        "shards/000000.json",
+        "shards/plan.json",
+        "shards/work.partial",
+        "shards/data/more.txt",
+        f"{PRODUCT_NAMES['star']}.fits",
+        QUARANTINE_FILE,
+        RUN_FILE,
+        "shards",
+        "stars/apStar-dr17-2M00000000+0000000.fits",
+    ],
+)
+def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
+    name: str, restart: bool, tree: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    plant(output, name)
+    before = contents(output)
+    with pytest.raises(UsageError, match="no run of apnet_fast wrote") as refused:
+        run(arguments([tree], small_weights, output, engine="null", restart=restart))
+    assert name.split("/")[0] in str(refused.value)
+    assert contents(output) == before
+    assert not (output / ".lock").exists()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_a_user_puts_into_the_folder_of_a_run_stays(
+    restart: bool, finished: Path, tree: Path, small_weights: Path
+) -> None:
+    names = ["notes.txt", "shards/notes.txt", "shards/a.partial", "shards/000099.star.parquet", "figures/kiel.png"]
+    plant(finished, *names, "astraAllStarAPOGEENet-0.0.1.fits")
+    (finished / QUARANTINE_FILE).write_bytes(b"damaged")
+    run(arguments([tree], small_weights, finished, engine="null", restart=restart))
+    for name in (*names, "astraAllStarAPOGEENet-0.0.1.fits"):
+        assert (finished / name).read_text() == f"the user's {name}"
+
+
+def test_a_restart_with_more_shards_overwrites_nothing_of_the_user(
+    finished: Path, tree: Path, small_weights: Path
+) -> None:
+    plant(finished, "shards/000005.star.parquet")
+    before = contents(finished)
+    with pytest.raises(UsageError, match=r"would overwrite.*000005\.star\.parquet"):
+        run(arguments([tree], small_weights, finished, engine="null", restart=True, shard_size=1))
+    assert contents(finished) == before
+
+
+def test_a_restart_leaves_no_product_of_the_earlier_run(finished: Path, tree: Path, small_weights: Path) -> None:
+    run(arguments([tree], small_weights, finished, engine="null", restart=True, spectra="star", shard_size=3))
+    assert {path.name for path in finished.glob("astra*")} == set(result_names(["star"], __version__)) - {
+        QUARANTINE_FILE
+    }
+    assert len(list((finished / "shards").glob("*.json"))) == 1 + 3
+
+
+@pytest.mark.parametrize("target", ["there", "gone"])
+def test_shards_may_be_a_link_to_scratch(target: str, tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    scratch, output = tmp_path / "scratch", tmp_path / "out"
+    output.mkdir()
+    if target == "there":
+        scratch.mkdir()
+    os.symlink(scratch, output / "shards")
+    run(arguments([tree], small_weights, output, engine="null"))
+    first = catalogue_bytes(output)
+    run(arguments([tree], small_weights, output, engine="null", restart=True, shard_size=4))
+    assert catalogue_bytes(output) == first
+    assert (output / "shards").is_symlink()
+    assert sorted(path.name for path in scratch.iterdir() if path.suffix == ".json") == [
+        "000000.json", "000001.json", "plan.json",
+    ]  # fmt: skip
+    discard(output, result_names(BOTH, __version__), 2)
+    assert list(scratch.iterdir()) == []
+    assert sorted(path.name for path in output.iterdir()) == [".lock", "shards"]
+
+
+def test_a_catalogue_without_its_shards_is_still_ours(finished: Path, tree: Path, small_weights: Path) -> None:
+    before = catalogue_bytes(finished)
+    shutil.rmtree(finished / "shards")
+    (finished / f"{PRODUCT_NAMES['star']}.fits").unlink()
+    run(arguments([tree], small_weights, finished, engine="null"))
+    assert catalogue_bytes(finished) == before
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "", '{"version": 1}', "[" * 100_000])
+def test_a_damaged_plan_is_refused_and_a_restart_discards_it(
+    text: str, finished: Path, tree: Path, small_weights: Path
+) -> None:
+    before = catalogue_bytes(finished)
+    (finished / "shards" / "plan.json").write_text(text)
+    with pytest.raises(UsageError, match=r"plan\.json.*--restart|--restart.*plan\.json|another run"):
+        run(arguments([tree], small_weights, finished, engine="null"))
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert catalogue_bytes(finished) == before
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda folder: None,
+        lambda folder: (folder / "shards").mkdir(),
+        lambda folder: (folder / ".lock").touch(),
+        lambda folder: (folder / "lost+found").mkdir(),
+        lambda folder: plant(folder, "shards/plan.json.host-1-0.partial"),
+    ],
+    ids=["nothing", "empty shards", "lock", "lost+found", "killed at the plan"],
+)
+def test_a_folder_without_anything_of_the_user_is_taken(prepare: Callable[[Path], object], tmp_path: Path) -> None:
+    prepare(tmp_path)
+    check_folder(tmp_path)
+
+
+def test_a_log_of_this_command_may_lie_in_the_folder(tmp_path: Path) -> None:
+    with (tmp_path / "log.txt").open("w") as log:
+        kept = os.dup(2)
+        try:
+            os.dup2(log.fileno(), 2)
+            check_folder(tmp_path)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    with pytest.raises(UsageError, match=r"log\.txt"):
+        check_folder(tmp_path)
+
+
+def test_a_record_that_lists_foreign_names_gives_no_leave_to_remove_them(finished: Path) -> None:
+    shutil.rmtree(finished / "shards")
+    record = (finished / RUN_FILE).read_text()
+    (finished / RUN_FILE).write_text(record.replace(QUARANTINE_FILE, "../notes.txt"))
+    ours = ours_in(finished)
+    assert ours.proven
+    assert not any("notes" in name for name in ours.results)
