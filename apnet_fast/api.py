@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
 
@@ -89,7 +89,33 @@ class ApogeeNet:
         photometry: NDArray[np.float32] | None = None,
         unreliable: NDArray[np.bool_] | None = None,
     ) -> Labels:
-        """Return the label columns of n spectra; those not `usable` (bool (n,)) get NaN and the NO_RESULT bit.
+        """Return the label columns of n spectra; see `submit_labels`."""
+        return self.submit_labels(
+            flux,
+            error,
+            ids,
+            draws=draws,
+            seed=seed,
+            usable=usable,
+            photometry=photometry,
+            unreliable=unreliable,
+        )()
+
+    def submit_labels(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        ids: Sequence[str],
+        *,
+        draws: int,
+        seed: int,
+        usable: NDArray[np.bool_],
+        photometry: NDArray[np.float32] | None = None,
+        unreliable: NDArray[np.bool_] | None = None,
+    ) -> Callable[[], Labels]:
+        """Hand n spectra to the engine and return a function that waits for their label columns.
+
+        Those not `usable` (bool (n,)) get NaN and the NO_RESULT bit. Leave the arrays alone until the labels are there.
 
         flux, error: as read from files, in 1e-17 erg/s/cm^2/Angstrom; their scale is not looked at (see `count_flux`).
         photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it. unreliable: bool (n,), as
@@ -97,8 +123,8 @@ class ApogeeNet:
         """
         keys = noise_keys(seed, (identity for identity, ok in zip(ids, usable, strict=True) if ok))
         known = as_photometry(photometry, len(flux))
-        predictions = self.engine.predict(flux[usable], error[usable], keys, draws, known[usable])
-        return self.recipe.summarise(predictions, usable, known, unreliable)
+        pending = self.engine.submit(flux[usable], error[usable], keys, draws, known[usable])
+        return lambda: self.recipe.summarise(pending(), usable, known, unreliable)
 
     def predict(
         self,

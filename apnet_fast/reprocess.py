@@ -153,6 +153,8 @@ def _say_summary(summary: RunSummary, output: Path) -> None:
             f"{summary.incomplete_photometry} of {summary.results} spectra have no or incomplete photometry;"
             " give --catalog with parallax, G, BP, RP, J, H, K"
         )
+    for line in summary.warnings:
+        say(line)
     if summary.failures:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
         say(f"{summary.failures} spectra without a result ({reasons}): {output / QUARANTINE_FILE}")

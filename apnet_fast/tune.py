@@ -19,15 +19,14 @@ from apnet_fast.support.console import run_app
 if TYPE_CHECKING:
     import torch
 
-    from apnet_fast.kernels.conv import ConvConfig
-    from apnet_fast.kernels.naive import naive_conv
+    from apnet_fast.kernels.toeplitz import ConvConfig
     from apnet_fast.kernels.tuning import Tuning
 
 app = typer.Typer(add_completion=False)
 
-# C_in, C_out, left padding and channels of the residual of the convs of the survey's network. The first conv of the
-# first block is 8-8 too: its 4 channels come as two halves each.
+# C_in, C_out, left padding and channels of the residual of the convs of the survey's network.
 CONVS = (
+    (4, 8, 15, 0),
     (8, 8, 14, 4),
     (8, 16, 15, 0),
     (16, 16, 14, 8),
@@ -36,23 +35,26 @@ CONVS = (
     (32, 64, 15, 0),
     (64, 64, 14, 32),
 )
-_LENGTH, _SEGMENT = 4288, 4320
+_LENGTH = 4288
 _TOLERANCE = 1e-3
-_GROUPS = (21, 42, 63, 84, 126)
+# 31 and 62 fill the last round of an H100's multiprocessors.
+_GROUPS = (21, 25, 31, 42, 62, 84, 126)
+_CARVEOUTS = (0, 72)
 
 Measure = Callable[[Callable[[int], object]], float]
 
 
 def conv_candidates(c_out: int) -> Iterator[ConvConfig]:
     """Yield tiles worth trying for a convolution with `c_out` output channels."""
-    from apnet_fast.kernels.conv import ConvConfig
+    from apnet_fast.kernels.toeplitz import ConvConfig
 
-    tiles = itertools.product((2, 4, 8, 16), ((128, 128), (256, 128), (128, 256)), (3, 4), (True, False))
-    for positions, (block_m, block_n), stages, through_l1 in tiles:
+    shapes = ((128, 128), (256, 128), (128, 256))
+    tiles = itertools.product((2, 4, 8, 16), shapes, (3, 4), (True, False), _CARVEOUTS)
+    for positions, (block_m, block_n), stages, through_l1, carveout in tiles:
         columns = positions * c_out
         # Fewer columns than a tensor core's tile waste part of it; more than 256 only repeat the filter.
-        if 128 <= columns <= 256 and columns % block_n == 0:
-            yield ConvConfig(positions, block_m, block_n, 64, 8, stages, through_l1)
+        if 128 <= columns <= 256 and columns % block_n == 0 and (not carveout or through_l1):
+            yield ConvConfig(positions, block_m, block_n, 64, 8, stages, through_l1, carveout)
 
 
 def best_conv(
@@ -62,15 +64,17 @@ def best_conv(
     device: torch.device,
     measure: Measure,
     length: int = _LENGTH,
-    segment: int = _SEGMENT,
 ) -> tuple[ConvConfig, float]:
-    """Return the fastest correct candidate for a conv, and its seconds for a group of `rows` segments.
+    """Return the fastest correct candidate for a conv over a group of `rows` draws, and its seconds.
 
     Candidates that do not compile, do not fit the chip, or are wrong are skipped. Raises RuntimeError if none is left.
     """
     import torch
 
-    from apnet_fast.kernels.conv import activations, conv, segments_of, toeplitz_filter
+    from apnet_fast.kernels.activations import activations, segment_length
+    from apnet_fast.kernels.conv import draw_conv
+    from apnet_fast.kernels.naive import naive_elu_difference, naive_sums
+    from apnet_fast.kernels.toeplitz import toeplitz_filter
 
     c_in, c_out, pad, channels = shape
     given, filled = (length, length + 1) if pad == 15 else (length + 1, length)
@@ -79,29 +83,35 @@ def best_conv(
     def noise(*size: int) -> torch.Tensor:
         return torch.randn(size, generator=generator, device=device)
 
-    weight, bias = noise(c_out, c_in, 30) / (30 * c_in) ** 0.5, noise(c_out)
-    # Three sets of buffers take turns, so that a repeat does not find its input in L2.
-    inputs = [activations(rows, segment, c_in, device) for _ in range(3)]
-    residuals = [activations(rows, segment, channels, device) if channels else None for _ in range(3)]
-    for buffer, width in [*((x, given) for x in inputs), *((r, filled) for r in residuals if r is not None)]:
-        values = segments_of(buffer, rows, segment)
-        values[:, :width] = noise(rows, width, values.shape[-1]).half()
-    out = activations(rows, segment, c_out, device)
-    kept = None if residuals[0] is None else segments_of(residuals[0], rows, segment)[:1, :filled]
-    twin = naive_conv(segments_of(inputs[0], rows, segment)[:1, :given], weight, bias, pad, filled, kept)
+    weight = noise(c_out, c_in, 30) / (30 * c_in) ** 0.5
+    # Three sets of values take turns, so that a repeat does not find its input in L2.
+    values = [noise(rows, given, c_in).half() for _ in range(3)]
+    kept = [noise(rows, filled, channels).half() if channels else None for _ in range(3)]
+    clean = noise(rows, filled, c_out)
+    # On a GPU torch would otherwise convolve in TF32, which is further off than the limit.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        sums = naive_sums(values[0][:1], weight, None, pad, filled, None if kept[0] is None else kept[0][:1])
+    twin = naive_elu_difference(clean[:1], sums)
 
     best: tuple[ConvConfig, float] | None = None
     for candidate in candidates:
-        if segment % candidate.positions:
-            continue
-        taps = toeplitz_filter(weight, bias, pad, candidate)
-
-        def work(i: int, taps: Any = taps) -> None:
-            conv(inputs[i % 3], taps, out, rows, segment, filled, residuals[i % 3])
-
         try:
+            taps = toeplitz_filter(weight, noise(c_out), pad, candidate)
+            segment = segment_length(length, [taps.window])
+            inputs = [activations(rows, segment, c_in, pad, device) for _ in range(3)]
+            residuals = [activations(rows, segment, channels, 15, device) if channels else None for _ in range(3)]
+            for buffer, value in (*zip(inputs, values, strict=True), *zip(residuals, kept, strict=True)):
+                if buffer is not None and value is not None:
+                    buffer.rows()[0, :, : value.shape[1]] = value
+            z = torch.zeros(rows, segment, c_out, device=device)
+            z[:, :filled] = clean
+            out = activations(rows, segment, c_out, 29 - pad, device)
+
+            def work(i: int, *, x: Any = inputs, t: Any = taps, z: Any = z, y: Any = out, r: Any = residuals) -> None:
+                draw_conv(x[i % 3], t, z, y, filled, first=0, draws=1, residual=r[i % 3])
+
             work(0)
-            got = segments_of(out, rows, segment)[:1, :filled].float()
+            got = out.rows()[0, :1, :filled].float()
             wrong = not float((got - twin).norm() / twin.norm()) < _TOLERANCE
             taken = float("inf") if wrong else measure(work)
         except Exception as error:  # noqa: BLE001 (compilers and drivers raise what they like for a tile they cannot make)
@@ -121,13 +131,12 @@ def tune(
     say: Callable[[str], None],
     candidates: Callable[[int], Iterable[ConvConfig]] = conv_candidates,
     length: int = _LENGTH,
-    segment: int = _SEGMENT,
 ) -> Tuning:
     """Return `base` with the fastest tile of every convolution for its group of rows."""
     convs = dict(base.convs)
     for shape in CONVS:
         c_in, c_out, _, _ = shape
-        config, taken = best_conv(shape, candidates(c_out), base.group_rows, device, measure, length, segment)
+        config, taken = best_conv(shape, candidates(c_out), base.group_rows, device, measure, length)
         operations = 2 * base.group_rows * length * c_in * c_out * 30
         say(f"conv {c_in}-{c_out}: {taken * 1e6:8.1f} us, {operations / taken / 1e12:6.1f} TFLOP/s  {config}")
         convs[f"{c_in}-{c_out}"] = config
@@ -165,15 +174,16 @@ def tune_command(
 
     from apnet_fast.engines.base import check_gpu
     from apnet_fast.engines.triton import architecture_of
-    from apnet_fast.kernels.timing import seconds
+    from apnet_fast.kernels.timing import kernel_seconds
     from apnet_fast.kernels.tuning import table_for
 
     check_gpu(device)
     architecture, where = architecture_of(device), torch.device(device)
     machine = f"{torch.cuda.get_device_name(where)}, torch {torch.__version__}, triton {triton.__version__}"
     typer.echo(f"{architecture}: {machine}")
-    table = tune(table_for(architecture), where, lambda work: seconds(work, where), typer.echo)
-    table = best_group(table, device, typer.echo)
+    with torch.cuda.device(where):
+        table = tune(table_for(architecture), where, lambda work: kernel_seconds(work, where), typer.echo)
+        table = best_group(table, device, typer.echo)
     replace(table, name=architecture, measured=machine).save(output)
     typer.echo(f"{output}: table {architecture}, sha256 {table.sha256}")
 

@@ -143,53 +143,20 @@ class Bench:
         return all(error < _KERNEL_TOLERANCE for error in errors.values())
 
     def _kernel_errors(self) -> dict[str, float]:
-        """Relative error of each kernel's output against its twin on the same input, taken layer by layer."""
-        from apnet_fast.engines.reference import process, realisations
-        from apnet_fast.kernels.conv import segments_of
-        from apnet_fast.kernels.naive import naive_conv, naive_pool, naive_stem
+        """Return the relative error of each kernel's output against its twin, on the kernel's own input."""
         from apnet_fast.networks.folding import fold_v3
-        from apnet_fast.recipes.noise import noise_keys, normals
+        from apnet_fast.recipes.noise import noise_keys
+        from benchmarks.gpu_kernels import kernel_errors
 
-        torch = self.torch
-        pipeline = self.engine._pipeline(self.pixels, self.options.draws)
-        flux, error = spectra(pipeline.spectra, self.pixels)
-        keys = noise_keys(0, map(str, range(pipeline.spectra)))
-        slot = pipeline.slots[0]
-        pipeline._fill(slot, flux, error, keys)
-        pipeline._copy_in(slot)
-        for buffer in (*pipeline.inputs, *pipeline.middles):
-            rows = segments_of(buffer, pipeline.group_rows, pipeline.segment)
-            rows[:, : pipeline.length] = float("nan")  # what a kernel does not write will show
-        pipeline.features.fill_(float("nan"))
-        pipeline.compute_tile(slot, min(pipeline.group_rows, pipeline.tile_rows))
-        self._synchronize()
+        network = self._network()
+        flux, error = spectra(network.spectra, self.pixels)
+        keys = noise_keys(0, map(str, range(network.spectra)))
+        return kernel_errors(network, fold_v3(self.checkpoint, self.pixels), self.recipe, flux, error, keys)
 
-        def difference(got: Any, twin: Any) -> float:
-            return float((got.double() - twin.double()).norm() / twin.double().norm())
+    def _network(self) -> Any:
+        from apnet_fast.engines.tile_network import TileNetwork
 
-        def filled(buffer: Any, length: int) -> Any:
-            return segments_of(buffer, pipeline.group_rows, pipeline.segment)[:1, :length]
-
-        clean = self.recipe.clean_up(flux[:1], error[:1])
-        noise = normals(keys[:1], self.options.draws, self.pixels)[0]
-        rows = process(realisations(*(torch.from_numpy(x[0]) for x in clean), torch.from_numpy(noise)), self.recipe)
-        count = min(len(rows), pipeline.group_rows)
-        scratch = pipeline.scratch[:count, 15 : 15 + self.pixels].cpu()
-        errors = {"resample, floor, log, clip": difference(scratch, rows[:count])}
-        stem = naive_stem(scratch[:1], pipeline.stem_weight.cpu(), pipeline.stem_map.cpu())
-        halves = filled(pipeline.inputs[0], pipeline.length).cpu().double()
-        first = halves[..., :4] + halves[..., 4:]
-        errors["stem conv"] = difference(first, stem)
-        for i, block in enumerate(fold_v3(self.checkpoint, self.pixels).blocks):
-            given = first if i == 0 else filled(pipeline.inputs[i], pipeline.length).cpu()
-            middle = filled(pipeline.middles[i], pipeline.length + 1).cpu()
-            twin = naive_conv(given, block[0].weight, block[0].bias, 15, pipeline.length + 1)
-            errors[f"block {i} conv1"] = difference(middle, twin)
-            twin = naive_conv(middle, block[1].weight, block[1].bias, 14, pipeline.length, given)
-            errors[f"block {i} conv2"] = difference(filled(pipeline.inputs[i + 1], pipeline.length).cpu(), twin)
-        twin = naive_pool(filled(pipeline.inputs[-1], pipeline.length).cpu(), pipeline.pooled)
-        errors["pool"] = difference(pipeline.features[:1].cpu(), twin)
-        return errors
+        return TileNetwork(self.checkpoint, self.recipe, self.tuning, self.device, self.pixels, self.options.draws)
 
     def _label_shift(self) -> tuple[float, float]:
         """Share of spectra whose labels fp16 moves by less than `_SHIFT` of their raw error, and the largest move."""
@@ -218,65 +185,35 @@ class Bench:
         self.report.say("ceilings/copy_gbs", f"ceiling: copy {moved:8.0f} GB/s", moved)
 
     def kernels(self) -> None:
-        """Each kernel of a group: time, useful arithmetic and least traffic, as fractions of the ceilings."""
-        from apnet_fast.kernels import cleanup
-        from apnet_fast.kernels.conv import conv
-        from apnet_fast.kernels.halves import product
-        from apnet_fast.kernels.pool import pool
-        from apnet_fast.kernels.stem import stem
+        """Time each kernel by graph replays: useful arithmetic and least traffic as fractions of the ceilings."""
+        from apnet_fast.engines.tile_queue import on
+        from apnet_fast.kernels.timing import kernel_seconds
+        from apnet_fast.recipes.noise import noise_keys
+        from benchmarks.gpu_kernels import kernel_runs, tile_of
 
-        p = self.engine._pipeline(self.pixels, self.options.draws)
-        p.fill_with_noise()
-        slot, rows, length = p.slots[0], p.group_rows, p.length
-        print(f"{'kernel':22} {'us':>9} {'TFLOP/s':>8} {'GB/s':>7} {'of matmul':>9} {'of copy':>8}")
-        self._kernel(
-            "clean-up", lambda i: cleanup.cap_errors(slot.flux, slot.error, p.pixels), 0, 16 * slot.flux.numel()
-        )
-
-        def one_stem(i: int) -> None:
-            stem(
-                slot.flux, slot.error, slot.keys, p.limits, p.stem_weight, p.stem_map, p.scratch, p.inputs[0],
-                first_row=0, rows=rows, draws=p.draws, segment=p.segment, how=p.how, config=p.tuning.stem,
-            )  # fmt: skip
-
-        self._kernel("stem", one_stem, 2 * rows * 2 * length * 4 * 30, rows * (8 * p.pixels + 8 * length))
-        for i, (first, second) in enumerate(p.blocks):
-            x, middle, y = p.inputs[i], p.middles[i], p.inputs[i + 1]
-
-            def conv1(_: int, x: Any = x, taps: Any = first, out: Any = middle) -> None:
-                conv(x, taps, out, rows, p.segment, length + 1)
-
-            def conv2(_: int, x: Any = middle, taps: Any = second, out: Any = y, kept: Any = x) -> None:
-                conv(x, taps, out, rows, p.segment, length, residual=kept, split_residual=kept is p.inputs[0])
-
-            for work, taps, kept in ((conv1, first, 0), (conv2, second, first.c_in)):
-                operations = 2 * rows * length * taps.c_in * taps.c_out * 30
-                self._kernel(
-                    f"conv {taps.c_in}-{taps.c_out}",
-                    work,
-                    operations,
-                    2 * rows * length * (taps.c_in + taps.c_out + kept),
-                )
-        channels = p.inputs[-1].shape[1]
-        traffic = 2 * rows * channels * (length + p.pooled)
-        self._kernel(
-            "pool",
-            lambda i: pool(p.inputs[-1], p.features[:rows], rows, p.segment, length, p.pooled, p.tuning.pool),
-            0,
-            traffic,
-        )
-        weight, x = p.first_linear[0], p.features
-        operations, traffic = 2 * len(x) * weight.numel(), 2 * (weight.numel() + x.numel())
-        self._kernel("first linear layer", lambda i: product(x, weight), operations, traffic)
-
-    def _kernel(self, name: str, work: Callable[[int], object], operations: int, traffic: int) -> None:
-        taken = self.time(work)
-        tflops, gbs = operations / taken / 1e12, traffic / taken / 1e9
+        network, torch = self._network(), self.torch
+        keys = noise_keys(0, map(str, range(network.spectra)))
+        tile = tile_of(network, *spectra(network.spectra, self.pixels), keys)
         ceilings = self.report.values["ceilings"]
-        of_matmul, of_copy = tflops / ceilings["matmul_tflops"], gbs / ceilings["copy_gbs"]
-        line = f"{name:22} {taken * 1e6:9.1f} {tflops:8.1f} {gbs:7.0f} {of_matmul:9.2f} {of_copy:8.2f}"
-        value = {"us": taken * 1e6, "tflops": tflops, "gbs": gbs, "of_matmul": of_matmul, "of_copy": of_copy}
-        self.report.say(f"kernels/{name}", line, value)
+        print(f"{'kernel':24} {'us':>9} {'TFLOP/s':>8} {'GB/s':>7} {'of matmul':>9} {'of copy':>8} {'us/spectrum':>12}")
+        with on(self.device), torch.inference_mode():
+            network.compute(tile.flux, tile.error, tile.keys, tile.outputs, network.spectra)
+            for run in kernel_runs(network, tile):
+                taken = kernel_seconds(run.work, self.device, 2 if self.options.rehearse else 15)
+                tflops, gbs = run.operations / taken / 1e12, run.traffic / taken / 1e9
+                value = {
+                    "us": taken * 1e6,
+                    "tflops": tflops,
+                    "gbs": gbs,
+                    "of_matmul": tflops / ceilings["matmul_tflops"],
+                    "of_copy": gbs / ceilings["copy_gbs"],
+                    "us_per_spectrum": taken * 1e6 * run.launches / network.spectra,
+                }
+                line = (
+                    f"{run.name:24} {value['us']:9.1f} {tflops:8.1f} {gbs:7.0f} {value['of_matmul']:9.2f}"
+                    f" {value['of_copy']:8.2f} {value['us_per_spectrum']:12.2f}"
+                )
+                self.report.say(f"kernels/{run.name}", line, value)
 
     def engine_rate(self) -> None:
         """Spectra a second: on the device alone, and from and to arrays on the host."""

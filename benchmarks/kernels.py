@@ -33,12 +33,43 @@ def compile_shipped() -> Iterator[tuple[str, Compiled]]:
                 yield name, compile_launch(launch, architecture)
 
 
+def print_model() -> None:
+    """Print what an H200 is predicted to take for every launch of its table. Nothing is measured."""
+    os.environ.pop("TRITON_INTERPRET", None)
+    from apnet_fast.kernels.aot import compile_launch, launches
+    from apnet_fast.kernels.tuning import table_for
+    from benchmarks.model import CHIPS, predict, spectra_per_second
+
+    chip, tuning, draws = CHIPS["sm90"], table_for("sm90"), 20
+    spectra = max(1, tuning.tile_rows // (1 + draws))
+    groups = spectra * draws / tuning.group_rows
+    print(f"predicted, not measured: {chip.name}, {spectra} spectra per tile, {groups:.1f} groups of draws")
+    line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>9} {:>10} {:>12}"
+    print(line.format("kernel", "programs", "resident", "rounds", "registers", "us", "of matmul", "us/spectrum"))
+    found = []
+    for launch in launches(tuning):
+        compiled = compile_launch(launch, "sm90")
+        each = predict(launch, compiled, chip, draws, groups)
+        found.append(each)
+        share = f"{each.of_ceiling(chip):.2f}" if each.operations else "floor"
+        cost = f"{each.seconds * each.per_tile / spectra * 1e6:.2f}"
+        numbers = (each.programs, each.resident, each.rounds, compiled.registers, f"{each.seconds * 1e6:.1f}")
+        print(line.format(each.label, *numbers, share, cost), flush=True)
+    for name, joint in (("dr19", False), ("astra-0.6", True)):
+        rate = spectra_per_second(found, spectra, joint)
+        print(f"{name}: at most {rate:,.0f} spectra/s, linear layers not counted (predicted)")
+
+
 @app.command()
 def main(
     compile_only: Annotated[bool, typer.Option("--compile-only", help="Compile and print; run nothing.")] = False,
+    model: Annotated[bool, typer.Option("--model", help="Predict the time of each launch on an H200.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print kernel, architecture, configuration, registers, spills, shared memory and matrix instructions."""
+    if model:
+        print_model()
+        return
     if not compile_only:
         raise typer.BadParameter("timing kernels needs a GPU: python -m benchmarks.gpu; here, give --compile-only")
     line = "{:8} {:7} {:22} {:38} {:>9} {:>6} {:>7} {:>4} {}"

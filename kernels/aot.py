@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +25,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from apnet_fast.kernels import cleanup, conv, pool, stem
+from apnet_fast.kernels.activations import Activations, activations, segment_length
+from apnet_fast.kernels.toeplitz import toeplitz_filter
 from apnet_fast.kernels.tuning import Tuning
 from apnet_fast.support.grid import PIXELS
 
@@ -32,6 +35,7 @@ _CHIPS: dict[str, tuple[GPUTarget, int, str]] = {
     "sm80": (GPUTarget("cuda", 80, 32), 166_912, r"\bHMMA\.\S+"),
     "sm90": (GPUTarget("cuda", 90, 32), 232_448, r"\bHGMMA\.\S+"),
     "sm100": (GPUTarget("cuda", 100, 32), 232_448, r"\bUTC\w*MMA\S*"),
+    "sm120": (GPUTarget("cuda", 120, 32), 101_376, r"\bHMMA\.\S+"),
     "gfx942": (GPUTarget("hip", "gfx942", 64), 65_536, r"\bv_mfma_\S+"),
 }
 ARCHITECTURES = tuple(_CHIPS)
@@ -39,7 +43,8 @@ _KERNELS = (
     (cleanup, "cap_errors_kernel"),
     (stem, "joint_limit_kernel"),
     (stem, "stem_kernel"),
-    (conv, "conv_kernel"),
+    (conv, "clean_conv_kernel"),
+    (conv, "draw_conv_kernel"),
     (pool, "pool_kernel"),
 )
 _TYPES = {
@@ -50,18 +55,19 @@ _TYPES = {
 }
 # The survey's network: spectrum, channels of its blocks, pooled length, draws.
 _CHANNELS, _POOLED, _DRAWS = (4, 8, 16, 32, 64), 1024, 20
-_LENGTH, _SEGMENT, _PITCH = 4288, 4320, 8576
+_LENGTH, _PITCH = 4288, 8576
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One recorded launch: the kernel, types of its run-time arguments, constants, and options."""
+    """One recorded launch: the kernel, types of its run-time arguments, constants, options, number of programs."""
 
     label: str
     kernel: Any
     types: dict[str, str]
     constants: dict[str, Any]
     options: dict[str, int]
+    programs: int
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,9 @@ class _Recorder:
     def __init__(self, kernel: Any, into: list[tuple[Any, tuple, dict]]) -> None:
         self._kernel, self._into = kernel, into
 
-    def __getitem__(self, grid: object) -> Any:
-        return lambda *args, **kwargs: self._into.append((self._kernel, args, kwargs))
+    def __getitem__(self, grid: tuple[int, ...]) -> Any:
+        programs = prod(grid)
+        return lambda *args, **kwargs: self._into.append((self._kernel, args, kwargs | {"programs": programs}))
 
 
 def launches(tuning: Tuning) -> list[Launch]:
@@ -117,8 +124,8 @@ def launches(tuning: Tuning) -> list[Launch]:
 
 def _call_all(tuning: Tuning) -> Iterator[str]:
     """Call each launcher once on meta tensors; yields the label of what was just launched."""
-    rows = tuning.group_rows
     spectra = max(1, tuning.tile_rows // (1 + _DRAWS))
+    rows = spectra * _DRAWS
 
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")
@@ -127,49 +134,62 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
     keys, limits = empty(spectra, dtype=torch.uint64), empty(spectra)
     cleanup.cap_errors(flux, error, PIXELS)
     yield "clean-up"
+    blocks = []
+    for c_in, c_out in pairwise(_CHANNELS):
+        filters = []
+        for source, pad in ((c_in, 15), (c_out, 14)):
+            config = tuning.conv(source, c_out)
+            filters.append(toeplitz_filter(empty(c_out, source, 30), empty(c_out), pad, config))
+        blocks.append(filters)
+    segment = segment_length(_LENGTH, [filter.window for block in blocks for filter in block])
+
+    def buffer(segments: int, channels: int, lead: int, planes: int) -> Activations:
+        return activations(segments, segment, channels, lead, "meta", planes)
+
+    given = stem.StemInput(flux, error, keys, limits, empty(4, 30), empty(4, PIXELS + 1))
+    clean = empty(spectra, _LENGTH, stem.CHANNELS)
     values = stem.joint_scratch(spectra, _DRAWS, PIXELS, "meta")
+    processed = stem.scratch(rows, PIXELS, "meta")
     for joint in (False, True):
         how = stem.Preprocessing(PIXELS, 1e-6, float(joint), joint, 8145, 8146, 0.3, 162924, 162925, 0.05)
         if joint:
             stem.joint_limit(flux, error, keys, limits, values, how, tuning.joint)
             yield "joint limit"
-        stem.stem(
-            flux,
-            error,
-            keys,
-            limits,
-            empty(4, 30),
-            empty(4, PIXELS + 1),
-            stem.scratch(rows, PIXELS, "meta"),
-            conv.activations(rows, _SEGMENT, stem.STORED_CHANNELS, "meta"),
-            first_row=rows,
-            rows=rows,
-            draws=_DRAWS,
-            segment=_SEGMENT,
-            how=how,
-            config=tuning.stem,
-        )
+        else:
+            stem.clean_stem(given, processed, clean, buffer(spectra, stem.CHANNELS, 15, 2), how, tuning.stem)
+            yield "stem clean"
+        stem.draw_stem(given, processed, clean, buffer(rows, stem.CHANNELS, 15, 1), _DRAWS, how, tuning.stem)
         yield "stem joint" if joint else "stem"
-    buffers = {width: conv.activations(rows, _SEGMENT, width, "meta") for width in _CHANNELS}
-    for c_in, c_out in pairwise(_CHANNELS):
-        stored = stem.STORED_CHANNELS if c_in == 4 else c_in
-        for source, pad, length, residual in ((stored, 15, _LENGTH + 1, None), (c_out, 14, _LENGTH, buffers[stored])):
-            taps = conv.toeplitz_filter(empty(c_out, source, 30), empty(c_out), pad, tuning.conv(source, c_out))
-            split = residual is not None and c_in == 4
-            conv.conv(buffers[source], taps, buffers[c_out], rows, _SEGMENT, length, residual, split_residual=split)
-            yield f"conv {source}-{c_out}" + (" + residual" if residual is not None else "")
-    pool.pool(buffers[64], empty(rows, 64 * _POOLED).half(), rows, _SEGMENT, _LENGTH, _POOLED, tuning.pool)
-    yield "pool"
+    for filters in blocks:
+        for filter, lengthened in zip(filters, (1, 0), strict=True):
+            z, length = empty(spectra, segment, filter.c_out), _LENGTH + lengthened
+            name = f"{filter.c_in}-{filter.c_out}" + ("" if lengthened else " + residual")
+            for planes, segments in ((2, spectra), (1, tuning.group_rows)):
+                x = buffer(segments, filter.c_in, filter.window.pad, planes)
+                y = buffer(segments, filter.c_out, 29 - filter.window.pad, planes)
+                residual = None if lengthened else buffer(segments, filters[0].c_in, 15, planes)
+                if planes == 2:
+                    conv.clean_conv(x, filter, z, y, length, tuning.clean, residual)
+                    yield f"conv clean {name}"
+                else:
+                    conv.draw_conv(x, filter, z, y, length, first=0, draws=_DRAWS, residual=residual)
+                    yield f"conv {name}"
+    for planes in (2, 1):
+        features = empty(rows, _CHANNELS[-1] * _POOLED, dtype=torch.float16)
+        low = features if planes == 2 else None
+        pool.pool(buffer(rows, _CHANNELS[-1], 15, planes), features, _LENGTH, _POOLED, tuning.pool, low)
+        yield "pool clean" if planes == 2 else "pool"
 
 
 def _as_launch(label: str, kernel: Any, args: tuple, kwargs: dict) -> Launch:
-    options = {name: kwargs.pop(name) for name in ("num_warps", "num_stages") if name in kwargs}
+    programs = kwargs.pop("programs")
+    options = {name: kwargs.pop(name) for name in ("num_warps", "num_stages", "enable_fp_fusion") if name in kwargs}
     types = {}
     for name, value in zip(kernel.arg_names, args, strict=False):
         types[name] = (
             _TYPES[value.dtype] if isinstance(value, Tensor) else "fp32" if isinstance(value, float) else "i32"
         )
-    return Launch(label, kernel, types, dict(kwargs), options)
+    return Launch(label, kernel, types, dict(kwargs), options, programs)
 
 
 def compile_launch(launch: Launch, architecture: str) -> Compiled:
@@ -193,7 +213,7 @@ def compile_launch(launch: Launch, architecture: str) -> Compiled:
     config = " ".join(
         [
             "x".join(str(launch.constants[k]) for k in ("BLOCK_M", "BLOCK_N", "BLOCK_K") if k in launch.constants),
-            *(f"{name[4:]} {value}" for name, value in launch.options.items()),
+            *(f"{name[4:]} {value}" for name, value in launch.options.items() if name.startswith("num_")),
         ]
     ).strip()
     return Compiled(

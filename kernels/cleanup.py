@@ -74,7 +74,13 @@ def cap_errors(flux: Tensor, error: Tensor, pixels: int) -> None:
     recipes with missing_errors "median".
     """
     cap_errors_kernel[(len(flux),)](
-        flux, error, PIXELS=pixels, PITCH=flux.shape[1], BLOCK=triton.next_power_of_2(pixels), num_warps=16
+        flux,
+        error,
+        PIXELS=pixels,
+        PITCH=flux.shape[1],
+        BLOCK=triton.next_power_of_2(pixels),
+        num_warps=16,
+        enable_fp_fusion=True,
     )
 
 

@@ -1,29 +1,16 @@
-"""Products of fp16 numbers that keep more than fp16, and weights whose rounding errors cancel."""
+"""Linear layers over clean spectra and their draws, on fp16 tensor cores.
+
+Clean rows are sums of two halves, and three products keep 22 bits. Draws are differences from their clean row. Both
+share one product: a stack of rows holds first the differences of all draws, spectrum by spectrum, then the high halves
+of the clean rows, then the low ones.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-
-
-def diffused(weight: Tensor, dim: int) -> Tensor:
-    """Round weights to fp16, each together with the error that the one before it along `dim` left over.
-
-    Rounding to nearest leaves every weight an error of its own, and activations that change little from one position
-    to the next (the continuum of a spectrum) add those errors up, always to the same sum. Handing the error on makes
-    the sum of the weights right to half a unit, and moves the errors to high frequencies, where activations have
-    little.
-
-    weight: any float type and shape; returns fp16 of the same shape. For filters, `dim` is that of the taps.
-    """
-    rows = weight.double().movedim(dim, 0)
-    out = torch.empty(rows.shape, dtype=torch.float16, device=weight.device)
-    carried = torch.zeros_like(rows[0])
-    for i in range(len(rows)):
-        wanted = rows[i] + carried
-        out[i] = wanted.half()
-        carried = wanted - out[i].double()
-    return out.movedim(0, dim)
 
 
 def split(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,24 +19,50 @@ def split(x: Tensor) -> tuple[Tensor, Tensor]:
     return high, (x - high.to(x.dtype)).half()
 
 
-def accurate_weight(weight: Tensor) -> Tensor:
-    """Return (out, in) weights as the right-hand side of `accurate_product`: fp16 (3 * in, out)."""
-    high, low = split(weight)
-    return torch.cat([high, high, low], dim=1).t().contiguous()
-
-
-def accurate_product(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply x (n, in), fp32, by the weights of `accurate_weight` on fp16 tensor cores. Returns fp32 (n, out).
-
-    high * high + low * high + high * low in one product; the term left out is below 2**-21 of these.
-    """
-    high, low = split(x)
-    return product(torch.cat([high, low, high], dim=1), weight)
-
-
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Multiply fp16 matrices; sums and result are fp32."""
     if a.device.type == "cpu":
         # For the interpreter: a CPU's fp32 product rounds a row by its place in the batch.
         return (a.double() @ b.double()).float()
     return torch.mm(a, b, out_dtype=torch.float32)
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """high, low: fp16 (in, out), whose sum is the weight; bias: fp32 (out,)."""
+
+    high: Tensor
+    low: Tensor
+    bias: Tensor
+
+
+def linear_layer(weight: Tensor, bias: Tensor) -> LinearLayer:
+    """Prepare the layer of a weight (out, in)."""
+    high, low = split(weight.t().contiguous())
+    return LinearLayer(high, low, bias.float())
+
+
+def clean_halves(stack: Tensor, spectra: int) -> tuple[Tensor, Tensor]:
+    """View the high and the low halves of the clean rows of a stack."""
+    return stack[-2 * spectra : -spectra], stack[-spectra:]
+
+
+def linear(stack: Tensor, layer: LinearLayer, spectra: int) -> tuple[Tensor, Tensor]:
+    """Return z, fp32 (spectra, out), of the clean rows, and dz, fp32 (spectra, draws, out), of the draws.
+
+    stack: fp16 (spectra * draws + 2 * spectra, in). high * high + low * high + high * low make z; the term left out is
+    below 2**-21 of these.
+    """
+    sums = product(stack, layer.high)
+    high, _ = clean_halves(stack, spectra)
+    sum_high, sum_low = clean_halves(sums, spectra)
+    z = sum_high + sum_low + product(high, layer.low) + layer.bias
+    draws = len(stack) // spectra - 2
+    return z, sums[: -2 * spectra].view(spectra, draws, sums.shape[1])
+
+
+def relu_stack(z: Tensor, dz: Tensor) -> Tensor:
+    """Return the stack for the next layer: relu(z) in halves, and relu(z + dz) - relu(z)."""
+    clean = z.relu()
+    differences = (z[:, None] + dz).relu_() - clean[:, None]
+    return torch.cat([differences.half().flatten(0, 1), *split(clean)])

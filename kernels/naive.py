@@ -19,10 +19,10 @@ def naive_stem(log_flux: Tensor, weight: Tensor, bias_map: Tensor) -> Tensor:
     return functional.max_pool1d(functional.elu(x), 2).transpose(1, 2)
 
 
-def naive_conv(
-    x: Tensor, weight: Tensor, bias: Tensor, pad: int, length: int, residual: Tensor | None = None
+def naive_sums(
+    x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, length: int, residual: Tensor | None = None
 ) -> Tensor:
-    """Return ELU(conv(x) + bias + residual), (rows, length, C_out), in the type of the weight.
+    """Return conv(x) + bias + residual, (rows, length, C_out), in the type of the weight.
 
     x: (rows, positions, C_in). weight: (C_out, C_in, taps). bias: (C_out,). pad: zeros before the first position.
     residual: (rows, length, C), its channels added to the middle ones.
@@ -34,7 +34,14 @@ def naive_conv(
     if residual is not None:
         before = (y.shape[1] - residual.shape[-1]) // 2
         y[:, before : before + residual.shape[-1]] += residual.to(weight.dtype).transpose(1, 2)
-    return functional.elu(y).transpose(1, 2)
+    return y.transpose(1, 2)
+
+
+def naive_elu_difference(z: Tensor, dz: Tensor) -> Tensor:
+    """Return ELU(z + dz) - ELU(z), exact if both are positive."""
+    moved = z + dz
+    curved = functional.elu(moved) - functional.elu(z)
+    return dz.where((z > 0) & (moved > 0), curved)
 
 
 def naive_pool(x: Tensor, pooled: int) -> Tensor:

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from apnet_fast.kernels.conv import LEAD
+from apnet_fast.kernels.activations import Activations
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,17 @@ class PoolConfig:
 
 @triton.jit
 def pool_kernel(  # type: ignore[no-untyped-def]
-    x_ptr,  # fp16, activations
-    out_ptr,  # fp16 [rows, POOLED, CHANNELS]
+    x_ptr,  # fp16, activations: two planes if HALVES
+    high_ptr,  # fp16 [rows, POOLED, CHANNELS]
+    low_ptr,  # likewise; unused unless HALVES
     CHANNELS: tl.constexpr,
     LENGTH: tl.constexpr,
     SEGMENT: tl.constexpr,
     POOLED: tl.constexpr,
     WINDOW: tl.constexpr,  # the longest window
     LEAD: tl.constexpr,
+    HALVES: tl.constexpr,
+    PLANE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
@@ -39,30 +42,40 @@ def pool_kernel(  # type: ignore[no-untyped-def]
     total = tl.zeros((BLOCK, CHANNELS), dtype=tl.float32)
     for t in tl.static_range(WINDOW):
         position = start + t
+        present = ((position < stop) & (j < POOLED))[:, None]
         x_ptrs = x_ptr + (LEAD + row * SEGMENT + position)[:, None] * CHANNELS + c[None, :]
-        total += tl.load(x_ptrs, mask=((position < stop) & (j < POOLED))[:, None], other=0.0).to(tl.float32)
+        value = tl.load(x_ptrs, mask=present, other=0.0).to(tl.float32)
+        if HALVES:
+            value += tl.load(x_ptrs + PLANE, mask=present, other=0.0).to(tl.float32)
+        total += value
     mean = total / (stop - start).to(tl.float32)[:, None]
-    out_ptrs = out_ptr + (row * POOLED + j)[:, None] * CHANNELS + c[None, :]
-    tl.store(out_ptrs, mean.to(tl.float16), mask=(j < POOLED)[:, None])
+    offsets = (row * POOLED + j)[:, None] * CHANNELS + c[None, :]
+    high = mean.to(tl.float16)
+    tl.store(high_ptr + offsets, high, mask=(j < POOLED)[:, None])
+    if HALVES:
+        tl.store(low_ptr + offsets, (mean - high.to(tl.float32)).to(tl.float16), mask=(j < POOLED)[:, None])
 
 
-def pool(x: Tensor, out: Tensor, rows: int, segment: int, length: int, pooled: int, config: PoolConfig) -> None:
-    """Average each of `rows` segments over the windows [floor(i L / P), ceil((i + 1) L / P)).
+def pool(x: Activations, out: Tensor, length: int, pooled: int, config: PoolConfig, low: Tensor | None = None) -> None:
+    """Average each segment over the windows [floor(i L / P), ceil((i + 1) L / P)).
 
-    x: fp16 activations buffer of C channels; out: fp16 (rows, P * C), position-major: feature i * C + c.
-    Definition: torch.nn.AdaptiveAvgPool1d.
+    x: C channels; two planes if `low` is given. out: fp16 (segments, P * C), position-major: feature i * C + c; with
+    `low` of the same shape, the two sum to the mean. Definition: torch.nn.AdaptiveAvgPool1d.
     """
-    channels = x.shape[1]
     longest = max(-(-(i + 1) * length // pooled) - i * length // pooled for i in range(pooled))
-    pool_kernel[(rows, triton.cdiv(pooled, config.block))](
-        x,
+    pool_kernel[(x.segments, triton.cdiv(pooled, config.block))](
+        x.data,
         out,
-        CHANNELS=channels,
+        out if low is None else low,
+        CHANNELS=x.channels,
         LENGTH=length,
-        SEGMENT=segment,
+        SEGMENT=x.segment,
         POOLED=pooled,
         WINDOW=longest,
-        LEAD=LEAD,
+        LEAD=x.lead,
+        HALVES=low is not None,
+        PLANE=x.plane,
         BLOCK=config.block,
         num_warps=config.warps,
+        enable_fp_fusion=True,
     )

@@ -1,12 +1,13 @@
 """From flux and error to the first activations: noise, floor, log, clip, first conv, ELU, max-pool, in one launch.
 
-One program makes one row of the network: the clean spectrum, or one of its draws. It draws the
-noise, selects the percentile among its pixels, writes the processed spectrum to a scratch row,
-and convolves it from there. The second input channel of the network, sin(pixel), is constant, so
-its share of the conv is a map that is added.
+One program makes one row of the network: a clean spectrum, or one of its draws. It draws the noise, selects the
+percentile among its pixels, writes the processed spectrum to a scratch row, and convolves it from there, all in fp32.
+The second input channel of the network, sin(pixel), is constant, so its share of the conv is a map that is added.
 
-Recipes with one percentile over all draws of a spectrum need every draw first: `joint_limit`
-selects it, and the same kernel then takes the limit from memory.
+Clean spectra go first. A draw is stored as its difference from their first activations.
+
+In recipes with one percentile over all draws of a spectrum, `joint_limit` selects it among all draws, and the draws
+take the limit from memory.
 """
 
 from __future__ import annotations
@@ -18,22 +19,23 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from apnet_fast.kernels.conv import LEAD
+from apnet_fast.kernels.activations import Activations
+from apnet_fast.kernels.conv import elu
 from apnet_fast.kernels.noise import noise_normals
 
 CHANNELS = 4
-# Each first activation is stored as a sum of two halves: its rounding would cost more than all others together.
-STORED_CHANNELS = 2 * CHANNELS
 TAPS = 30
 # Zeros before and behind a processed spectrum: the conv's padding.
 _SCRATCH_LEAD = TAPS // 2
+# Blocks of four pixels that the joint percentile draws at once.
+_QUAD_BLOCK = 256
 # Bits above those of infinity: behind every value, so that absent pixels count for no rank.
 _ABSENT = tl.constexpr(0x7FFFFFFF)
 
 
 @dataclass(frozen=True)
 class StemConfig:
-    """Positions of the conv at once, and warps of a program."""
+    """Positions that a program convolves at once, and its warps."""
 
     block: int
     warps: int
@@ -41,7 +43,7 @@ class StemConfig:
 
 @dataclass(frozen=True)
 class JointConfig:
-    """Values of the joint percentile at once, and warps of a program."""
+    """Values that a program of the joint percentile takes at once, and its warps."""
 
     block: int
     warps: int
@@ -49,7 +51,7 @@ class JointConfig:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a recipe does to a row, as numbers: see `apnet_fast.recipes.Recipe`.
+    """A recipe's treatment of a row as numbers: see `apnet_fast.recipes.Recipe`.
 
     lower, upper, fraction: rank of the percentile among one row's pixels; joint_lower, ...: among all draws' pixels.
     """
@@ -68,33 +70,42 @@ class Preprocessing:
 
 @triton.jit
 def lerp(low, high, fraction):  # type: ignore[no-untyped-def]
-    """Linear interpolation as torch.lerp rounds it."""
+    """Interpolate linearly, with torch.lerp's rounding."""
     below = low + fraction * (high - low)
     above = high - (high - low) * (1.0 - fraction)
     return tl.where(fraction < 0.5, below, above)
 
 
 @triton.jit
-def realisation(flux_ptr, error_ptr, draw, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Bits of max(flux + error * z, floor) at pixels 4 * quad + lane; draw 0 is the clean spectrum."""
+def clean_bits(flux_ptr, quad, lane: tl.constexpr, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Bits of max(flux, floor) at pixels 4 * quad + lane."""
+    pixel = 4 * quad + lane
+    present = pixel < PIXELS
+    value = tl.maximum(tl.load(flux_ptr + pixel, mask=present, other=0.0), floor)
+    return tl.where(present, value.to(tl.int32, bitcast=True), _ABSENT)
+
+
+@triton.jit
+def noisy_bits(flux_ptr, error_ptr, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Bits of max(flux + error * z, floor) at pixels 4 * quad + lane."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
     flux = tl.load(flux_ptr + pixel, mask=present, other=0.0)
     error = tl.load(error_ptr + pixel, mask=present, other=0.0)
-    value = tl.maximum(tl.where(draw > 0, flux + error * z, flux), floor)
+    value = tl.maximum(flux + error * z, floor)
     return tl.where(present, value.to(tl.int32, bitcast=True), _ABSENT)
 
 
 @triton.jit
 def count_below(b0, b1, b2, b3, bound):  # type: ignore[no-untyped-def]
-    """How many values of the four blocks are below a bound."""
+    """Count the values of four blocks below a bound."""
     below = (b0 < bound).to(tl.int32) + (b1 < bound).to(tl.int32)
     return tl.sum(below + (b2 < bound).to(tl.int32) + (b3 < bound).to(tl.int32))
 
 
 @triton.jit
 def least_above(b0, b1, b2, b3, bound):  # type: ignore[no-untyped-def]
-    """The smallest value of the four blocks above a bound."""
+    """Find the smallest value of four blocks above a bound."""
     least = tl.minimum(tl.where(b0 > bound, b0, _ABSENT), tl.where(b1 > bound, b1, _ABSENT))
     least = tl.minimum(least, tl.minimum(tl.where(b2 > bound, b2, _ABSENT), tl.where(b3 > bound, b3, _ABSENT)))
     return tl.min(least)
@@ -102,10 +113,10 @@ def least_above(b0, b1, b2, b3, bound):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def log_percentile(b0, b1, b2, b3, fraction, LOWER: tl.constexpr, UPPER: tl.constexpr):  # type: ignore[no-untyped-def]
-    """ln of the interpolated order statistic of four blocks of float bits.
+    """Return ln of the interpolated order statistic of four blocks of float bits.
 
-    All values are positive, so their bits are ordered as they are, and log keeps the order: select on bits, bit by
-    bit from the top, and take the log of two values.
+    All values are positive, so their bits have their order, and log keeps it: select on bits, bit by bit from the top,
+    and take the log of two values.
     """
     low = 0
     for i in range(31):
@@ -120,7 +131,7 @@ def log_percentile(b0, b1, b2, b3, fraction, LOWER: tl.constexpr, UPPER: tl.cons
 
 @triton.jit
 def store_processed(row_ptr, quad, lane: tl.constexpr, bits, limit, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """ln, clipped, of one block of values into the scratch row."""
+    """Store ln of one block of values, clipped, in the scratch row."""
     pixel = 4 * quad + lane
     value = tl.minimum(tl.log(bits.to(tl.float32, bitcast=True)), limit)
     tl.store(row_ptr + pixel, value, mask=pixel < PIXELS)
@@ -135,9 +146,9 @@ def stem_kernel(  # type: ignore[no-untyped-def]
     weight_ptr,  # fp32 [4, 30], flux channel of the first conv
     map_ptr,  # fp32 [4, PIXELS + 1], bias and position channel
     scratch_ptr,  # fp32 [rows, SCRATCH], zero around the spectrum
-    out_ptr,  # fp16, activations of 8 channels: high halves of 4, low halves of 4
-    first_row,  # number of the first row within the spectra
-    draws,
+    clean_ptr,  # fp32 [spectra, LENGTH, 4]: the clean spectra's first activations; out if CLEAN
+    out_ptr,  # fp16, activations of 4 channels: two planes if CLEAN, else differences
+    draws,  # rows of a spectrum; 1 if CLEAN
     floor,
     clip,
     fraction,
@@ -148,31 +159,36 @@ def stem_kernel(  # type: ignore[no-untyped-def]
     LENGTH: tl.constexpr,
     SEGMENT: tl.constexpr,
     LEAD: tl.constexpr,
+    PLANE: tl.constexpr,
     LOWER: tl.constexpr,
     UPPER: tl.constexpr,
+    CLEAN: tl.constexpr,
     JOINT: tl.constexpr,
     QUADS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    segment = tl.program_id(0).to(tl.int64)
-    row = first_row + tl.program_id(0)
-    spectrum = (row // (1 + draws)).to(tl.int64)
-    draw = row % (1 + draws)
-    key = tl.load(key_ptr + spectrum)
+    row = tl.program_id(0)
+    spectrum = (row // draws).to(tl.int64)
     flux_ptr += spectrum * PITCH
     error_ptr += spectrum * PITCH
-    scratch_ptr += segment * SCRATCH
+    scratch_ptr += row.to(tl.int64) * SCRATCH
 
     quad = tl.arange(0, QUADS)
-    # Draw d of the recipe is row d + 1: row 0 is clean and meets no noise.
-    z0, z1, z2, z3 = noise_normals(key, quad, draw - 1)
-    b0 = realisation(flux_ptr, error_ptr, draw, quad, 0, z0, floor, PIXELS)
-    b1 = realisation(flux_ptr, error_ptr, draw, quad, 1, z1, floor, PIXELS)
-    b2 = realisation(flux_ptr, error_ptr, draw, quad, 2, z2, floor, PIXELS)
-    b3 = realisation(flux_ptr, error_ptr, draw, quad, 3, z3, floor, PIXELS)
-    limit = log_percentile(b0, b1, b2, b3, fraction, LOWER, UPPER) + clip
+    if CLEAN:
+        b0 = clean_bits(flux_ptr, quad, 0, floor, PIXELS)
+        b1 = clean_bits(flux_ptr, quad, 1, floor, PIXELS)
+        b2 = clean_bits(flux_ptr, quad, 2, floor, PIXELS)
+        b3 = clean_bits(flux_ptr, quad, 3, floor, PIXELS)
+    else:
+        z0, z1, z2, z3 = noise_normals(tl.load(key_ptr + spectrum), quad, row % draws)
+        b0 = noisy_bits(flux_ptr, error_ptr, quad, 0, z0, floor, PIXELS)
+        b1 = noisy_bits(flux_ptr, error_ptr, quad, 1, z1, floor, PIXELS)
+        b2 = noisy_bits(flux_ptr, error_ptr, quad, 2, z2, floor, PIXELS)
+        b3 = noisy_bits(flux_ptr, error_ptr, quad, 3, z3, floor, PIXELS)
     if JOINT:
-        limit = tl.where(draw > 0, tl.load(limit_ptr + spectrum), limit)
+        limit = tl.load(limit_ptr + spectrum)
+    else:
+        limit = log_percentile(b0, b1, b2, b3, fraction, LOWER, UPPER) + clip
     row_ptr = scratch_ptr + SCRATCH_LEAD
     store_processed(row_ptr, quad, 0, b0, limit, PIXELS)
     store_processed(row_ptr, quad, 1, b1, limit, PIXELS)
@@ -213,14 +229,40 @@ def stem_kernel(  # type: ignore[no-untyped-def]
         m0, m1 = tl.maximum(even0, odd0), tl.maximum(even1, odd1)
         m2, m3 = tl.maximum(even2, odd2), tl.maximum(even3, odd3)
         # [B, 2, 2] -> [B, 4] with the channels in order 0, 1, 2, 3.
-        y = tl.reshape(tl.join(tl.join(m0, m2), tl.join(m1, m3)), (BLOCK, 4))
-        y = tl.where(y > 0, y, tl.exp(y) - 1.0)
-        position = LEAD + segment * SEGMENT + i
+        y = elu(tl.reshape(tl.join(tl.join(m0, m2), tl.join(m1, m3)), (BLOCK, 4)))
         channel = tl.arange(0, 4)
-        out_ptrs = out_ptr + position[:, None] * 8 + channel[None, :]
-        high = y.to(tl.float16)
+        clean_ptrs = clean_ptr + (spectrum * LENGTH + i)[:, None] * 4 + channel[None, :]
+        out_ptrs = out_ptr + (LEAD + row.to(tl.int64) * SEGMENT + i)[:, None] * 4 + channel[None, :]
+        if CLEAN:
+            tl.store(clean_ptrs, y, mask=inside[:, None])
+            high = y.to(tl.float16)
+            tl.store(out_ptrs + PLANE, (y - high.to(tl.float32)).to(tl.float16), mask=inside[:, None])
+        else:
+            high = (y - tl.load(clean_ptrs, mask=inside[:, None], other=0.0)).to(tl.float16)
         tl.store(out_ptrs, high, mask=inside[:, None])
-        tl.store(out_ptrs + 4, (y - high.to(tl.float32)).to(tl.float16), mask=inside[:, None])
+
+
+@triton.jit
+def select_bits(values_ptr, total, rank, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Select the value of a rank (0-based) among `total` non-negative int32 values, eight bits at a time from the top.
+
+    Each of four passes counts the next eight bits of the values that begin with the bits found so far.
+    """
+    index = tl.arange(0, BLOCK)
+    found = 0
+    for i in tl.static_range(4):
+        shift = 24 - 8 * i
+        counts = tl.zeros((256,), dtype=tl.int32)
+        for start in range(0, total, BLOCK):
+            bits = tl.load(values_ptr + start + index, mask=start + index < total, other=_ABSENT)
+            digit = (bits >> shift) & 255
+            alike = (start + index < total) & ((bits >> shift) - digit == found << 8)
+            counts += tl.histogram(digit, 256, mask=alike)
+        up_to = tl.cumsum(counts, 0)
+        rank_above = up_to <= rank
+        found = (found << 8) + tl.sum(rank_above.to(tl.int32))
+        rank -= tl.max(tl.where(rank_above, up_to, 0))
+    return found
 
 
 @triton.jit
@@ -252,22 +294,15 @@ def joint_limit_kernel(  # type: ignore[no-untyped-def]
         quad = chunk % (QUADS // QUAD_BLOCK) * QUAD_BLOCK + tl.arange(0, QUAD_BLOCK)
         z0, z1, z2, z3 = noise_normals(key, quad, draw)
         values = values_ptr + draw * (4 * QUADS) + quad
-        tl.store(values, realisation(flux_ptr, error_ptr, 1, quad, 0, z0, floor, PIXELS))
-        tl.store(values + QUADS, realisation(flux_ptr, error_ptr, 1, quad, 1, z1, floor, PIXELS))
-        tl.store(values + 2 * QUADS, realisation(flux_ptr, error_ptr, 1, quad, 2, z2, floor, PIXELS))
-        tl.store(values + 3 * QUADS, realisation(flux_ptr, error_ptr, 1, quad, 3, z3, floor, PIXELS))
+        tl.store(values, noisy_bits(flux_ptr, error_ptr, quad, 0, z0, floor, PIXELS))
+        tl.store(values + QUADS, noisy_bits(flux_ptr, error_ptr, quad, 1, z1, floor, PIXELS))
+        tl.store(values + 2 * QUADS, noisy_bits(flux_ptr, error_ptr, quad, 2, z2, floor, PIXELS))
+        tl.store(values + 3 * QUADS, noisy_bits(flux_ptr, error_ptr, quad, 3, z3, floor, PIXELS))
     tl.debug_barrier()  # all values are written before any is read
 
     total = draws * (4 * QUADS)
+    low = select_bits(values_ptr, total, lower, BLOCK)
     index = tl.arange(0, BLOCK)
-    low = 0
-    for i in range(31):
-        trial = low | (1 << (30 - i))
-        below = tl.zeros((BLOCK,), dtype=tl.int32)
-        for start in range(0, total, BLOCK):
-            bits = tl.load(values_ptr + start + index, mask=start + index < total, other=_ABSENT)
-            below += (bits < trial).to(tl.int32)
-        low = tl.where(tl.sum(below) <= lower, trial, low)
     reach = tl.zeros((BLOCK,), dtype=tl.int32)
     least = tl.full((BLOCK,), _ABSENT, dtype=tl.int32)
     for start in range(0, total, BLOCK):
@@ -275,7 +310,7 @@ def joint_limit_kernel(  # type: ignore[no-untyped-def]
         reach += (bits <= low).to(tl.int32)
         least = tl.minimum(least, tl.where(bits > low, bits, _ABSENT))
     high = tl.where(tl.sum(reach) > upper, low, tl.min(least))
-    percentile = lerp(tl.log(low.to(tl.float32, bitcast=True)), tl.log(high.to(tl.float32, bitcast=True)), fraction)  # type: ignore[attr-defined]
+    percentile = lerp(tl.log(low.to(tl.float32, bitcast=True)), tl.log(high.to(tl.float32, bitcast=True)), fraction)
     tl.store(limit_ptr + spectrum, percentile + clip)
 
 
@@ -283,21 +318,26 @@ def _quads(pixels: int) -> int:
     return triton.next_power_of_2(triton.cdiv(pixels, 4))
 
 
+def _joint_quads(pixels: int) -> int:
+    """Return the blocks of four pixels in whole steps of the joint percentile: few more than there are."""
+    return triton.cdiv(triton.cdiv(pixels, 4), _QUAD_BLOCK) * _QUAD_BLOCK
+
+
 def scratch(rows: int, pixels: int, device: torch.device | str) -> Tensor:
-    """Zeroed fp32 (rows, n): processed spectra with the conv's zero padding around them."""
+    """Make zeroed fp32 (rows, n): processed spectra with the conv's zero padding around them."""
     width = triton.cdiv(_SCRATCH_LEAD + pixels + TAPS, 32) * 32
     return torch.zeros(rows, width, dtype=torch.float32, device=device)
 
 
 def joint_scratch(spectra: int, draws: int, pixels: int, device: torch.device | str) -> Tensor:
-    """int32 (spectra, draws, n): values of all draws, for `joint_limit`."""
-    return torch.empty(spectra, draws, 4 * _quads(pixels), dtype=torch.int32, device=device)
+    """Make int32 (spectra, draws, n): values of all draws, for `joint_limit`."""
+    return torch.empty(spectra, draws, 4 * _joint_quads(pixels), dtype=torch.int32, device=device)
 
 
 def joint_limit(
     flux: Tensor, error: Tensor, keys: Tensor, limits: Tensor, values: Tensor, how: Preprocessing, config: JointConfig
 ) -> None:
-    """The clip limit that all draws of a spectrum share, fp32 (spectra,), into `limits`.
+    """Write the clip limit that all draws of a spectrum share into `limits`, fp32 (spectra,).
 
     flux, error: fp32 (spectra, pitch), cleaned; keys: uint64 (spectra,); values: from `joint_scratch`.
     """
@@ -315,62 +355,93 @@ def joint_limit(
         how.joint_upper,
         PIXELS=how.pixels,
         PITCH=flux.shape[1],
-        QUADS=_quads(how.pixels),
-        QUAD_BLOCK=min(config.block // 4, _quads(how.pixels)),
+        QUADS=_joint_quads(how.pixels),
+        QUAD_BLOCK=_QUAD_BLOCK,
         BLOCK=config.block,
         num_warps=config.warps,
+        enable_fp_fusion=True,
     )
 
 
-def stem(
-    flux: Tensor,
-    error: Tensor,
-    keys: Tensor,
-    limits: Tensor,
-    weight: Tensor,
-    bias_map: Tensor,
+@dataclass(frozen=True)
+class StemInput:
+    """What the stem reads: cleaned flux and error, fp32 (spectra, pitch); keys, uint64 (spectra,); the joint limits
+    of `joint_limit`, fp32 (spectra,); the first conv's weight, fp32 (4, 30), and bias map, fp32 (4, pixels + 1).
+    """
+
+    flux: Tensor
+    error: Tensor
+    keys: Tensor
+    limits: Tensor
+    weight: Tensor
+    bias_map: Tensor
+
+
+def clean_stem(
+    given: StemInput, rows_scratch: Tensor, clean: Tensor, out: Activations, how: Preprocessing, config: StemConfig
+) -> None:
+    """First activations of the clean spectra: fp32 (spectra, length, 4) into `clean`, and two planes into `out`.
+
+    rows_scratch: from `scratch`, a row per spectrum.
+    """
+    _launch(given, rows_scratch, clean, out, how, config, draws=1, is_clean=True)
+
+
+def draw_stem(
+    given: StemInput,
     rows_scratch: Tensor,
-    out: Tensor,
-    *,
-    first_row: int,
-    rows: int,
+    clean: Tensor,
+    out: Activations,
     draws: int,
-    segment: int,
     how: Preprocessing,
     config: StemConfig,
 ) -> None:
-    """First activations of rows first_row .. first_row + rows - 1 (row = spectrum * (1 + draws) + draw; 0 is clean).
+    """First activations of all draws, `draws` per spectrum, as differences from the clean ones, into `out`.
 
-    flux, error: fp32 (spectra, pitch), cleaned. keys: uint64 (spectra,). limits: fp32 (spectra,) from `joint_limit`,
-    used only if `how.joint`. weight: fp32 (4, 30). bias_map: fp32 (4, pixels + 1). rows_scratch: from `scratch`. out:
-    fp16 buffer of `STORED_CHANNELS`, one segment a row.
+    clean: from `clean_stem`. rows_scratch: from `scratch`, a row per draw.
     """
-    length = (how.pixels + 1) // 2
-    stem_kernel[(rows,)](
-        flux,
-        error,
-        keys,
-        limits,
-        weight,
-        bias_map,
+    _launch(given, rows_scratch, clean, out, how, config, draws=draws, is_clean=False)
+
+
+def _launch(
+    given: StemInput,
+    rows_scratch: Tensor,
+    clean: Tensor,
+    out: Activations,
+    how: Preprocessing,
+    config: StemConfig,
+    *,
+    draws: int,
+    is_clean: bool,
+) -> None:
+    stem_kernel[(out.segments,)](
+        given.flux,
+        given.error,
+        given.keys,
+        given.limits,
+        given.weight,
+        given.bias_map,
         rows_scratch,
-        out,
-        first_row,
+        clean,
+        out.data,
         draws,
         how.floor,
         how.clip,
         how.fraction,
         PIXELS=how.pixels,
-        PITCH=flux.shape[1],
+        PITCH=given.flux.shape[1],
         SCRATCH=rows_scratch.shape[1],
         SCRATCH_LEAD=_SCRATCH_LEAD,
-        LENGTH=length,
-        SEGMENT=segment,
-        LEAD=LEAD,
+        LENGTH=clean.shape[1],
+        SEGMENT=out.segment,
+        LEAD=out.lead,
+        PLANE=out.plane,
         LOWER=how.lower,
         UPPER=how.upper,
-        JOINT=how.joint,
+        CLEAN=is_clean,
+        JOINT=how.joint and not is_clean,
         QUADS=_quads(how.pixels),
         BLOCK=config.block,
         num_warps=config.warps,
+        enable_fp_fusion=True,
     )

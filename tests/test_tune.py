@@ -11,8 +11,8 @@ import torch
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast import tune as tuning
-from apnet_fast.kernels import conv as conv_module
-from apnet_fast.kernels.conv import ConvConfig
+from apnet_fast.kernels import toeplitz
+from apnet_fast.kernels.toeplitz import ConvConfig
 from apnet_fast.kernels.tuning import load_tuning, table_for
 from apnet_fast.support.errors import UsageError
 
@@ -33,7 +33,7 @@ def fake_times(*seconds: float) -> Callable[[Callable[[int], object]], float]:
 
 
 def best(*candidates: ConvConfig, times: tuple[float, ...]) -> tuple[ConvConfig, float]:
-    return tuning.best_conv((16, 32, 15, 0), candidates, 1, CPU, fake_times(*times), length=100, segment=160)
+    return tuning.best_conv((16, 32, 15, 0), candidates, 1, CPU, fake_times(*times), length=100)
 
 
 def test_the_fastest_candidate_wins() -> None:
@@ -42,12 +42,12 @@ def test_the_fastest_candidate_wins() -> None:
 
 
 def test_a_wrong_candidate_is_never_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = conv_module.toeplitz_filter
+    right = toeplitz.toeplitz_filter
 
     def wrong_for_fast(weight: torch.Tensor, *given: object) -> object:
         return right(weight * (1.1 if given[2] == FAST else 1), *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(conv_module, "toeplitz_filter", wrong_for_fast)
+    monkeypatch.setattr(toeplitz, "toeplitz_filter", wrong_for_fast)
     assert best(SLOW, FAST, times=(2.0,)) == (SLOW, 2.0)
 
 
@@ -64,6 +64,7 @@ def test_candidates_fit_the_kernel() -> None:
         candidates = list(tuning.conv_candidates(c_out))
         assert len(candidates) >= 4
         assert all(config.positions * c_out % config.block_n == 0 for config in candidates)
+        assert {config.carveout for config in candidates} == {0, 72}
 
 
 def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
@@ -79,8 +80,8 @@ def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
 
     from dataclasses import replace
 
-    table = tuning.tune(replace(base, group_rows=1), CPU, measure, said.append, candidates, length=60, segment=96)
-    assert len(said) == len(table.convs) == 7
+    table = tuning.tune(replace(base, group_rows=1), CPU, measure, said.append, candidates, length=60)
+    assert len(said) == len(table.convs) == 8
     assert {config.block_m for config in table.convs.values()} == {16}
     table.save(tmp_path / "t.json")
     assert load_tuning(tmp_path / "t.json") == table

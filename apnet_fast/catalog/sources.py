@@ -84,13 +84,16 @@ class SourceTable:
         self._matcher = Matcher(self.product, parts, self._identity())
 
     @classmethod
-    def load(cls, path: str | Path) -> SourceTable:
-        """Read a table, FITS or Parquet. Raises UsageError for a file that is no table or that cannot be used."""
+    def load(cls, path: str | Path, *, quiet: bool = False) -> SourceTable:
+        """Read a table, FITS or Parquet, and say its warning unless `quiet`.
+
+        Raises UsageError for a file that is no table or that cannot be used.
+        """
         with open_table(path) as table:
             present = set(table.columns)
             rows = table.read(present & _readable(family_of(present)))
         sources = cls(rows, str(path))
-        if sources.warning:
+        if sources.warning and not quiet:
             say(sources.warning)
         return sources
 
@@ -180,7 +183,7 @@ def _wanted_of_spectrum(product: Product) -> list[Column]:
 
 def _readable(family: Family | None) -> set[str]:
     """Return the names of all columns, ours and foreign, that may be used."""
-    names = {name for alternatives in _NAMES.values() for name in alternatives} | {"gaia_release"}
+    names = {name for alternatives in _NAMES.values() for name in alternatives} | {"gaia_release", "flags_from"}
     names |= {column.name for column in _wanted_of_source()}
     for product in SPECTRUM_COLUMNS:
         names |= {column.name for column in _wanted_of_spectrum(product)}
@@ -205,6 +208,10 @@ def _columns(
         if name not in table.column_names:
             continue
         values = as_column(table[name], column, where)
+        if column.name == "spectrum_flags" and "flags_from" in table.column_names:
+            # A catalogue of our own: in FITS, no bit may be that nobody has looked.
+            known = pc.not_equal(column_as_text(table, "flags_from", where), "")
+            values = pc.if_else(known, values, pa.scalar(None, values.type))
         if foreign is not None and foreign.gaia:
             values = _of_gaia_release(values, table, foreign.gaia)
         if column.form == "K" and not column.bits and (number := count_inexact(table[name])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -72,6 +73,10 @@ class Engine(ABC):
         """Return the hash of the tuning table, which changes labels in their last digits; "" without a table."""
         return ""
 
+    def preferred_batch(self, draws: int) -> int | None:
+        """Return the number of spectra that the engine wants at once; None if any number will do."""
+        return None
+
     def predict(
         self,
         flux: NDArray[np.float32],
@@ -80,7 +85,20 @@ class Engine(ABC):
         draws: int,
         photometry: NDArray[np.float32] | None = None,
     ) -> Predictions:
-        """Return the labels of n spectra and of their noise realisations.
+        """Submit spectra and wait for their predictions; see `submit`."""
+        return self.submit(flux, error, keys, draws, photometry)()
+
+    def submit(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+        photometry: NDArray[np.float32] | None = None,
+    ) -> Callable[[], Predictions]:
+        """Start on n spectra and return a function that waits for the labels of them and of their noise realisations.
+
+        An engine may put spectra of several calls together; leave the arrays alone until the labels are there.
 
         Parameters
         ----------
@@ -116,7 +134,7 @@ class Engine(ABC):
             )
         metadata = self._metadata(as_photometry(photometry, len(flux)))
         flux, error = self._clean(flux, error)
-        return self._predict(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
+        return self._submit(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
 
     def _predictions(self, labels: NDArray) -> Predictions:
         """Wrap labels (n, 1 + draws, 3) from the network's scaling, in which each spectrum comes before its draws."""
@@ -132,6 +150,18 @@ class Engine(ABC):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Apply the recipe's clean-up; engines that clean up on their device return their arguments."""
         return self.recipe.clean_up(flux, error)
+
+    def _submit(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+        metadata: NDArray[np.float32] | None,
+    ) -> Callable[[], Predictions]:
+        """Do the work of `submit`, on the arguments of `_predict`; engines that work meanwhile override it."""
+        done = self._predict(flux, error, keys, draws, metadata)
+        return lambda: done
 
     @abstractmethod
     def _predict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import ClassVar
@@ -34,6 +34,11 @@ class SeveralDevices(Engine):
     def _metadata(self, photometry: NDArray[np.float32]) -> NDArray[np.float32] | None:
         return photometry  # and normalises its photometry
 
+    def preferred_batch(self, draws: int) -> int | None:
+        """Return what all devices together want."""
+        wanted = [engine.preferred_batch(draws) for engine in self.engines]
+        return None if None in wanted else sum(number or 0 for number in wanted)
+
     def _predict(
         self,
         flux: NDArray[np.float32],
@@ -42,14 +47,28 @@ class SeveralDevices(Engine):
         draws: int,
         metadata: NDArray[np.float32] | None,
     ) -> Predictions:
+        return self._submit(flux, error, keys, draws, metadata)()
+
+    def _submit(
+        self,
+        flux: NDArray[np.float32],
+        error: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        draws: int,
+        metadata: NDArray[np.float32] | None,
+    ) -> Callable[[], Predictions]:
         bounds = np.linspace(0, len(flux), len(self.engines) + 1).astype(int)
         parts = [slice(start, stop) for start, stop in pairwise(bounds)]
 
-        def work(engine: Engine, part: slice) -> Predictions:
+        def work(engine: Engine, part: slice) -> Callable[[], Predictions]:
             known = None if metadata is None else metadata[part]
-            return engine.predict(flux[part], error[part], keys[part], draws, known)
+            return engine.submit(flux[part], error[part], keys[part], draws, known)
 
-        done = list(self._pool.map(work, self.engines, parts))
+        pending = list(self._pool.map(work, self.engines, parts))
+        return lambda: self._joined(pending)
+
+    def _joined(self, pending: Sequence[Callable[[], Predictions]]) -> Predictions:
+        done = list(self._pool.map(lambda part: part(), pending))
         return Predictions(
             clean=np.concatenate([part.clean for part in done]),
             draws=np.concatenate([part.draws for part in done]),

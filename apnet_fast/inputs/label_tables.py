@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from apnet_fast.inputs.table_values import as_floats, column_as_text
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.support.errors import UsageError
@@ -108,7 +109,10 @@ def _load(path: Path, asked: Mapping[str, str]) -> _OneTable:
     unknown = np.full(len(table), np.nan)
     photometry = [_numbers(table, name, path) if name in table.column_names else unknown for name in PHOTOMETRY]
     return _OneTable(
-        values, np.stack(photometry, axis=1).astype(np.float32), _texts(table, obj_column), _texts(table, path_column)
+        values,
+        np.stack(photometry, axis=1).astype(np.float32),
+        _texts(table, obj_column, path),
+        _texts(table, path_column, path),
     )
 
 
@@ -137,8 +141,8 @@ def _numbers(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
             where=str(path),
         )
     try:
-        return table[name].cast(pa.float64()).to_numpy().copy()
-    except pa.ArrowInvalid as error:
+        return np.array(as_floats(table[name]).to_numpy(zero_copy_only=False), np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
         raise UsageError(f"the column {name} holds no numbers: {error}", where=str(path)) from error
 
 
@@ -153,11 +157,11 @@ def _column_of(table: pa.Table, asked: str | None, names: tuple[str, ...], path:
     return next((name for name in candidates if name in table.column_names), None)
 
 
-def _texts(table: pa.Table, column: str | None) -> list[str]:
+def _texts(table: pa.Table, column: str | None, path: Path) -> list[str]:
     """Return the values of a column without outer blanks; "" for nulls and if there is no column."""
     if column is None:
         return [""] * len(table)
-    return [(name or "").strip() for name in table[column].cast(pa.string()).to_pylist()]
+    return column_as_text(table, column, str(path)).to_pylist()
 
 
 def _first_rows(names: Sequence[str]) -> tuple[dict[str, int], int]:

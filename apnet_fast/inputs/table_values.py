@@ -35,7 +35,8 @@ def one_per_row(values: pa.ChunkedArray | pa.Array) -> pa.Array:
         return one_per_row(pc.list_element(values, 0)) if len(values) else pa.array([], kind.value_type)
     if pa.types.is_nested(kind):
         raise TypeError(f"{kind}, not one value per row")
-    return values
+    # A column of nulls alone may have no other type.
+    return values.cast(pa.string()) if pa.types.is_null(kind) else values
 
 
 def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:

@@ -48,12 +48,17 @@ class Channel(Generic[Item]):
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[Item]:
+        return (item for item in self.with_pauses(None) if item is not None)
+
+    def with_pauses(self, seconds: float | None) -> Iterator[Item | None]:
+        """Yield the items, and None whenever none has come for so many seconds; None waits for as long as it takes."""
         while True:
             with self._changed:
-                while not (self._items or self._closed or self._broken):
-                    self._changed.wait()
-                if not self._items:
+                item: Item | None = None
+                in_time = self._changed.wait_for(lambda: self._items or self._closed or self._broken, seconds)
+                if in_time and not self._items:
                     return
-                item = self._items.popleft()
-                self._changed.notify_all()
+                if in_time:
+                    item = self._items.popleft()
+                    self._changed.notify_all()
             yield item

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from itertools import chain
 from threading import Thread
 
 import numpy as np
@@ -30,11 +31,15 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work, WorkQueue
 from apnet_fast.readers.pool import Readers
 from apnet_fast.recipes import Labels
+from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra import SpectrumBatch, SpectrumRecord
 from apnet_fast.support.limits import doing
 
 # Batches that wait for the engine, and shards that wait to be written.
 _BATCHES_AHEAD, _SHARDS_BEHIND = 2, 2
+# Batches handed to an engine that works meanwhile, before the labels of the first are taken. If none comes for so many
+# seconds, all are taken: their tiles will not become fuller, and others may wait for the shard.
+_BATCHES_UNDER_WAY, _PAUSE = 3, 0.5
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,16 @@ class _Batch:
     ends_shard: bool
 
 
+@dataclass(frozen=True)
+class _UnderWay:
+    """A batch in the engine. labels: waits for them; seconds: what handing it over cost."""
+
+    batch: _Batch
+    photometry: NDArray[np.float32] | None
+    labels: Callable[[], Labels]
+    seconds: float
+
+
 @dataclass
 class _Computed:
     """What the engine has made of a shard so far, batch by batch."""
@@ -58,6 +73,8 @@ class _Computed:
     elapsed: list[NDArray[np.float32]] = field(default_factory=list)
     matches: list[SourceMatches] = field(default_factory=list)
     incomplete_photometry: int = 0
+    flux: FluxCounts = field(default_factory=FluxCounts)
+    not_simulated: int = 0
 
     def add(self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_]) -> None:
         """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry."""
@@ -68,6 +85,16 @@ class _Computed:
         if batch.matches is not None:
             self.matches.append(batch.matches)
         self.incomplete_photometry += int(incomplete[usable].sum())
+        self.not_simulated += int((_not_simulated(batch.spectra) & usable).sum())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the end of the run tells about the spectra with a result."""
+        return {
+            "implausible_flux": self.flux.implausible,
+            "without_scatter": self.flux.without_scatter,
+            "not_simulated": self.not_simulated,
+        }
 
 
 class Computer:
@@ -172,41 +199,63 @@ class Computer:
         return None if self.sources is None else self.sources.match(records)
 
     def _compute(self) -> None:
+        """Hand batches to the engine and take their labels, in order, while it works on the next ones."""
+        works_meanwhile = self.net.engine.preferred_batch(self.settings.draws) is not None
+        most = _BATCHES_UNDER_WAY if works_meanwhile else 0
+        under_way: deque[_UnderWay] = deque()
         shard: _Computed | None = None
-        for batch in self.times.awaited("engine", self._batches):
-            shard = shard or _Computed(batch.shard)
-            spectra, usable = batch.spectra, batch.spectra.usable
-            self.on_batch(Done(batch.shard, batch.files, len(spectra), len(spectra) - int(usable.sum())))
-            with self.times.measure("engine") as timer:
-                photometry = None if batch.matches is None else batch.matches.table.photometry(batch.matches)
-                labels = self._labels(spectra, usable, photometry)
-            shard.add(batch, labels, timer.seconds, self.net.recipe.incomplete_photometry(photometry, len(spectra)))
-            self.times.spectra += len(spectra)
-            if batch.ends_shard:
-                with self.times.wait("engine"):
-                    self._computed.put(shard)
-                shard = None
-                if self.stop():
-                    return
+        batches = self._batches.with_pauses(_PAUSE if works_meanwhile else None)
+        for batch in chain(self.times.awaited("engine", batches), [None]):
+            if batch is not None:
+                under_way.append(self._submitted(batch))
+            while len(under_way) > (0 if batch is None else most):
+                done = under_way.popleft()
+                shard = self._finished(done, shard or _Computed(done.batch.shard))
+                if done.batch.ends_shard:
+                    with self.times.wait("engine"):
+                        self._computed.put(shard)
+                    shard = None
+                    if self.stop():
+                        return
 
-    def _labels(
-        self, spectra: SpectrumBatch, usable: NDArray[np.bool_], photometry: NDArray[np.float32] | None
-    ) -> Labels:
-        return self.net.labels(
-            spectra.flux,
-            spectra.error,
-            [record.identity for record in spectra.records],
-            draws=self.settings.draws,
-            seed=self.settings.seed,
-            usable=usable,
-            photometry=photometry,
-        )
+    def _submitted(self, batch: _Batch) -> _UnderWay:
+        spectra, usable = batch.spectra, batch.spectra.usable
+        self.on_batch(Done(batch.shard, batch.files, len(spectra), len(spectra) - int(usable.sum())))
+        with self.times.measure("engine") as timer:
+            photometry = None if batch.matches is None else batch.matches.table.photometry(batch.matches)
+            labels = self.net.submit_labels(
+                spectra.flux,
+                spectra.error,
+                [record.identity for record in spectra.records],
+                draws=self.settings.draws,
+                seed=self.settings.seed,
+                usable=usable,
+                photometry=photometry,
+                unreliable=_not_simulated(spectra) if self.net.engine.checkpoint.for_simulated_only else None,
+            )
+        return _UnderWay(batch, photometry, labels, timer.seconds)
+
+    def _finished(self, done: _UnderWay, shard: _Computed) -> _Computed:
+        """Wait for a batch's labels and add them to its shard."""
+        number = len(done.batch.spectra)
+        with self.times.measure("engine") as timer:
+            labels = done.labels()
+        incomplete = self.net.recipe.incomplete_photometry(done.photometry, number)
+        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete)
+        spectra = done.batch.spectra
+        shard.flux += self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
+        self.times.spectra += number
+        return shard
 
     def _write(self) -> None:
         for done in self.times.awaited("writing", self._computed):
             with self.times.measure("writing"):
                 marker = self.store.write(
-                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard)
+                    done.shard,
+                    self._tables(done),
+                    done.incomplete_photometry,
+                    self._states.pop(done.shard),
+                    done.counts,
                 )
             self.on_shard(done.shard, marker)
 
@@ -226,3 +275,8 @@ def _joined(parts: Sequence[Labels]) -> Labels:
     return Labels(
         **{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Labels)}
     )
+
+
+def _not_simulated(spectra: SpectrumBatch) -> NDArray[np.bool_]:
+    """Tell which spectra do not say that they are simulated: bool (n,)."""
+    return np.fromiter((not record.simulated for record in spectra.records), bool, len(spectra))

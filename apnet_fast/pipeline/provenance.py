@@ -59,6 +59,7 @@ def run_record(
         "skipped_files": _skipped(inputs),
         "rows": dict(summary.rows),
         "without_result": dict(sorted(summary.reasons.items())),
+        "noticed": dict(summary.counts),
         "incomplete_photometry": summary.incomplete_photometry if with_photometry else None,
         "products": {name: dict(content) for name, content in products.items()},
         "shards": plan.shards,
@@ -126,6 +127,7 @@ def provenance_cards(plan: Plan, recipe: Recipe, checkpoint: Checkpoint, product
         # No comments: these values fill their cards.
         ("WSHA256", checkpoint.sha256, ""),
         ("WORIGIN", checkpoint.origin, ""),
+        *([("WSIMUL", True, "Weights mean nothing for real stars")] if checkpoint.for_simulated_only else []),
         *([("CSHA256", fingerprint.catalog.removeprefix("sha256 "), "")] if fingerprint.catalog else []),
         ("NFILES", len(plan.files), "apStar files of the run"),
     ]

@@ -20,7 +20,7 @@ from apnet_fast.pipeline.provenance import provenance_cards, run_record
 from apnet_fast.pipeline.results import Results
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import DamagedPart, Marker, ShardStore
-from apnet_fast.pipeline.summary import RunSummary, summary_of
+from apnet_fast.pipeline.summary import RunSummary, summary_of, warnings_of
 from apnet_fast.pipeline.team import Job, LocalTeam, Team
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
@@ -212,7 +212,8 @@ class _Run:
         return markers
 
     def _summary(self, markers: Mapping[int, Marker | None]) -> RunSummary:
-        return summary_of(_complete(markers), self.settings.products)
+        summary = summary_of(_complete(markers), self.settings.products)
+        return replace(summary, warnings=warnings_of(summary, self.checkpoint))
 
     def _write_results(self, markers: dict[int, Marker | None], resumed: int) -> dict[Product, dict[str, int]]:
         """Write the catalogues, then run.json; return the rows of each product by `source_match`.

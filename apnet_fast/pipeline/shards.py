@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,15 @@ class Part:
 class Marker:
     """A finished shard: its run, its parts ("star", "visit", "quarantine") and its failures by reason.
 
-    incomplete_photometry: spectra with a result that lack photometry that the network uses.
+    incomplete_photometry: spectra with a result that lack photometry that the network uses. counts: further spectra
+    with a result that the end of a run tells of, by what they are.
     """
 
     run: str
     parts: Mapping[str, Part]
     reasons: Mapping[str, int]
     incomplete_photometry: int
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> int:
@@ -89,7 +91,12 @@ class ShardStore:
         remove_stale_attempts(self.folder, lambda name: is_shard_file(name, self.plan.shards))
 
     def write(
-        self, shard: int, tables: Mapping[str, pa.Table], incomplete_photometry: int, states: Sequence[str]
+        self,
+        shard: int,
+        tables: Mapping[str, pa.Table],
+        incomplete_photometry: int,
+        states: Sequence[str],
+        counts: Mapping[str, int] | None = None,
     ) -> Marker:
         """Store the tables of a shard ("star", "visit" as wanted, "quarantine"), then its marker.
 
@@ -103,9 +110,9 @@ class ShardStore:
                 checksum = sha256_of(partial)
             widths = {} if name == QUARANTINE else text_widths(table)
             parts[name] = Part(checksum, table.num_rows, widths)
-        counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-        reasons = {entry["values"]: entry["counts"] for entry in counts}
-        marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry)
+        failures = tables[QUARANTINE]["reason"].value_counts().to_pylist()
+        reasons = {entry["values"]: entry["counts"] for entry in failures}
+        marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, dict(counts or {}))
         content: dict[str, Any] = {**asdict(marker), "files": list(states)}
         write_json(self._marker(shard), {**content, "checksum": checksum_of(content)})
         return marker
@@ -127,7 +134,7 @@ class ShardStore:
         if len(stored.files) != len(files) or _PASSING & set(stored.reasons):
             return None
         parts = {str(name): Part(part.sha256, part.rows, part.widths) for name, part in stored.parts.items()}
-        marker = Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry)
+        marker = Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry, stored.counts)
         for name, part in marker.parts.items():
             file = self._part(shard, name)
             if not file.is_file() or sha256_of(file) != part.sha256:

@@ -39,6 +39,7 @@ class StoredMarker(msgspec.Struct, frozen=True):
     reasons: dict[str, _Count]
     incomplete_photometry: _Count
     files: list[str]
+    counts: dict[str, _Count] = {}
 
 
 class StoredPlan(msgspec.Struct, frozen=True):

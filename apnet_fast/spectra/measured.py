@@ -26,6 +26,7 @@ class Measured:
 
     Unknown is None for integers, NaN for floats and "" for text. Velocities [km/s]: v_rad is barycentric, v_rel is the
     Doppler shift. Temperatures [K]; logg [log10(cm/s^2)]; fe_h [dex]; magnitudes [mag]; l, b [deg]; jd [d].
+    in_stack: 1 if Astra's coadd holds the visit, else 0 (mwmVisit of Astra 0.8 and later).
     """
 
     spectrum_flags: int | None = None

@@ -63,7 +63,8 @@ def _flush(attempt: Path, path: Path) -> None:
                 raise
             warn_once(
                 f"the file system cannot flush files to disk ({error.strerror}) [{path}]:"
-                " what was written last may be lost if the machine loses power"
+                " what was written last may be lost if the machine loses power",
+                about="flushing files to disk",
             )
 
 

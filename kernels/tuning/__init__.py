@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from apnet_fast.kernels.conv import ConvConfig
 from apnet_fast.kernels.pool import PoolConfig
 from apnet_fast.kernels.stem import JointConfig, StemConfig
+from apnet_fast.kernels.toeplitz import CleanConfig, ConvConfig
 
 FOLDER = Path(__file__).parent
 GENERIC = "generic"
@@ -24,9 +24,9 @@ GENERIC = "generic"
 class Tuning:
     """Tiles of all kernels for one architecture.
 
-    group_rows: rows of the network that go through the convs together: few enough that a layer's input and output
-    stay in L2. tile_rows: rows that go through the linear layers together: enough to amortise reading their weights.
-    convs: by "C_in-C_out". measured: where the numbers come from, in words.
+    group_rows: draws that go through the convs together, few enough that a layer's input and output stay in L2.
+    tile_rows: rows (clean spectra and draws) of a tile, enough to amortise reading the linear layers' weights. convs:
+    by "C_in-C_out". measured: where the numbers come from, in words.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Tuning:
     stem: StemConfig
     joint: JointConfig
     pool: PoolConfig
+    clean: CleanConfig
     convs: dict[str, ConvConfig]
 
     def conv(self, c_in: int, c_out: int) -> ConvConfig:
@@ -71,6 +72,7 @@ def load_tuning(path: Path) -> Tuning:
             "stem": StemConfig(**values["stem"]),
             "joint": JointConfig(**values["joint"]),
             "pool": PoolConfig(**values["pool"]),
+            "clean": CleanConfig(**values["clean"]),
             "convs": {shape: ConvConfig(**config) for shape, config in values["convs"].items()},
         }
     )

@@ -32,9 +32,9 @@ def test_the_rehearsal_reaches_the_end(tmp_path: Path) -> None:
 def test_a_wrong_kernel_is_not_timed(tmp_path: Path) -> None:
     code = (
         "import sys, os; os.environ['TRITON_INTERPRET'] = '1'\n"
-        "from apnet_fast.kernels import conv\n"
-        "right = conv.toeplitz_filter\n"
-        "conv.toeplitz_filter = lambda weight, *given: right(weight * 1.01, *given)\n"
+        "from apnet_fast.engines import tile_network\n"
+        "right = tile_network.toeplitz_filter\n"
+        "tile_network.toeplitz_filter = lambda weight, *given: right(weight * 1.01, *given)\n"
         "from benchmarks.gpu import main\n"
         "sys.exit(main())"
     )

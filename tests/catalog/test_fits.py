@@ -70,7 +70,9 @@ def star_hdus(star_file: Path) -> Iterator[fits.HDUList]:
 def assert_equal_tables(data: np.ndarray, rows: pa.Table) -> None:
     assert len(data) == rows.num_rows
     for name in rows.column_names:
-        np.testing.assert_array_equal(np.asarray(data[name]), np.asarray(rows[name].to_pylist()), err_msg=name)
+        # Bits that nobody knows are null in the rows, and no bit in FITS.
+        values = rows[name].fill_null(0) if pa.types.is_integer(rows[name].type) else rows[name]
+        np.testing.assert_array_equal(np.asarray(data[name]), np.asarray(values.to_pylist()), err_msg=name)
 
 
 def test_file_has_cards_boss_and_apogee(product: Product, tmp_path: Path) -> None:

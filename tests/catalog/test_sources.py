@@ -386,3 +386,20 @@ def test_visits_of_the_stack_are_marked(kind: pa.DataType) -> None:
     assert [row["in_stack"] for row in found] == [1, 0, -1]
     (of_file,) = rows(dr17_visit(), "visit", [measured(visit_record(0), in_stack=1)])
     assert of_file["in_stack"] == 1
+
+
+def test_flags_of_our_own_catalogue_are_known_only_where_it_says_so() -> None:
+    table = mwm_star().append_column("spectrum_flags", pa.array([0, 0, 4, 0, 0, 0]))
+    table = table.append_column("flags_from", pa.array(["", "header", "table", "", "", ""]))
+    found = rows(table, "star", [star_record(i) for i in range(3)])
+    assert [(row["spectrum_flags"], row["flags_from"]) for row in found] == [(None, ""), (0, "table"), (4, "table")]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_identifiers_that_are_not_exact_are_told_once(
+    quiet: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = np.arange(STARS) + 5853498713190525696.0
+    pq.write_table(dr17_star(gaiaedr3_source_id=ids), tmp_path / "t.parquet")
+    SourceTable.load(tmp_path / "t.parquet", quiet=quiet)
+    assert capsys.readouterr().err.count("gaiaedr3_source_id (6)") == (0 if quiet else 1)

@@ -56,7 +56,7 @@ def script(folder: Path, stars: Path, weights: Path, output: Path, *words: str) 
 
 
 def shards(output: Path) -> int:
-    return len(list(output.glob("shards/[0-9]*")))
+    return len(list(output.glob("shards/[0-9]*.json")))
 
 
 def workers_of(output: Path) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
-from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, create_engine, find_engine
+from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, create_engine, find_engine, triton
 from apnet_fast.engines.ranges import fp16_headroom, layer_ranges
+from apnet_fast.engines.tile_network import TileNetwork
 from apnet_fast.engines.triton import TritonEngine, interpreted
-from apnet_fast.kernels.conv import ConvConfig
 from apnet_fast.kernels.stem import JointConfig, StemConfig
+from apnet_fast.kernels.toeplitz import CleanConfig, ConvConfig
 from apnet_fast.kernels.tuning import Tuning, table_for
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
@@ -26,8 +28,9 @@ from apnet_fast.recipes.noise import noise_keys
 from apnet_fast.support.errors import UsageError
 from tests.engines.battery import EngineBattery, assert_close, ordinary_spectra
 
-PIXELS = 1027
-CONVS = ((8, 8), (8, 16), (16, 16))
+# Of a segment of 512 positions.
+PIXELS = 963
+CONVS = ((4, 8), (8, 8), (8, 16), (16, 16))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,7 +51,8 @@ def small_tiles(**changes: object) -> Tuning:
         tile_rows=8,
         stem=StemConfig(1024, 8),
         joint=JointConfig(4096, 8),
-        convs={f"{c_in}-{c_out}": ConvConfig(4, 16, 4 * c_out, 32, 4, 2) for c_in, c_out in CONVS},
+        clean=CleanConfig(128, 64, 4, 2),
+        convs={f"{c_in}-{c_out}": ConvConfig(4, 128, 4 * c_out, 32, 4, 2) for c_in, c_out in CONVS},
     )
     return replace(tuning, **changes)
 
@@ -158,6 +162,58 @@ def test_an_unknown_rule_of_error_clean_up_is_refused(small_checkpoint: Checkpoi
     recipe = replace(RECIPES["dr19"], missing_errors="flux")
     with pytest.raises(UsageError, match="rule of error clean-up"):
         TritonEngine(small_checkpoint, recipe, device="cpu", tuning=small_tiles())
+
+
+@pytest.mark.parametrize(("major", "minor", "refused"), [(7, 5, True), (8, 0, False), (12, 0, False)])
+def test_gpus_older_than_sm80_are_refused(
+    major: int, minor: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    properties = SimpleNamespace(major=major, minor=minor)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    if not refused:
+        TritonEngine.check("fp16", "cuda:0")
+        return
+    with pytest.raises(UsageError, match="too old for engine triton") as caught:
+        TritonEngine.check("fp16", "cuda:0")
+    assert "sm75" in str(caught.value)
+
+
+def test_a_tile_that_memory_does_not_hold_is_halved(
+    small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+    most = [2]
+
+    class Small(TileNetwork):
+        def _allocate(self) -> None:
+            asked.append(self.spectra)
+            if self.spectra > most[0]:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore.")
+            super()._allocate()
+
+    monkeypatch.setattr(triton, "TileNetwork", Small)
+    tuning = small_tiles(tile_rows=30)
+    engine = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", tuning=tuning)
+    assert engine.queue(PIXELS, 2).network.spectra == 2
+    assert asked == [10, 5, 2]
+    assert "CUDA out of memory. Tried to allocate 2 GiB.; computing tiles of 2 spectra" in capsys.readouterr().err
+    most[0] = 0
+    with pytest.raises(UsageError, match="does not hold a single spectrum"):
+        engine.queue(PIXELS, 3)
+
+
+def test_spectra_of_several_calls_share_a_tile(small_checkpoint: Checkpoint) -> None:
+    engine = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", tuning=small_tiles(tile_rows=9))
+    assert engine.preferred_batch(2) == 12
+    flux, error = ordinary_spectra(np.random.default_rng(0), 3, pixels=PIXELS)
+    keys = noise_keys(0, "abc")
+    first, second = (engine.submit(flux[part], error[part], keys[part], 2) for part in (slice(0, 2), slice(2, 3)))
+    queue = engine.queue(PIXELS, 2)
+    assert (queue.launches, queue.spectra) == (1, 3)
+    together = np.concatenate([second().draws, first().draws])[[1, 2, 0]]
+    assert together.tobytes() == engine.predict(flux, error, keys, 2).draws.tobytes()
 
 
 def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,3 +138,10 @@ def test_lists_of_one_are_values_and_others_are_not() -> None:
         one_per_row(pa.array([[1], [2, 3]]))
     with pytest.raises(TypeError, match="vectors"):
         one_per_row(pa.array([[1], []]))
+
+
+def test_a_column_of_nulls_alone_is_null_as_anything() -> None:
+    nothing = pa.nulls(2)
+    assert as_integers(nothing).to_pylist() == as_floats(nothing).to_pylist() == [None, None]
+    assert as_text(nothing).to_pylist() == ["", ""]
+    assert count_inexact(nothing) == 0

@@ -1,37 +1,14 @@
-"""Weights in fp16 whose errors cancel, and products that keep more than fp16."""
+"""Linear layers over clean spectra in 22 bits and over draws as differences."""
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+
 import torch
 
-from apnet_fast.kernels.halves import accurate_product, accurate_weight, diffused, product, split
+from apnet_fast.kernels.halves import clean_halves, linear, linear_layer, relu_stack, split
 
-
-@pytest.mark.parametrize(("shape", "dim"), [((8, 4, 30), 2), ((5, 300, 3), 1), ((40,), 0)])
-def test_sums_are_right_to_half_a_unit(shape: tuple[int, ...], dim: int) -> None:
-    torch.manual_seed(0)
-    weight = torch.randn(shape, dtype=torch.float64)
-    rounded = diffused(weight, dim)
-    assert rounded.dtype == torch.float16
-    assert rounded.shape == weight.shape
-    unit = 2.0**-11 * weight.abs().max()
-    assert ((rounded.double() - weight).abs() < 2 * unit).all()
-    running = (rounded.double() - weight).cumsum(dim).abs()
-    assert (running <= unit).all()
-    nearest = (weight.half().double() - weight).cumsum(dim).abs()
-    assert nearest.max() > running.max()
-
-
-def test_a_slowly_changing_input_meets_far_less_error() -> None:
-    torch.manual_seed(0)
-    weight = torch.randn(64, 16, 30, dtype=torch.float64)
-    x = 5 + torch.sin(torch.linspace(0, 0.5, 30, dtype=torch.float64)).expand(16, 30)
-
-    def error(rounded: torch.Tensor) -> float:
-        return float(((rounded.double() - weight) * x).sum(dim=(1, 2)).norm())
-
-    assert error(diffused(weight, 2)) < 0.4 * error(weight.half())
+SPECTRA, DRAWS = 3, 4
 
 
 def test_split_keeps_22_bits() -> None:
@@ -41,11 +18,43 @@ def test_split_keeps_22_bits() -> None:
     assert ((high.double() + low.double() - x).abs() <= 2.0**-21 * x.abs() + 2.0**-25).all()
 
 
-def test_accurate_product_is_far_better_than_halves() -> None:
+def stack(clean: torch.Tensor, differences: torch.Tensor) -> torch.Tensor:
+    return torch.cat([differences.half().flatten(0, 1), *split(clean)])
+
+
+def relative(got: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((got.double() - expected).norm() / expected.norm())
+
+
+def test_a_layer_against_float64() -> None:
     torch.manual_seed(0)
-    x, weight = torch.randn(7, 300), torch.randn(50, 300) / 300**0.5
-    truth = x.double() @ weight.double().t()
-    accurate = (accurate_product(x, accurate_weight(weight)) - truth).norm() / truth.norm()
-    plain = (product(x.half(), weight.half().t()) - truth).norm() / truth.norm()
-    assert accurate < 2e-6
-    assert plain > 1e-4
+    clean, differences = torch.randn(SPECTRA, 300), 0.1 * torch.randn(SPECTRA, DRAWS, 300).half().float()
+    weight, bias = torch.randn(50, 300) / 300**0.5, torch.randn(50)
+    layer = linear_layer(weight, bias)
+    z, dz = linear(stack(clean, differences), layer, SPECTRA)
+    truth = clean.double() @ weight.double().t() + bias
+    assert relative(z, truth) < 2e-6
+    # Draws take the high halves of the weights alone: nearest fp16.
+    assert relative(dz, differences.double() @ weight.double().t()) < 5e-4
+    plain, _ = linear(stack(clean, differences), replace(layer, low=torch.zeros_like(layer.low)), SPECTRA)
+    assert relative(plain, truth) > 1e-4
+
+
+def test_relu_of_a_stack() -> None:
+    torch.manual_seed(0)
+    z, dz = torch.randn(SPECTRA, 40), torch.randn(SPECTRA, DRAWS, 40)
+    got = relu_stack(z, dz)
+    high, low = clean_halves(got, SPECTRA)
+    torch.testing.assert_close(high.float() + low.float(), z.relu(), rtol=0, atol=1e-6)
+    expected = (z[:, None] + dz).relu() - z[:, None].relu()
+    got_draws = got[: -2 * SPECTRA].view(SPECTRA, DRAWS, 40)
+    torch.testing.assert_close(got_draws.float(), expected, rtol=1e-3, atol=1e-6)
+    assert not torch.allclose(got_draws.float(), expected.roll(1, dims=0), rtol=1e-3, atol=1e-6)
+
+
+def test_without_draws() -> None:
+    torch.manual_seed(0)
+    clean, weight = torch.randn(SPECTRA, 30), torch.randn(5, 30)
+    z, dz = linear(torch.cat(split(clean)), linear_layer(weight, torch.zeros(5)), SPECTRA)
+    assert dz.shape == (SPECTRA, 0, 5)
+    assert relative(z, clean.double() @ weight.double().t()) < 2e-6

@@ -12,18 +12,19 @@ from torch import Tensor
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.engines.reference import process, realisations
-from apnet_fast.engines.triton import _preprocessing
-from apnet_fast.kernels.conv import activations, segments_of
+from apnet_fast.engines.tile_network import preprocessing
+from apnet_fast.kernels.activations import activations
 from apnet_fast.kernels.naive import naive_stem
 from apnet_fast.kernels.stem import (
-    STORED_CHANNELS,
     JointConfig,
     Preprocessing,
     StemConfig,
+    StemInput,
+    clean_stem,
+    draw_stem,
     joint_limit,
     joint_scratch,
     scratch,
-    stem,
 )
 from apnet_fast.recipes import RECIPES
 from apnet_fast.recipes.noise import noise_keys, normals
@@ -62,10 +63,10 @@ class Stem:
         self.rows = self.spectra * (1 + draws)
         self.length = (self.pixels + 1) // 2
         self.segment = self.length + 48
-        self.how = _preprocessing(self.recipe, self.pixels, draws)
+        self.how = preprocessing(self.recipe, self.pixels, draws)
 
-    def run(self, how: Preprocessing | None = None, first_row: int = 0) -> tuple[Tensor, Tensor]:
-        """Processed spectra (rows, pixels) and activations (rows, length, 4)."""
+    def run(self, how: Preprocessing | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Processed rows (spectra, 1 + draws, pixels); clean activations in halves, and the draws' differences."""
         how = how or self.how
         pitch = -(-self.pixels // 32) * 32
         flux, error = torch.zeros(self.spectra, pitch), torch.zeros(self.spectra, pitch)
@@ -74,37 +75,30 @@ class Stem:
         if how.joint:
             values = joint_scratch(self.spectra, self.draws, self.pixels, "cpu")
             joint_limit(flux, error, keys, limits, values, how, JointConfig(1024, 8))
-        rows = self.rows - first_row
-        processed = scratch(rows, self.pixels, "cpu")
-        processed[:, LEAD : LEAD + self.pixels] = float("nan")
-        out = activations(rows, self.segment, STORED_CHANNELS, "cpu")
-        segments_of(out, rows, self.segment)[:, : self.length] = float("nan")
-        stem(
-            flux,
-            error,
-            keys,
-            limits,
-            self.weight,
-            self.map,
-            processed,
-            out,
-            first_row=first_row,
-            rows=rows,
-            draws=self.draws,
-            segment=self.segment,
-            how=how,
-            config=StemConfig(512, 8),
-        )
-        assert not processed[:, :LEAD].any()
-        assert not processed[:, LEAD + self.pixels :].any()
-        assert not segments_of(out, rows, self.segment)[:, self.length :].any()
-        halves = segments_of(out, rows, self.segment)[:, : self.length].double()
-        return processed[:, LEAD : LEAD + self.pixels], (halves[..., :4] + halves[..., 4:]).float()
+        given = StemInput(flux, error, keys, limits, self.weight, self.map)
+        config = StemConfig(512, 8)
+        self.clean = torch.full((self.spectra, self.length, 4), float("nan"))
+        processed, outputs = [], []
+        for rows, planes in ((self.spectra, 2), (self.spectra * self.draws, 1)):
+            values = scratch(rows, self.pixels, "cpu")
+            values[:, LEAD : LEAD + self.pixels] = float("nan")
+            out = activations(rows, self.segment, 4, 15, "cpu", planes)
+            out.rows()[:, :, : self.length] = float("nan")
+            if planes == 2:
+                clean_stem(given, values, self.clean, out, how, config)
+            else:
+                draw_stem(given, values, self.clean, out, self.draws, how, config)
+            assert not values[:, :LEAD].any()
+            assert not values[:, LEAD + self.pixels :].any()
+            assert not out.rows()[:, :, self.length :].any()
+            processed.append(values[:, LEAD : LEAD + self.pixels].unflatten(0, (self.spectra, -1)))
+            outputs.append(out.rows()[:, :, : self.length].double().sum(dim=0))
+        return torch.cat(processed, dim=1), outputs[0], outputs[1].unflatten(0, (self.spectra, -1))
 
     def expected(self) -> Tensor:
         noise = torch.from_numpy(normals(self.keys, self.draws, self.pixels))
         rows = [realisations(*values) for values in zip(self.flux, self.error, noise, strict=True)]
-        return torch.cat([process(row, self.recipe) for row in rows])
+        return torch.stack([process(row, self.recipe) for row in rows])
 
 
 # Most of the range of pixels that a block leaves over: the survey's, a few more than a block, fewer than one.
@@ -113,35 +107,60 @@ class Stem:
 def test_processed_spectra_are_those_of_the_reference(recipe: str, pixels: int, rng: np.random.Generator) -> None:
     cases = spectra(rng, pixels)
     case = Stem(recipe, *(np.stack(values) for values in zip(*cases.values(), strict=True)))
-    processed, _ = case.run()
+    processed, _, _ = case.run()
     expected = case.expected()
     torch.testing.assert_close(processed, expected, rtol=0, atol=3e-6)
     with pytest.raises(AssertionError):
-        torch.testing.assert_close(processed, expected.roll(1, dims=1), rtol=0, atol=3e-6)
+        torch.testing.assert_close(processed, expected.roll(1, dims=2), rtol=0, atol=3e-6)
+
+
+def twins(case: Stem, processed: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """First activations (spectra, 1 + draws, length, 4) of processed rows in float64."""
+    weight, bias = case.weight if weight is None else weight, case.map if bias is None else bias
+    rows = naive_stem(processed.flatten(0, 1).double(), weight.double(), bias.double())
+    return rows.unflatten(0, processed.shape[:2])
+
+
+def relative(got: Tensor, expected: Tensor) -> float:
+    return float((got - expected).norm() / expected.norm())
 
 
 @pytest.mark.parametrize("recipe", ["dr19", "astra-0.6"])
 def test_survey_sized_spectrum(recipe: str, rng: np.random.Generator) -> None:
     case = Stem(recipe, *spectra(rng, 8575)["ordinary"], draws=2)
-    processed, activated = case.run()
+    processed, clean, differences = case.run()
     torch.testing.assert_close(processed, case.expected(), rtol=0, atol=3e-6)
-    twin = naive_stem(processed, case.weight, case.map)
-    assert activated.shape == (3, 4288, 4)
-    assert float((activated - twin).norm() / twin.norm()) < 2e-6
+    assert differences.shape == (1, 2, 4288, 4)
+    twin = twins(case, processed)
+    assert relative(clean, twin[:, 0]) < 2e-6
+    assert relative(differences, twin[:, 1:] - twin[:, :1]) < 4e-4
 
 
 @pytest.mark.parametrize("pixels", [1027, 333, 64])
 def test_first_activations_against_the_twin(pixels: int, rng: np.random.Generator) -> None:
     case = Stem("dr19", *spectra(rng, pixels)["ordinary"])
-    processed, activated = case.run()
-    twin = naive_stem(processed, case.weight, case.map)
-    assert float((activated - twin).norm() / twin.norm()) < 2e-6
-    for broken in (
-        naive_stem(processed, case.weight.roll(1, dims=1), case.map),
-        naive_stem(processed, case.weight, case.map.roll(1, dims=1)),
-        naive_stem(processed, case.weight.roll(1, dims=0), case.map),
+    processed, clean, differences = case.run()
+    twin = twins(case, processed)
+    assert relative(case.clean, twin[:, 0]) < 1e-6
+    assert relative(clean, twin[:, 0]) < 2e-6
+    assert relative(differences, twin[:, 1:] - twin[:, :1]) < 4e-4
+    for weight, bias in (
+        (case.weight.roll(1, dims=1), None),
+        (None, case.map.roll(1, dims=1)),
+        (case.weight.roll(1, dims=0), None),
     ):
-        assert float((activated - broken).norm() / twin.norm()) > 5e-3
+        broken = twins(case, processed, weight, bias)
+        assert relative(clean, broken[:, 0]) > 5e-3
+        assert relative(differences, broken[:, 1:] - broken[:, :1]) > 5e-3
+
+
+def test_differences_are_from_the_own_clean_spectrum(rng: np.random.Generator) -> None:
+    flux, error = (np.stack(x) for x in zip(*list(spectra(rng, 333).values())[:2], strict=True))
+    case = Stem("dr19", flux, error)
+    processed, _, differences = case.run()
+    twin = twins(case, processed)
+    assert relative(differences, twin[:, 1:] - twin[:, :1]) < 4e-4
+    assert relative(differences, twin[:, 1:] - twin[:, :1].flip(0)) > 0.1
 
 
 @pytest.mark.parametrize("change", [{"lower": 900}, {"fraction": 0.9}, {"clip": 0.1}, {"floor": 1e-3}])
@@ -149,23 +168,15 @@ def test_a_wrong_rank_or_limit_is_seen(change: dict[str, float], rng: np.random.
     flux, error = spectra(rng, 1027)["ordinary"]
     flux[:100] = -1
     case = Stem("dr19", flux, error)
-    processed, _ = case.run(replace(case.how, **change))
+    processed, _, _ = case.run(replace(case.how, **change))
     assert (processed - case.expected()).abs().max() > 1e-4
-
-
-def test_a_group_may_begin_inside_a_spectrum(rng: np.random.Generator) -> None:
-    flux, error = (np.stack(x) for x in zip(*spectra(rng, 333).values(), strict=True))
-    case = Stem("astra-0.6", flux, error)
-    whole, activated = case.run()
-    part, part_activated = case.run(first_row=6)
-    assert torch.equal(part, whole[6:])
-    assert torch.equal(part_activated, activated[6:])
 
 
 def test_the_clean_row_meets_no_noise(rng: np.random.Generator) -> None:
     flux, error = spectra(rng, 333)["ordinary"]
-    quiet = Stem("dr19", flux, 0 * error).run()[0]
-    noisy = Stem("dr19", flux, error).run()[0]
-    assert torch.equal(quiet[0], noisy[0])
-    assert torch.equal(quiet[1], quiet[0])
-    assert not torch.equal(noisy[1], noisy[0])
+    quiet, _, differences = Stem("dr19", flux, 0 * error).run()
+    noisy, _, _ = Stem("dr19", flux, error).run()
+    assert torch.equal(quiet[0, 0], noisy[0, 0])
+    assert torch.equal(quiet[0, 1], quiet[0, 0])
+    assert not differences.any()
+    assert not torch.equal(noisy[0, 1], noisy[0, 0])

@@ -55,3 +55,13 @@ def test_breaking_off_wakes_whoever_waits() -> None:
     thread.join(5)
     assert broken == [True]
     assert list(channel) == []
+
+
+def test_a_pause_is_told_and_items_come_after_it() -> None:
+    channel: Channel[int] = Channel(2)
+    items = channel.with_pauses(0.01)
+    assert next(items) is None
+    channel.put(5)
+    assert next(items) == 5
+    channel.close()
+    assert list(items) == []

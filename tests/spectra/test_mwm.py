@@ -132,6 +132,7 @@ def test_the_tables_and_the_header_fill_what_was_measured(apstars: dict[str, Spe
     rows = rows_like(apstars["sdss5"], "star")
     more = [
         ("v_rad", "f4"),
+        ("in_stack", "?"),
         ("e_v_rad", "f4"),
         ("spectrum_flags", "i8"),
         ("n_components", "i4"),
@@ -142,13 +143,13 @@ def test_the_tables_and_the_header_fill_what_was_measured(apstars: dict[str, Spe
         table[name] = rows[name]
     flags = 2**60 + 1
     table["v_rad"], table["e_v_rad"], table["spectrum_flags"], table["n_components"] = 12.5, np.nan, flags, -1
-    table["doppler_teff"] = 4800
+    table["doppler_teff"], table["in_stack"] = 4800, True
     path = write_mwm(tmp_path / name_of("star"), table, cards={"J_MAG": 9.5, "SIMULATD": True})
     (record,) = read_mwm(str(path)).records
     assert record.simulated
     measured = record.measured
     assert (measured.v_rad, measured.spectrum_flags, measured.n_components) == (12.5, flags, None)
-    assert (measured.doppler_teff, measured.j_mag) == (4800, 9.5)
+    assert (measured.doppler_teff, measured.j_mag, measured.in_stack) == (4800, 9.5, 1)
     assert np.isnan([measured.e_v_rad, measured.h_mag, measured.doppler_logg]).all()
 
 

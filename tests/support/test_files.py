@@ -82,6 +82,7 @@ def test_a_file_system_without_fsync_gets_one_warning(
     monkeypatch.setattr(os, "fsync", refusing(code))
     monkeypatch.setattr(notices, "_warned", set())
     write_json(tmp_path / "a.json", {"b": 1})
+    write_json(tmp_path / "second.json", {"b": 2})
     said = capsys.readouterr().err
     assert said.count("warning: ") == 1
     assert str(tmp_path / "a.json") in said

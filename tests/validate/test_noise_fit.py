@@ -43,6 +43,7 @@ def test_one_newton_step_a_replicate_is_as_good_as_a_fit_of_each() -> None:
     assert quick.offset_error == pytest.approx(np.std([fit.offset for fit in full]), rel=0.3)
 
 
+@pytest.mark.slow
 def test_few_stars_have_sensible_errors() -> None:
     """Thirty stars with a tenth of failed visits: no replicate may run away."""
     scales, errors = [], []

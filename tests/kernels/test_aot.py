@@ -33,16 +33,16 @@ def test_nothing_speaks_against_any_of_them(compiled: list[dict]) -> None:
 
 def test_every_kernel_of_every_table_is_there(compiled: list[dict]) -> None:
     found = {(row["table"], row["architecture"]) for row in compiled}
-    generic = {("generic", architecture) for architecture in ("sm80", "sm90", "sm100", "gfx942")}
+    generic = {("generic", architecture) for architecture in ("sm80", "sm90", "sm100", "sm120", "gfx942")}
     assert found == {("sm80", "sm80"), ("sm90", "sm90"), ("sm100", "sm100"), *generic}
     for pair in found:
         labels = [row["label"] for row in compiled if (row["table"], row["architecture"]) == pair]
-        assert len(labels) == 13
-        assert {"clean-up", "stem", "joint limit", "stem joint", "pool"} < set(labels)
+        assert len(labels) == 23
+        assert {"clean-up", "stem clean", "stem", "joint limit", "stem joint", "pool"} < set(labels)
 
 
 def test_convs_use_the_matrix_instructions_of_their_chip(compiled: list[dict]) -> None:
-    wanted = {"sm80": "HMMA", "sm90": "HGMMA", "sm100": "UTCHMMA", "gfx942": "v_mfma"}
+    wanted = {"sm80": "HMMA", "sm90": "HGMMA", "sm100": "UTCHMMA", "sm120": "HMMA", "gfx942": "v_mfma"}
     for row in compiled:
         if row["label"].startswith("conv"):
             assert row["instruction"].startswith(wanted[row["architecture"]])

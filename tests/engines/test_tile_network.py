@@ -1,0 +1,101 @@
+"""What a tile computes: differences from the clean spectrum, at any noise, in any company."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
+
+from apnet_fast.engines.reference import ReferenceEngine
+from apnet_fast.engines.tile_network import TileNetwork, clean_up_of, preprocessing
+from apnet_fast.engines.triton import interpreted
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.folding import fold_v3
+from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.errors import UsageError
+from benchmarks.gpu_kernels import kernel_errors, tile_of
+from tests.engines.battery import ordinary_spectra
+from tests.engines.test_triton import PIXELS, small_tiles
+
+DRAWS = 6
+# Of the scatter of a spectrum's draws.
+SHIFT = 0.02
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _interpreter() -> None:
+    if not interpreted():
+        pytest.skip("kernels were compiled for a GPU in this process; benchmarks.gpu checks them there")
+
+
+def outputs(network: TileNetwork, flux: np.ndarray, error: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    tile = tile_of(network, flux, error, keys)
+    network.compute(tile.flux, tile.error, tile.keys, tile.outputs, len(flux))
+    return tile.outputs.numpy()
+
+
+def tile_network(checkpoint: Checkpoint, recipe: str, spectra: int, draws: int = DRAWS) -> TileNetwork:
+    tuning = small_tiles(tile_rows=spectra * (1 + draws), group_rows=4)
+    return TileNetwork(checkpoint, RECIPES[recipe], tuning, torch.device("cpu"), PIXELS, draws)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_labels_move_by_little_at_any_noise(recipe: str, small_checkpoint: Checkpoint) -> None:
+    # Gaps are at the floor in the clean spectrum, and draws jump from it; at S/N 5 whole stretches do.
+    parts = [ordinary_spectra(np.random.default_rng(i), 1, snr, PIXELS) for i, snr in enumerate((5, 50, 500))]
+    flux, error = (np.concatenate(values) for values in zip(*parts, strict=True))
+    keys = noise_keys(0, "abc")
+    got = outputs(tile_network(small_checkpoint, recipe, 3), flux, error, keys)
+    truth = ReferenceEngine(small_checkpoint, RECIPES[recipe], precision="fp64").predict(flux, error, keys, DRAWS)
+    scaling = small_checkpoint.scaling
+    draws, clean = ((x - np.asarray(scaling.mean)) / np.asarray(scaling.std) for x in (truth.draws, truth.clean))
+    sigma = draws.std(axis=1, ddof=1)
+    assert (np.abs(got[:, 0] - clean) / sigma).max() < SHIFT / 4
+    assert (np.abs(np.median(got[:, 1:], axis=1) - np.median(draws, axis=1)) / sigma).max() < SHIFT
+    # Noise of another spectrum is far outside.
+    assert (np.abs(np.median(got[:, 1:], axis=1) - np.median(draws[::-1], axis=1)) / sigma).max() > SHIFT
+
+
+def test_every_kernel_is_its_twin_and_a_wrong_one_is_seen(small_checkpoint: Checkpoint) -> None:
+    network = tile_network(small_checkpoint, "astra-0.6", 2, 3)
+    given = (*ordinary_spectra(np.random.default_rng(0), 2, 50, PIXELS), noise_keys(0, "ab"))
+    folded = fold_v3(small_checkpoint, PIXELS)
+    errors = kernel_errors(network, folded, RECIPES["astra-0.6"], *given)
+    assert {"noise, floor, log, clip", "stem", "block 0 conv1", "block 1 conv2 clean", "pool"} < set(errors)
+    assert {name: error for name, error in errors.items() if not error < 1e-3} == {}
+    assert all(error < 5e-6 for name, error in errors.items() if "clean" in name)
+    conv1, conv2 = network.blocks[1]
+    network.blocks[1] = [conv1, replace(conv2, high=conv2.high * 1.01)]
+    wrong = kernel_errors(network, folded, RECIPES["astra-0.6"], *given)
+    assert wrong["block 1 conv2"] > 3e-3
+    assert wrong["block 1 conv2 clean"] > 3e-3
+    assert wrong["block 1 conv1"] < 1e-3
+
+
+def test_an_infinite_neighbour_changes_no_byte(small_checkpoint: Checkpoint) -> None:
+    network = tile_network(small_checkpoint, "dr19", 3, 2)
+    flux, error = ordinary_spectra(np.random.default_rng(0), 3, 50, PIXELS)
+    keys = noise_keys(0, "abc")
+    before = outputs(network, flux, error, keys)
+    flux[1] = np.inf
+    after = outputs(network, flux, error, keys)
+    assert after[[0, 2]].tobytes() == before[[0, 2]].tobytes()
+    assert not np.isfinite(after[1]).any()
+
+
+def test_an_unknown_rule_of_error_clean_up_is_refused() -> None:
+    with pytest.raises(UsageError, match="rule of error clean-up"):
+        clean_up_of(replace(RECIPES["dr19"], missing_errors="flux"))
+
+
+def test_ranks_are_of_one_row_and_of_all_draws() -> None:
+    how = preprocessing(RECIPES["astra-0.6"], 101, 20)
+    assert (how.lower, how.upper) == (95, 96)
+    assert how.joint
+    assert how.joint_lower == int(0.95 * (20 * 101 - 1))
