@@ -31,8 +31,10 @@ class Gathered:
         start, stop = self.spectra, self.spectra + len(file)
         if stop > len(self._flux):
             self._flux, self._error = (_longer(array, start, stop) for array in (self._flux, self._error))
-        self._flux[start:stop] = file.flux
-        self._error[start:stop] = file.error
+        # Nobody looks at the rows of a file that could not be read, and tables may name 100,000 that are missing.
+        if any(record.row >= 0 for record in file.records):
+            self._flux[start:stop] = file.flux
+            self._error[start:stop] = file.error
         self._records.extend(file.records)
         self.files += 1
 

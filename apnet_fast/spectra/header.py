@@ -30,6 +30,9 @@ class PrimaryHeader:
     def __contains__(self, key: str) -> bool:
         return key in self._cards
 
+    def __len__(self) -> int:
+        return len(self._cards)
+
     def text(self, key: str) -> str:
         """Return the value as text without quotes and outer blanks; "" if the card is missing or empty."""
         field = self._cards.get(key, "").strip()

@@ -68,6 +68,9 @@ class Measured:
 NOTHING_MEASURED = Measured()
 
 
+_NOTHING = Measured()  # of a file that could not be read
+
+
 def known(value: float, low: float, high: float) -> float:
     """Return a value that lies between the limits, both excluded; NaN otherwise."""
     return value if low < value < high else _NAN
@@ -78,6 +81,8 @@ def measured_coadd(header: PrimaryHeader) -> Measured:
 
     VERR and the results of the velocity fit are 0 if the reduction did not compute them, so 0 is unknown there.
     """
+    if not header:
+        return _NOTHING
     number = header.number
     # The older VRAD is the shift of the coadd, which is 0. Files that have it have VHELIO.
     v_rad = next((card for card in ("VHELIO", "VHBARY", "VRAD") if card in header), "VRAD")
@@ -103,6 +108,8 @@ def measured_coadd(header: PrimaryHeader) -> Measured:
 
 def measured_visit(header: PrimaryHeader, visit: int, fit: Mapping[str, float]) -> Measured:
     """Collect what is known of visit 1, 2, ...: its cards, and `fit`, its row of HDU 9 ({} if there is none)."""
+    if not header and not fit:
+        return _NOTHING
     number = header.number
     v_rad, v_rel = _velocities(header, visit)
     get = fit.get

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from apnet_fast.pipeline import gathering
@@ -13,7 +15,8 @@ from apnet_fast.support.grid import PIXELS
 
 def file_of(spectra: int, value: float) -> SpectrumBatch:
     """A file of some spectra that all hold one value."""
-    records = unread_spectra(f"{value}.fits", ("star",), Reason.MISSING_FILE, "").records
+    unread = unread_spectra(f"{value}.fits", ("star",), Reason.MISSING_FILE, "").records
+    records = [replace(record, row=0, reason=None) for record in unread]
     flux = np.full((spectra, PIXELS), value, np.float32)
     return SpectrumBatch(flux, 2 * flux, [*records] * spectra)
 
@@ -36,3 +39,13 @@ def test_a_file_with_more_spectra_than_fit_is_kept_whole() -> None:
     gathered.add(file_of(1, 1.0))
     gathered.add(file_of(gathering._SPARE_ROWS + 9, 2.0))
     assert gathered.batch().flux[:, 0].tolist() == [1] + [2] * (gathering._SPARE_ROWS + 9)
+
+
+def test_rows_of_files_that_could_not_be_read_keep_their_places() -> None:
+    gathered = Gathered(8)
+    gathered.add(file_of(1, 1.0))
+    gathered.add(unread_spectra("gone.fits", ("star", "visit"), Reason.MISSING_FILE, ""))
+    gathered.add(file_of(1, 2.0))
+    batch = gathered.batch()
+    assert batch.flux[batch.usable, 0].tolist() == [1, 2]
+    assert [record.path for record in batch.records] == ["1.0.fits", "gone.fits", "gone.fits", "2.0.fits"]
