@@ -78,6 +78,17 @@ def reprocess_command(
         int | None, typer.Option(help="Stop (exit 4) when more spectra than this have no result.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Discard what the output folder holds.")] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="srun|ADDRESS|FILE.json",
+            help="Compute on a Dask cluster: one of its own inside this Slurm job (srun), or one that runs.",
+        ),
+    ] = None,
+    cluster_resources: Annotated[
+        str | None, typer.Option(help="What a shard takes of a Dask worker, such as GPU=1.")
+    ] = None,
+    cluster_timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for a worker.")] = 600.0,
 ) -> None:
     """Run ApogeeNet over apStar files and write the star and visit catalogues.
 
@@ -88,6 +99,11 @@ def reprocess_command(
     from apnet_fast.pipeline.arguments import RunArguments
     from apnet_fast.pipeline.run import run
 
+    team = None
+    if cluster is not None:
+        from apnet_fast.cluster.options import team_of
+
+        team = team_of(cluster, cluster_resources, cluster_timeout)
     summary = run(
         RunArguments(
             inputs=tuple(inputs or ()),
@@ -109,7 +125,8 @@ def reprocess_command(
             shard_size=shard_size,
             max_failures=max_failures,
             restart=restart,
-        )
+        ),
+        team,
     )
     _say_summary(summary, output)
     if summary.failures:

@@ -37,7 +37,9 @@ CONVS = (
 )
 _LENGTH = 4288
 _TOLERANCE = 1e-3
-_GROUPS = (21, 42, 63, 84, 126)
+# 31 and 62 fill the last round of an H100's multiprocessors.
+_GROUPS = (21, 25, 31, 42, 62, 84, 126)
+_CARVEOUTS = (0, 72)
 
 Measure = Callable[[Callable[[int], object]], float]
 
@@ -46,12 +48,13 @@ def conv_candidates(c_out: int) -> Iterator[ConvConfig]:
     """Yield tiles worth trying for a convolution with `c_out` output channels."""
     from apnet_fast.kernels.toeplitz import ConvConfig
 
-    tiles = itertools.product((2, 4, 8, 16), ((128, 128), (256, 128), (128, 256)), (3, 4), (True, False))
-    for positions, (block_m, block_n), stages, through_l1 in tiles:
+    shapes = ((128, 128), (256, 128), (128, 256))
+    tiles = itertools.product((2, 4, 8, 16), shapes, (3, 4), (True, False), _CARVEOUTS)
+    for positions, (block_m, block_n), stages, through_l1, carveout in tiles:
         columns = positions * c_out
         # Fewer columns than a tensor core's tile waste part of it; more than 256 only repeat the filter.
-        if 128 <= columns <= 256 and columns % block_n == 0:
-            yield ConvConfig(positions, block_m, block_n, 64, 8, stages, through_l1)
+        if 128 <= columns <= 256 and columns % block_n == 0 and (not carveout or through_l1):
+            yield ConvConfig(positions, block_m, block_n, 64, 8, stages, through_l1, carveout)
 
 
 def best_conv(
@@ -171,15 +174,16 @@ def tune_command(
 
     from apnet_fast.engines.base import check_gpu
     from apnet_fast.engines.triton import architecture_of
-    from apnet_fast.kernels.timing import seconds
+    from apnet_fast.kernels.timing import kernel_seconds
     from apnet_fast.kernels.tuning import table_for
 
     check_gpu(device)
     architecture, where = architecture_of(device), torch.device(device)
     machine = f"{torch.cuda.get_device_name(where)}, torch {torch.__version__}, triton {triton.__version__}"
     typer.echo(f"{architecture}: {machine}")
-    table = tune(table_for(architecture), where, lambda work: seconds(work, where), typer.echo)
-    table = best_group(table, device, typer.echo)
+    with torch.cuda.device(where):
+        table = tune(table_for(architecture), where, lambda work: kernel_seconds(work, where), typer.echo)
+        table = best_group(table, device, typer.echo)
     replace(table, name=architecture, measured=machine).save(output)
     typer.echo(f"{output}: table {architecture}, sha256 {table.sha256}")
 

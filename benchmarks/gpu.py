@@ -107,8 +107,10 @@ class Bench:
         self.tuning = tuning
         self.checkpoint = random_checkpoint(0, small if options.rehearse else ArchitectureV3())
         self.engine = TritonEngine(self.checkpoint, self.recipe, device=options.device, tuning=tuning)
+        # A rehearsal does everything once: its times mean nothing, and the interpreter is slow.
+        repeats, warm_up = (1, 0) if options.rehearse else (15, 3)
         self.time: Callable[[Callable[[int], object]], float] = lambda work: seconds(
-            work, self.device, 2 if options.rehearse else 15
+            work, self.device, repeats, warm_up
         )
 
     def machine(self) -> None:
@@ -219,7 +221,7 @@ class Bench:
         """Spectra a second: on the device alone, and from and to arrays on the host."""
         resident = 1 / self.engine.seconds_per_spectrum(self.pixels, self.options.draws, self.time)
         self.report.say("engine/resident", f"engine, on the device: {resident:10.1f} spectra/s", resident)
-        n = 3 if self.options.rehearse else 4000
+        n = 2 if self.options.rehearse else 4000
         flux, error = spectra(n, self.pixels)
         keys = np.arange(n, dtype=np.uint64)
         taken = self.time(lambda i: self.engine.predict(flux, error, keys, self.options.draws))

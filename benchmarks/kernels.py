@@ -24,19 +24,23 @@ def compile_shipped() -> Iterator[tuple[str, Compiled]]:
     """Yield (table, compiled launch) for every table on its own architecture, and for the generic table on all."""
     # Kernels defined while the interpreter is on cannot be compiled.
     os.environ.pop("TRITON_INTERPRET", None)
-    from apnet_fast.kernels.aot import ARCHITECTURES, compile_launch, launches
+    from apnet_fast.kernels.aot import ARCHITECTURES, compile_launches, launches
     from apnet_fast.kernels.tuning import GENERIC, shipped
 
-    for name, tuning in shipped().items():
-        for architecture in ARCHITECTURES if name == GENERIC else (name,):
-            for launch in launches(tuning):
-                yield name, compile_launch(launch, architecture)
+    wanted = [
+        (name, launch, architecture)
+        for name, tuning in shipped().items()
+        for architecture in (ARCHITECTURES if name == GENERIC else (name,))
+        for launch in launches(tuning)
+    ]
+    compiled = compile_launches([(launch, architecture) for _, launch, architecture in wanted])
+    return zip((name for name, _, _ in wanted), compiled, strict=True)
 
 
 def print_model() -> None:
     """Print what an H200 is predicted to take for every launch of its table. Nothing is measured."""
     os.environ.pop("TRITON_INTERPRET", None)
-    from apnet_fast.kernels.aot import compile_launch, launches
+    from apnet_fast.kernels.aot import compile_launches, launches
     from apnet_fast.kernels.tuning import table_for
     from benchmarks.model import CHIPS, predict, spectra_per_second
 
@@ -47,8 +51,8 @@ def print_model() -> None:
     line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>9} {:>10} {:>12}"
     print(line.format("kernel", "programs", "resident", "rounds", "registers", "us", "of matmul", "us/spectrum"))
     found = []
-    for launch in launches(tuning):
-        compiled = compile_launch(launch, "sm90")
+    shipped = launches(tuning)
+    for launch, compiled in zip(shipped, compile_launches([(launch, "sm90") for launch in shipped]), strict=True):
         each = predict(launch, compiled, chip, draws, groups)
         found.append(each)
         share = f"{each.of_ceiling(chip):.2f}" if each.operations else "floor"

@@ -5,14 +5,19 @@ The launches are recorded from the launchers themselves, on meta tensors, so wha
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import re
+import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,6 +28,7 @@ import triton
 from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.errors import TritonError
 
 from apnet_fast.kernels import cleanup, conv, pool, stem
 from apnet_fast.kernels.activations import Activations, activations, segment_length
@@ -30,15 +36,29 @@ from apnet_fast.kernels.toeplitz import toeplitz_filter
 from apnet_fast.kernels.tuning import Tuning
 from apnet_fast.support.grid import PIXELS
 
-# Shared memory a program may have, bytes, and the matrix instruction that tensor cores of the chip take.
-_CHIPS: dict[str, tuple[GPUTarget, int, str]] = {
-    "sm80": (GPUTarget("cuda", 80, 32), 166_912, r"\bHMMA\.\S+"),
-    "sm90": (GPUTarget("cuda", 90, 32), 232_448, r"\bHGMMA\.\S+"),
-    "sm100": (GPUTarget("cuda", 100, 32), 232_448, r"\bUTC\w*MMA\S*"),
-    "sm120": (GPUTarget("cuda", 120, 32), 101_376, r"\bHMMA\.\S+"),
-    "gfx942": (GPUTarget("hip", "gfx942", 64), 65_536, r"\bv_mfma_\S+"),
+
+@dataclass(frozen=True)
+class _Chip:
+    """A GPU that is not here. shared: memory a program may have, bytes; matrix: pattern of the instruction that its
+    tensor cores take; code: the name that the disassembler has for its machine code.
+    """
+
+    target: GPUTarget
+    shared: int
+    matrix: str
+    code: str = ""
+
+
+_CHIPS = {
+    "sm80": _Chip(GPUTarget("cuda", 80, 32), 166_912, r"\bHMMA\.\S+", "SM80"),
+    "sm90": _Chip(GPUTarget("cuda", 90, 32), 232_448, r"\bHGMMA\.\S+", "SM90a"),
+    "sm100": _Chip(GPUTarget("cuda", 100, 32), 232_448, r"\bUTC\w*MMA\S*", "SM100a"),
+    "sm120": _Chip(GPUTarget("cuda", 120, 32), 101_376, r"\bHMMA\.\S+", "SM120a"),
+    "gfx942": _Chip(GPUTarget("hip", "gfx942", 64), 65_536, r"\bv_mfma_\S+"),
 }
 ARCHITECTURES = tuple(_CHIPS)
+_INSTRUCTION_BYTES = 16  # of every chip since sm70
+_MOST_PROCESSES = 8  # each takes half a GB
 _KERNELS = (
     (cleanup, "cap_errors_kernel"),
     (stem, "joint_limit_kernel"),
@@ -192,24 +212,75 @@ def _as_launch(label: str, kernel: Any, args: tuple, kwargs: dict) -> Launch:
     return Launch(label, kernel, types, dict(kwargs), options, programs)
 
 
-def compile_launch(launch: Launch, architecture: str) -> Compiled:
-    """Compile a launch for an architecture of `ARCHITECTURES`; no GPU is needed.
+def compile_launches(wanted: Sequence[tuple[Launch, str]]) -> Iterator[Compiled]:
+    """Compile launches, each for an architecture of `ARCHITECTURES`, in their order; no GPU is needed.
 
-    Raises what the compiler raises.
+    Compiled in a process a core, each different one once, and disassembled together where one architecture follows
+    on itself. Raises RuntimeError, which names launch and architecture, where the compiler fails.
     """
-    target, shared_limit, pattern = _CHIPS[architecture]
+    keys = [_key(*pair) for pair in wanted]
+    distinct = dict(zip(keys, wanted, strict=True))
+    # Kernels cannot be sent to a process, but are there in one that forks.
+    with ProcessPoolExecutor(
+        min(len(os.sched_getaffinity(0)), _MOST_PROCESSES),
+        multiprocessing.get_context("fork"),
+        initializer=_start_process,
+        initargs=(distinct,),
+    ) as pool:
+        built = {key: pool.submit(_build, key) for key in distinct}
+        for architecture, group in groupby(zip(keys, wanted, strict=True), key=lambda entry: entry[1][1]):
+            pairs = [(launch, built[key].result()) for key, (launch, _) in group]
+            for (launch, found), said in zip(
+                pairs, _matrix_instructions([found for _, found in pairs], architecture), strict=True
+            ):
+                yield _as_compiled(launch, architecture, found, said)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What the compiler made: registers, bytes of stack, local and shared memory; machine code, as text or as bits."""
+
+    registers: int
+    stack: int
+    local: int
+    shared: int
+    code: str | bytes
+
+
+_launches: dict[str, tuple[Launch, str]] = {}
+
+
+def _start_process(wanted: dict[str, tuple[Launch, str]]) -> None:
+    _launches.update(wanted)
+    gc.freeze()  # what was imported stays: looking through it again and again takes a tenth of the time
+
+
+def _key(launch: Launch, architecture: str) -> str:
+    """The same for launches of which the compiler makes the same."""
+    return repr((launch.kernel.__name__, launch.types, launch.constants, launch.options, architecture))
+
+
+def _build(key: str) -> _Built:
+    launch, architecture = _launches[key]
+    target = _CHIPS[architecture].target
     signature = {**launch.types, **dict.fromkeys(launch.constants, "constexpr")}
     # Without these hints, which the run-time launcher derives from addresses, another and slower kernel is compiled.
     aligned = {(i,): [["tt.divisibility", 16]] for i, kind in enumerate(launch.types.values()) if kind[0] == "*"}
     source = ASTSource(launch.kernel, signature, launch.constants, aligned)
-    kernel = triton.compile(source, target=target, options=dict(launch.options))
+    try:
+        kernel = triton.compile(source, target=target, options=dict(launch.options))
+    except (TritonError, RuntimeError) as problem:  # Triton's own cannot be sent between processes
+        raise RuntimeError(f"{launch.label} for {architecture}: {problem}") from None
+    shared = kernel.metadata.shared
     if target.backend == "hip":
         code = kernel.asm["amdgcn"]
         used = {name: int(number) for name, number in re.findall(r"\.(\w+):\s+(\d+)", code)}
-        registers, stack, local = used["vgpr_count"], used["private_segment_fixed_size"], used["vgpr_spill_count"]
-    else:
-        code, (registers, stack, local) = _read_cubin(kernel.asm["cubin"])
-    found = re.findall(pattern, code)
+        return _Built(used["vgpr_count"], used["private_segment_fixed_size"], used["vgpr_spill_count"], shared, code)
+    cubin = kernel.asm["cubin"]
+    return _Built(*_resources(cubin), shared, _machine_code(cubin))
+
+
+def _as_compiled(launch: Launch, architecture: str, built: _Built, matrix: list[str]) -> Compiled:
     config = " ".join(
         [
             "x".join(str(launch.constants[k]) for k in ("BLOCK_M", "BLOCK_N", "BLOCK_K") if k in launch.constants),
@@ -220,30 +291,71 @@ def compile_launch(launch: Launch, architecture: str) -> Compiled:
         launch.label,
         architecture,
         config,
-        registers,
-        stack,
-        local,
-        kernel.metadata.shared,
-        shared_limit,
-        len(found),
-        found[0] if found else "",
+        built.registers,
+        built.stack,
+        built.local,
+        built.shared,
+        _CHIPS[architecture].shared,
+        len(matrix),
+        matrix[0] if matrix else "",
     )
 
 
-def _read_cubin(cubin: bytes) -> tuple[str, tuple[int, int, int]]:
-    """Machine code as text, and registers, stack and local memory, by the tools that come with Triton."""
-    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "kernel.cubin")
-        Path(path).write_bytes(cubin)
-        usage = _output(tools / "cuobjdump", "-res-usage", path)
-        code = _output(tools / "nvdisasm", "-c", path)
+def _resources(cubin: bytes) -> tuple[int, int, int]:
+    """Registers, bytes of stack and of local memory, by a tool that comes with Triton."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        usage = _tool("cuobjdump", "-res-usage", file.name)
     match = re.search(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", usage)
     if match is None:
         raise RuntimeError(f"cuobjdump says nothing of the kernel's resources: {usage[:200]!r}")
     registers, stack, local = map(int, match.groups())
-    return code, (registers, stack, local)
+    return registers, stack, local
 
 
-def _output(*command: object) -> str:
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+def _machine_code(cubin: bytes) -> bytes:
+    """The instructions of the one kernel in a cubin, which is an ELF file of 64 bits."""
+    (table,) = struct.unpack_from("<Q", cubin, 0x28)
+    size, number, names = struct.unpack_from("<HHH", cubin, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, table + i * size) for i in range(number)]
+    first_name = sections[names][4]
+    found = [
+        cubin[offset : offset + length]
+        for name, _, _, _, offset, length in sections
+        if cubin.startswith(b".text.", first_name + name)
+    ]
+    if len(found) != 1:
+        raise RuntimeError(f"a cubin with {len(found)} functions, expected one")
+    return found[0]
+
+
+def _matrix_instructions(built: Sequence[_Built], architecture: str) -> list[list[str]]:
+    """The matrix instructions in the machine code of some kernels of one architecture."""
+    pattern = _CHIPS[architecture].matrix
+    texts = [found.code for found in built if isinstance(found.code, str)]
+    if texts:
+        return [re.findall(pattern, text) for text in texts]
+    codes = [found.code for found in built if isinstance(found.code, bytes)]
+    # The disassembler takes longer to start than to read a kernel: it gets all of them as one run of instructions.
+    ends = list(accumulate(map(len, codes)))
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+        file.write(b"".join(codes))
+        file.flush()
+        text = _tool("nvdisasm", "--binary", _CHIPS[architecture].code, file.name)
+    instructions = re.findall(r"/\*([0-9a-f]{4,})\*/\s+(.*)", text)
+    if len(instructions) * _INSTRUCTION_BYTES != ends[-1]:
+        raise RuntimeError(
+            f"nvdisasm read {len(instructions)} instructions of {architecture}, "
+            f"expected {ends[-1] // _INSTRUCTION_BYTES}: {text[:200]!r}"
+        )
+    out: list[list[str]] = [[] for _ in built]
+    for address, instruction in instructions:
+        out[bisect_right(ends, int(address, 16))].extend(re.findall(pattern, instruction))
+    return out
+
+
+def _tool(name: str, *arguments: str) -> str:
+    """What a tool that comes with Triton prints."""
+    path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / name
+    return subprocess.run([str(path), *arguments], capture_output=True, text=True, check=True).stdout

@@ -15,12 +15,12 @@ _LAUNCHES = 20
 Work = Callable[[int], object]
 
 
-def seconds(work: Work, device: torch.device, repeats: int = _REPEATS) -> float:
+def seconds(work: Work, device: torch.device, repeats: int = _REPEATS, warm_up: int = _WARM_UP) -> float:
     """Return the median seconds of work(i). i counts up, so that the caller can rotate its inputs.
 
     The time includes launching: for single kernels use `kernel_seconds`.
     """
-    for i in range(_WARM_UP):
+    for i in range(warm_up):
         work(i)
     if device.type != "cuda":
         times = []

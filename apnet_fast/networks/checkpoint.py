@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import reprlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,12 @@ from apnet_fast.networks.values import check_values
 from apnet_fast.recipes.flux import FLUX_UNIT, FluxRange, plausible_range
 from apnet_fast.support.errors import WeightsError
 from apnet_fast.support.files import written_whole
+from apnet_fast.support.notices import warn_once
 
 # How safetensors names the types of tensors.
 _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
-_SIMULATED = "simulated"
+SIMULATED = "simulated"
+"""`Checkpoint.trained_on` of weights whose training spectra were all simulated."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Checkpoint:
     @property
     def for_simulated_only(self) -> bool:
         """Tell whether these weights mean nothing on real spectra, because they were trained on simulated ones."""
-        return self.trained_on == _SIMULATED
+        return self.trained_on == SIMULATED
 
     @property
     def plausible_flux(self) -> FluxRange:
@@ -207,9 +208,7 @@ def network_of(path: Path) -> str:
 
 def _verify(written: str | None, found: str, where: str) -> None:
     if written is None:
-        sys.stderr.write(
-            f"WARNING: {where} has no checksum, because an earlier version wrote it: damage to it cannot be noticed\n"
-        )
+        warn_once(f"{where} has no checksum, because an earlier version wrote it: damage to it cannot be noticed")
     elif written != found:
         raise WeightsError(
             "the weights have changed since they were written",

@@ -33,6 +33,7 @@ class Fingerprint:
     spectra: str
     shard_size: int
     catalog: str
+    instructions: str
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -95,5 +96,6 @@ def make_plan(settings: RunSettings, inputs: Inputs, checkpoint: Checkpoint) -> 
         spectra=settings.spectra,
         shard_size=settings.shard_size,
         catalog="" if settings.catalog is None else f"sha256 {sha256_of(settings.catalog)}",
+        instructions=settings.instructions,
     )
     return Plan(inputs.files, settings.shard_size, fingerprint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
@@ -28,6 +28,7 @@ _LIBRARIES = ("numpy", "numba", "fitsio", "pyarrow")
 def run_record(
     *,
     settings: RunSettings,
+    workers: Sequence[Mapping[str, object]],
     plan: Plan,
     checkpoint: Checkpoint,
     inputs: Inputs,
@@ -53,6 +54,7 @@ def run_record(
         },
         "catalog": None if catalog is None else dict(catalog),
         "device": settings.device,
+        "workers": [dict(worker) for worker in workers],
         "readers": settings.readers,
         "batch_size": settings.batch_size,
         "files": len(plan.files),

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.names import RUN_FILE
-from apnet_fast.catalog.sources import SourceTable
-from apnet_fast.engines import create_engine
 from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.compute import Computer
 from apnet_fast.pipeline.folder import check_folder, clean, discard
 from apnet_fast.pipeline.plan import Plan, make_plan
 from apnet_fast.pipeline.provenance import provenance_cards, run_record
 from apnet_fast.pipeline.results import Results
-from apnet_fast.pipeline.settings import RunSettings, resolve_settings
+from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import DamagedPart, Marker, ShardStore
 from apnet_fast.pipeline.summary import RunSummary, summary_of
+from apnet_fast.pipeline.team import Job, LocalTeam, Team
 from apnet_fast.pipeline.times import StageTimes
-from apnet_fast.pipeline.work import Done, Work, WorkList
-from apnet_fast.pipeline.workers import DeviceWorkers
+from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.spectra import Product
 from apnet_fast.spectra.identity import printable
 from apnet_fast.support.errors import Stopped
@@ -72,16 +69,19 @@ def run_survey(
     )
 
 
-def run(arguments: RunArguments) -> RunSummary:
+def run(arguments: RunArguments, team: Team | None = None) -> RunSummary:
     """Do what the arguments ask for, or go on with it where an earlier run stopped.
+
+    team: who computes the shards; default this machine. It is closed at the end.
 
     Raises UsageError (wrong arguments, weights or output folder) and Stopped (a signal, or more failures than allowed).
     """
-    with StopRequest("step") as stop:
-        return _run(resolve_settings(arguments), stop)
+    team = team or LocalTeam()
+    with StopRequest("step") as stop, closing(team):
+        return _run(team.prepare(arguments), stop, team)
 
 
-def _run(settings: RunSettings, stop: StopRequest) -> RunSummary:
+def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
     times = StageTimes()
     if settings.threads is not None:
         import torch
@@ -100,7 +100,7 @@ def _run(settings: RunSettings, stop: StopRequest) -> RunSummary:
     settings.output.mkdir(parents=True, exist_ok=True)
     with locked(settings.output):
         check_folder(settings.output)
-        return _Run(settings, plan, checkpoint, inputs, times, stop).go()
+        return _Run(settings, plan, checkpoint, inputs, times, stop, team).go()
 
 
 def _say_what_is_left_out(inputs: Inputs) -> None:
@@ -125,7 +125,9 @@ class _Run:
         inputs: Inputs,
         times: StageTimes,
         stop: StopRequest,
+        team: Team,
     ) -> None:
+        self.team = team
         self.settings, self.plan, self.checkpoint, self.inputs = settings, plan, checkpoint, inputs
         self.recipe = settings.find_recipe()
         self.store = ShardStore(settings.output, plan, settings.products)
@@ -193,16 +195,13 @@ class _Run:
         self.stop.unit = "shard"
         with RunProgress(len(plan.files), files_done) as progress:
             count = _Count(progress, sum(marker.failures for marker in done), settings.max_failures)
-            if len(settings.devices) > 1:
-                workers = DeviceWorkers(settings, plan.fingerprint, self.times)
-                workers.go(
-                    work,
-                    on_batch=count.add,
-                    on_shard=markers.__setitem__,
-                    stop=lambda: self.stop.requested,
-                )
-            else:
-                self._compute_here(work, count, markers)
+            self.team.go(
+                Job(settings, plan, self.checkpoint, self.store, self.times),
+                work,
+                on_batch=count.add,
+                on_shard=markers.__setitem__,
+                stop=lambda: self.stop.requested,
+            )
         self.stop.check()
         if len(markers) < len(pending):
             raise Stopped(
@@ -211,29 +210,6 @@ class _Run:
                 remedy="give the same command again to go on",
             )
         return markers
-
-    def _compute_here(self, work: Sequence[Work], count: _Count, markers: dict[int, Marker]) -> None:
-        settings = self.settings
-        with self.times.measure("loading"):
-            engine = create_engine(
-                settings.engine,
-                self.checkpoint,
-                self.recipe,
-                device=settings.device,
-                precision=settings.precision,
-            )
-            sources = None if settings.catalog is None else SourceTable.load(settings.catalog)
-        Computer(
-            settings,
-            ApogeeNet(engine),
-            self.store,
-            self.times,
-            sources=sources,
-            work=WorkList(work),
-            on_batch=count.add,
-            on_shard=markers.__setitem__,
-            stop=lambda: self.stop.requested,
-        ).go()
 
     def _summary(self, markers: Mapping[int, Marker | None]) -> RunSummary:
         summary = summary_of(_complete(markers), self.settings.products)
@@ -287,6 +263,7 @@ class _Run:
         catalog = self.settings.catalog
         record = run_record(
             settings=self.settings,
+            workers=self.team.records(),
             plan=self.plan,
             checkpoint=self.checkpoint,
             inputs=self.inputs,

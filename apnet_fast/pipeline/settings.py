@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apnet_fast.engines import Engine, choose_devices, default_precision, find_engine
+from apnet_fast.engines.instruction_set import instruction_set
 from apnet_fast.networks.checkpoint import Checkpoint, network_of
 from apnet_fast.networks.shipped import weights_path
 from apnet_fast.pipeline.arguments import RunArguments, Spectra
@@ -28,7 +29,8 @@ class RunSettings:
     """The arguments of a run with every choice made; fields are documented in `RunArguments`.
 
     words: the INPUT words. network: "v3", "v2" or "v1", from the weights. devices: one worker each. engine: never
-    "auto". recipe: its name. tuning: hash of the tables that the engine uses on the devices. threads: None leaves
+    "auto". recipe: its name. tuning: hash of the tables that the engine uses on the devices. instructions: the
+    instruction set that a CPU engine uses, see `engines.instruction_set`. threads: None leaves
     torch's number as it is.
     """
 
@@ -45,6 +47,7 @@ class RunSettings:
     seed: int
     precision: str
     tuning: str
+    instructions: str
     spectra: Spectra
     readers: int
     threads: int | None
@@ -108,6 +111,7 @@ def resolve_settings(arguments: RunArguments) -> RunSettings:
         seed=arguments.seed,
         precision=precision,
         tuning=",".join(sorted(tables)),
+        instructions=instruction_set(name, devices[0]),
         spectra=arguments.spectra,
         readers=default_readers(devices) if arguments.readers is None else arguments.readers,
         threads=arguments.threads,

@@ -68,6 +68,16 @@ class StageTimes:
                     return
             yield item
 
+    def taken(self) -> StageTimes:
+        """Return what was counted since the last call, and forget it. For use while the stages go on."""
+        other = StageTimes(started=self.started)
+        for mine, theirs in ((self.busy, other.busy), (self.waiting, other.waiting)):
+            for stage in list(mine):
+                theirs[stage] = mine[stage]
+                mine[stage] -= theirs[stage]
+        other.spectra, self.spectra = self.spectra, 0
+        return other
+
     def add(self, other: StageTimes) -> None:
         """Add the stages of another process."""
         for mine, theirs in ((self.busy, other.busy), (self.waiting, other.waiting)):

@@ -44,7 +44,7 @@ class SpectrumCache:
 
     spectra: float32 (n, 2, 8575), flux and error as read, memory-mapped. ids: n identities. stars: n names of stars.
     labels: float64 (n, 3), teff [K], logg, fe_h, NaN if unknown. photometry: float32 (n, 7), as in
-    `recipes.photometry`. snr: float64 (n), per pixel.
+    `recipes.photometry`. snr: float64 (n), per pixel. simulated: whether the files of all spectra are marked so.
     """
 
     spectra: NDArray[np.float32]
@@ -53,6 +53,7 @@ class SpectrumCache:
     labels: NDArray[np.float64]
     photometry: NDArray[np.float32]
     snr: NDArray[np.float64]
+    simulated: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -84,8 +85,11 @@ def open_or_fill(
     Raises UsageError if no spectrum has a label.
     """
     index_path = folder / _INDEX_FILE
-    if index_path.exists() and (pq.read_schema(index_path).metadata or {}).get(_FINGERPRINT) == made_from.encode():
-        return _open(folder)
+    if index_path.exists():
+        schema = pq.read_schema(index_path)
+        # Caches of earlier versions do not tell what is simulated.
+        if (schema.metadata or {}).get(_FINGERPRINT) == made_from.encode() and "simulated" in schema.names:
+            return _open(folder)
     index_path.unlink(missing_ok=True)
     _fill(folder, files, products, labels, made_from, readers)
     return _open(folder)
@@ -101,6 +105,7 @@ def _open(folder: Path) -> SpectrumCache:
         labels=np.stack([index[name].to_numpy() for name in LABELS], axis=1),
         photometry=np.stack([index[name].to_numpy() for name in PHOTOMETRY], axis=1),
         snr=index["snr"].to_numpy(),
+        simulated=all(index["simulated"].to_pylist()),
     )
 
 
@@ -109,7 +114,7 @@ def _fill(
 ) -> None:
     say(f"reading {len(files)} files into {folder / _SPECTRA_FILE}")
     schema = pa.schema(
-        [("identity", pa.string()), ("star", pa.string()), ("snr", pa.float64())]
+        [("identity", pa.string()), ("star", pa.string()), ("snr", pa.float64()), ("simulated", pa.bool_())]
         + [(name, pa.float64()) for name in LABELS]
         + [(name, pa.float32()) for name in PHOTOMETRY],
         metadata={_FINGERPRINT: made_from},
@@ -131,6 +136,7 @@ def _fill(
                     columns["identity"].append(record.identity)
                     columns["star"].append(record.star.obj or record.identity)
                     columns["snr"].append(record.snr)
+                    columns["simulated"].append(record.simulated)
                     for names, values in ((LABELS, labels.values), (PHOTOMETRY, labels.photometry)):
                         for name, value in zip(names, values[label_row], strict=True):
                             columns[name].append(float(value))

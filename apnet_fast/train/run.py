@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from apnet_fast._version import __version__
 from apnet_fast.inputs.label_tables import load_labels
 from apnet_fast.inputs.words import resolve_inputs
-from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.networks.checkpoint import SIMULATED, Checkpoint, load_checkpoint
 from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.recipes import get_recipe
@@ -220,6 +220,7 @@ class _Run:
                 self.learner.weights(),
                 f"{origin} [apnet_fast {__version__}, {len(self.split.training)} spectra, seed {self.settings.seed}]",
                 flux_range=flux_range(self.cache),
+                trained_on=SIMULATED if self.cache.simulated else "",
             ).save(self.settings.output)
         # Saved after the weights: a run killed in between repeats its last steps and writes the same weights again.
         self._save()

@@ -21,8 +21,11 @@ from apnet_fast.support.grid import CHIP_GAPS, PIXELS
 
 # Of a label plus its scatter in the training set. "halves" is for fp16 on random weights, which no training has made
 # insensitive to rounding; what fp16 does to labels in units of their errors is measured apart.
+# "eager" is for v2 and v1, plain fp32 without BatchNorm, on such weights: every order of summation, and so every type
+# of processor, has other rounding errors, of 2e-6 rms and 1.2e-5 at most in 250 draws. For each of them 1e-5 would
+# hold by luck; it holds for their rms.
 # "lost" is for spectra that are nothing but noise to a network, whose labels lie thousands of K below zero.
-TIERS = {"strict": 1e-5, "halves": 5e-3, "lost": 1e-4}
+TIERS = {"strict": 1e-5, "eager": 3e-5, "halves": 5e-3, "lost": 1e-4}
 
 
 def ordinary_spectra(
@@ -66,9 +69,13 @@ def assert_close(got: Predictions, truth: Predictions, checkpoint: Checkpoint, t
         values, expected = getattr(got, name), getattr(truth, name)
         assert values.shape == expected.shape
         allowed = tolerance * (np.abs(expected) + np.asarray(checkpoint.scaling.std))
-        worst = np.nanmax(np.abs(values - expected) / allowed, initial=0)
+        used = np.abs(values - expected) / allowed
+        worst = np.nanmax(used, initial=0)
         assert np.array_equal(np.isnan(values), np.isnan(expected)), f"{name}: NaN in other places"
         assert worst <= 1, f"{name}: {worst:.3g} times the {tier} tolerance"
+        if tier == "eager" and np.isfinite(used).any():
+            rms = np.sqrt(np.nanmean(used**2)) * tolerance
+            assert rms <= TIERS["strict"], f"{name}: rms of {rms:.3g}, more than the strict tolerance"
 
 
 class EngineBattery:

@@ -35,6 +35,8 @@ def _prepare(folder: Path) -> list[tuple[str, bytes, SpectrumBatch]]:
 def _make(rng: random.Random, base: Any, folder: Path) -> Case:
     name, content, batch = rng.choice(base)
     changed, what, values = mutate_fits(content, rng)
+    # By the standard a scaling, or a null, changes what the bytes of a column mean.
+    values |= any(word in what for word in ("TSCAL", "TZERO", "TNULL"))
     if rng.random() < 0.2:
         changed, more, _ = _again(changed, rng)
         what, values = f"{what}; {more}", True

@@ -13,6 +13,13 @@ from tests.fuzz.mutations import mutate_bytes
 from tests.fuzz.runs import FinishedRun, catalogues
 
 
+def _prepare(folder: Path) -> FinishedRun:
+    """Make a run and one report of it: the first loads matplotlib, which takes seconds."""
+    made = FinishedRun.make(folder)
+    report_of(made.output)
+    return made
+
+
 def _make(rng: random.Random, base: FinishedRun, folder: Path) -> Case:
     output = base.copy(folder)
     if rng.random() < 0.75:
@@ -33,4 +40,4 @@ def _judge(base: FinishedRun, case: Case) -> str:
     return "report"
 
 
-KIND = Kind("run_json", FinishedRun.make, _make, _judge)
+KIND = Kind("run_json", _prepare, _make, _judge)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +21,9 @@ from pathlib import Path
 from tests.fuzz.case import FAILURES, Outcome
 
 MOST_SECONDS = 10.0
-SECONDS_TO_PREPARE = 300.0
+SECONDS_TO_PREPARE, SECONDS_TO_END = 300.0, 30.0
+LEAST_SHARE, MOST_PATIENCE = 0.05, 8.0
+"""On a machine that others use, a case may take longer if it gets less of the processor, but not without end."""
 CASES_PER_PROCESS = 500
 """A process is replaced after so many cases, so that what it gathered does not count for later ones."""
 
@@ -74,10 +77,13 @@ class Process:
         line = self._answer(process, {"kind": kind, "seed": seed, "number": number}, self.most_seconds)
         if line:
             return Outcome(**json.loads(line))
-        hangs = process.poll() is None
-        self.close()
-        if hangs:
+        if line is None:
+            self.close()
             return Outcome(kind, number, failure="hang", text=f"no answer in {self.most_seconds:g} s")
+        # The end of its answers is seen a little before the end of the process.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        self.close()
         return Outcome(kind, number, failure="died", text=f"exit code {process.returncode}")
 
     def close(self) -> None:
@@ -110,16 +116,23 @@ class Process:
         return self._process
 
     @staticmethod
-    def _answer(process: subprocess.Popen[bytes], question: dict[str, object], seconds: float) -> bytes:
-        """Return the line with which a process answers; nothing if none comes in time or the process has ended."""
+    def _answer(process: subprocess.Popen[bytes], question: dict[str, object], seconds: float) -> bytes | None:
+        """Return the line with which a process answers, b"" if it ends instead, None if no answer comes in time."""
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(question).encode() + b"\n")
             process.stdin.flush()
+        began, used_before, wait = time.monotonic(), _processor_seconds(process.pid), seconds
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            return process.stdout.readline() if selector.select(seconds) else b""
+            while not selector.select(wait):
+                elapsed, used = time.monotonic() - began, _processor_seconds(process.pid) - used_before
+                # A process that waits for something uses no time; one that shares the machine uses less than passes.
+                if used >= seconds or used < LEAST_SHARE * elapsed or elapsed > MOST_PATIENCE * seconds:
+                    return None
+                wait = seconds - used
+            return process.stdout.readline()
 
 
 def try_cases(
@@ -166,6 +179,14 @@ def try_cases(
     if errors:
         raise errors[0]
     return [outcomes[place] for place in range(len(cases))]
+
+
+def _processor_seconds(pid: int) -> float:
+    """Return the seconds that a process has computed; 0 if it has ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def counted(outcomes: Sequence[Outcome]) -> dict[str, Counts]:

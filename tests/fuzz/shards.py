@@ -50,7 +50,7 @@ def _bytes(output: Path, rng: random.Random) -> str:
 
 def _rearranged(output: Path, rng: random.Random) -> str:
     """Lose files, exchange them, or put other objects in their place."""
-    files = sorted(path for path in (output / "shards").iterdir() if path.is_file())
+    files = sorted(path for path in (output / "shards").iterdir() if path.suffix in (".json", ".parquet"))
     first, second = rng.sample(files, 2)
     how = rng.choice(["lost", "exchanged", "linked to nothing", "is a folder", "left as .partial"])
     if how == "exchanged":

@@ -95,7 +95,7 @@ def kill_storm(sound: Sound, output: Path, rng: random.Random, most_kills: int =
     for _ in range(MOST_TRIES):
         with sound.started(output, *more) as process:
             if kills < most_kills:
-                kills += _kill_once(process, rng.uniform(0.0, 1.2 * sound.seconds), rng)
+                kills += _kill_once(process, rng.uniform(0.0, 0.8 * sound.seconds), rng)
             try:
                 _, errors = process.communicate(timeout=SECONDS_FOR_A_RUN)
             except subprocess.TimeoutExpired:

@@ -113,6 +113,16 @@ def test_processes_that_hang_or_die_are_failures() -> None:
     dying.close()
 
 
+def test_a_process_that_computes_gets_its_time() -> None:
+    """Half a second of computing is within a limit of 30 s; a loop without end is not within one of 0.3 s."""
+    busy = Stuck("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 7")
+    busy.most_seconds = 30.0
+    assert busy.ask("odd", 0, 0).failure == "died"
+    endless = Stuck("while true; do :; done")
+    assert endless.ask("odd", 0, 0).failure == "hang"
+    endless.close()
+
+
 def test_a_process_that_cannot_start_is_an_error() -> None:
     class Broken(Stuck):
         def command(self, folder: str) -> list[str]:

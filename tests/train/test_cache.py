@@ -76,3 +76,26 @@ def test_flux_range_is_that_of_the_medians(tmp_path: Path, labelled_tree: Path) 
     assert found == pytest.approx((medians.min(), medians.max()), rel=0.05)
     dead = replace(filled, spectra=np.zeros_like(filled.spectra))
     assert cache.flux_range(dead) is None
+
+
+def test_a_training_set_is_simulated_if_all_its_files_say_so(tmp_path: Path, labelled_tree: Path) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    files = resolve_inputs([str(labelled_tree)]).files[:3]
+    assert cache.open_or_fill(tmp_path, files, ["star"], labels, "set 1", readers=0).simulated
+    real = tmp_path / Path(files[0]).name
+    real.write_bytes(
+        Path(files[0]).read_bytes().replace(b"SIMULATD=                    T", b"SIMULATD=                    F")
+    )
+    mixed = cache.open_or_fill(tmp_path, [str(real), *files[1:]], ["star"], labels, "set 2", readers=0)
+    assert len(mixed) == 3
+    assert not mixed.simulated
+
+
+def test_a_cache_of_an_earlier_version_is_filled_again(tmp_path: Path, labelled_tree: Path) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    files = resolve_inputs([str(labelled_tree)]).files[:2]
+    cache.open_or_fill(tmp_path, files, ["star"], labels, "set", readers=0)
+    index = tmp_path / "spectra.parquet"
+    pq.write_table(pq.read_table(index).drop_columns(["simulated"]), index)
+    assert cache.open_or_fill(tmp_path, files, ["star"], labels, "set", readers=0).simulated
+    assert "simulated" in pq.read_schema(index).names

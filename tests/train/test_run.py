@@ -19,7 +19,7 @@ from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.plots.curves import draw_curves, read_curves
 from apnet_fast.support.errors import Stopped, UsageError
-from apnet_fast.support.files import locked
+from apnet_fast.support.lock import locked
 from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train import cache
 from apnet_fast.train.batches import split_by_star
@@ -61,6 +61,9 @@ def test_loss_falls_and_everything_is_written(tmp_path: Path, settings_of: Make)
     assert min(losses[-3:]) < 0.8 * losses[0]
     report = json.loads((settings.folder / REPORT_FILE).read_text())
     checkpoint = load_checkpoint(settings.output)
+    assert checkpoint.for_simulated_only
+    assert checkpoint.flux_range is not None
+    assert 5 < checkpoint.flux_range[0] < checkpoint.flux_range[1] < 1e5
     assert report["weights"] == checkpoint.sha256
     assert table[0].n == report["spectra"] > 0
     assert checkpoint.origin.startswith("tests [apnet_fast ")

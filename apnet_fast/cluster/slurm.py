@@ -1,0 +1,133 @@
+"""`--cluster srun`: a Dask cluster inside a Slurm job, made for one run and ended with it.
+
+The batch step is the coordinator; it starts the scheduler beside itself and one worker per task with `srun`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apnet_fast.cluster.certificate import make_certificate
+from apnet_fast.cluster.team import DaskTeam, quiet
+from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.settings import RunSettings
+from apnet_fast.support.errors import Stopped, UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_SECONDS_TO_START = 120.0
+_SECONDS_TO_END = 20.0
+
+
+class SlurmTeam(DaskTeam):
+    """The tasks of the Slurm job that this process runs in compute the shards.
+
+    Parameters as of `DaskTeam`. Raises UsageError outside a Slurm job, or if `srun` or a package is missing.
+    """
+
+    def __init__(
+        self, *, resources: Mapping[str, float] | None = None, timeout: float = 600.0, silence: float = 1800.0
+    ) -> None:
+        if not os.environ.get("SLURM_JOB_ID"):
+            raise UsageError(
+                "--cluster srun works inside a Slurm job",
+                got="no SLURM_JOB_ID in the environment",
+                expected="a batch script, or an allocation by salloc",
+                remedy="sbatch the script of docs/cluster.md, or give --cluster the address of a Dask scheduler",
+            )
+        if shutil.which("srun") is None:
+            raise UsageError("srun is not found", expected="the commands of Slurm in PATH")
+        super().__init__("", resources=resources, timeout=timeout, silence=silence)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._folder: Path | None = None
+
+    def prepare(self, arguments: RunArguments) -> RunSettings:
+        """Start scheduler and workers, then do as `DaskTeam.prepare`."""
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=".cluster-", dir=arguments.output.absolute()))
+        return super().prepare(arguments)
+
+    def _connected(self) -> Client:
+        from distributed import Client
+
+        assert self._folder is not None
+        certificate = make_certificate(self._folder / "tls.pem")
+        scheduler_file = self._folder / "scheduler.json"
+        common = ["--scheduler-file", str(scheduler_file), "--no-dashboard", *certificate.words]
+        self._start("distributed.cli.dask_scheduler", "--protocol", "tls", "--port", "0", *common)
+        self._wait_for(scheduler_file)
+        cpus = os.environ.get("SLURM_CPUS_PER_TASK")
+        srun = ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", *([f"--cpus-per-task={cpus}"] if cpus else [])]
+        self._start(
+            "distributed.cli.dask_worker",
+            *("--protocol", "tls", "--nthreads", "2", "--no-nanny", "--memory-limit", "0"),
+            *("--local-directory", os.environ.get("TMPDIR", tempfile.gettempdir())),
+            *("--death-timeout", str(int(_SECONDS_TO_START))),
+            *common,
+            before=srun,
+        )
+        with quiet():
+            return Client(
+                scheduler_file=str(scheduler_file),
+                security=certificate.security,
+                timeout=_SECONDS_TO_START,
+                set_as_default=False,
+            )
+
+    def _start(self, module: str, *words: str, before: list[str] | None = None) -> None:
+        """Start a command of Dask; what it logs goes to a file beside the scheduler file."""
+        assert self._folder is not None
+        log = self._folder / f"{module.rpartition('.')[2]}.log"
+        with log.open("wb") as out:
+            # In a session of its own: a signal for the batch step is the coordinator's to answer.
+            self._processes.append(
+                subprocess.Popen(
+                    [*(before or []), sys.executable, "-m", module, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def _wait_for(self, scheduler_file: Path) -> None:
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not scheduler_file.is_file():
+            if self._processes[0].poll() is not None or time.monotonic() > deadline:
+                log = (scheduler_file.parent / "dask_scheduler.log").read_text("utf-8", "replace")
+                raise Stopped(
+                    "the Dask scheduler does not start",
+                    got=" ".join(log.splitlines()[-3:]),
+                    remedy="mend what it says; then give the same command again",
+                )
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """End the cluster: engines, workers, scheduler; and remove its folder with the key."""
+        client = getattr(self, "_client", None)
+        if client is not None:
+            with contextlib.suppress(Exception), quiet():
+                client.shutdown()
+        super().close()
+        for process in reversed(self._processes):
+            self._end(process)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for a process that was asked to end; then ask once more, then insist."""
+        for act in (lambda: None, process.terminate, process.terminate, process.kill):
+            act()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_SECONDS_TO_END / 2)
+                return

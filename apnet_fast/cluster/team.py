@@ -1,0 +1,392 @@
+"""`DaskTeam`: the workers of a Dask cluster compute the shards of a run.
+
+The coordinator keeps a window of shards per worker and places each itself. A worker that leaves takes nothing along:
+its shards go to others. Which worker computes a shard changes nothing in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apnet_fast.cluster import node
+from apnet_fast.cluster.messages import Kind, Message
+from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
+from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.settings import RunSettings
+from apnet_fast.pipeline.shards import Marker
+from apnet_fast.pipeline.team import Job
+from apnet_fast.pipeline.work import Done, Work
+from apnet_fast.support.errors import Stopped, UsageError
+from apnet_fast.support.progress import say
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+# Shards in hand per worker: the one it computes, and one that its readers begin meanwhile.
+_SHARDS_AHEAD = 2
+_MOST_DEATHS_OF_A_SHARD = 3
+_SECONDS_BETWEEN_LOOKS = 1.0
+# A scheduler that has not answered for so long is lost.
+_SECONDS_WITHOUT_SCHEDULER = 30.0
+
+
+@dataclass
+class _Member:
+    """A worker of the cluster: its address and the name of its process, and the shards that it has in hand."""
+
+    address: str
+    process: str
+    facts: Facts | None = None
+    asked: Future | None = None
+    in_hand: dict[int, tuple[Work, Future]] = field(default_factory=dict)
+    shards: int = 0
+    spectra: int = 0
+    joined: float = field(default_factory=time.monotonic)
+
+    def record(self) -> dict[str, Any]:
+        """Return what run.json says of this worker."""
+        device = "" if self.facts is None else self.facts.settings.device
+        host = self.address if self.facts is None else self.facts.host
+        seconds = round(time.monotonic() - self.joined, 1)
+        return {"host": host, "device": device, "shards": self.shards, "spectra": self.spectra, "seconds": seconds}
+
+
+class DaskTeam:
+    """Computes the shards of a run on a Dask cluster.
+
+    Parameters
+    ----------
+    cluster: a `distributed.Client`, the address of a scheduler, or its scheduler file (.json).
+    resources: what a shard takes of a worker, as Dask counts it, such as {"GPU": 1}.
+    timeout: seconds to wait until a worker is there.
+    silence: seconds after which an engine that has not been heard of is ended.
+    security: `distributed.Security`, for a cluster with TLS.
+
+    Raises UsageError if the package `distributed` is missing.
+    """
+
+    def __init__(
+        self,
+        cluster: Client | str | Path,
+        *,
+        resources: Mapping[str, float] | None = None,
+        timeout: float = 600.0,
+        silence: float = 1800.0,
+        security: Any = None,
+    ) -> None:
+        check_distributed()
+        self._cluster, self._security = cluster, security
+        self._resources = dict(resources or {}) or None
+        self._timeout, self._silence = timeout, silence
+        self._run = uuid.uuid4().hex
+        self._members: dict[tuple[str, str], _Member] = {}
+        self._gone: list[_Member] = []
+        self._refused: dict[tuple[str, str], str] = {}
+        self._events: queue.SimpleQueue[tuple[_Member, int | None, Future]] = queue.SimpleQueue()
+        self._reference: Facts | None = None
+        self._seen = time.monotonic()
+
+    def prepare(self, arguments: RunArguments) -> RunSettings:
+        """Connect, wait for a worker, and return the settings as it makes them on its machine.
+
+        Raises UsageError for what a worker refuses, Stopped if there is none within the time.
+        """
+        arguments = _absolute(arguments)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        self._token = arguments.output / f".team-{self._run}"
+        self._token.touch()
+        self._orders = pickle.dumps(Orders(arguments, os.getcwd(), self._token.name))
+        self._client = self._connected()
+        waiting_since = time.monotonic()
+        while self._reference is None:
+            self._look()
+            self._take_in()
+            self._check_there_is_a_worker(waiting_since)
+        return self._reference.settings
+
+    def go(
+        self,
+        job: Job,
+        work: Sequence[Work],
+        *,
+        on_batch: Callable[[Done], None],
+        on_shard: Callable[[int, Marker], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        """Compute the shards; once `stop` is true, only those that workers have in hand.
+
+        Raises what an engine raised, and Stopped if a shard ends its workers too often, the scheduler is lost or no
+        worker is left.
+        """
+        self._fingerprint, self._times = job.plan.fingerprint, job.times
+        self._on_batch, self._on_shard = on_batch, on_shard
+        self._waiting, self._deaths = deque(work), Counter[int]()
+        since = time.monotonic()
+        while self._waiting or any(member.in_hand for member in self._members.values()):
+            if stop():
+                self._waiting.clear()
+            self._look()
+            self._give_out()
+            self._take_in()
+            if any(member.facts for member in self._members.values()):
+                since = time.monotonic()
+            self._check_there_is_a_worker(since)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return what run.json says of the workers, those that have left too."""
+        known = [*self._gone, *self._members.values()]
+        return [member.record() for member in known if member.shards or member.facts]
+
+    def close(self) -> None:
+        """End the engines of this run and the connection."""
+        with contextlib.suppress(AttributeError):
+            self._token.unlink(missing_ok=True)
+        client = getattr(self, "_client", None)
+        if client is None:
+            return
+        with contextlib.suppress(Exception), quiet():  # the run has its result; engines end with their nodes too
+            addresses = [member.address for member in self._members.values() if member.facts]
+            ends = [self._submit(client, node.end, self._run, at=address) for address in addresses]
+            deadline = time.monotonic() + 10.0
+            while not all(end.done() for end in ends) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        if client is not self._cluster:
+            with contextlib.suppress(Exception), quiet():
+                client.close(timeout=5)
+
+    def _connected(self) -> Client:
+        from distributed import Client
+
+        if isinstance(self._cluster, Client):
+            return self._cluster
+        word = str(self._cluster)
+        where = {"scheduler_file": word} if word.endswith(".json") else {"address": word}
+        try:
+            with quiet():
+                return Client(**where, security=self._security, timeout=min(self._timeout, 60), set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise UsageError(
+                "cannot reach the Dask scheduler",
+                got=f"{word}: {error or type(error).__name__}",
+                expected="the address of a scheduler that runs (tcp://host:port), or its scheduler file (.json)",
+                remedy="start one: dask scheduler --scheduler-file F.json",
+            ) from error
+
+    def _submit(self, client: Client, function: Callable[..., Any], *given: object, at: str) -> Future:
+        return client.submit(
+            function,
+            *given,
+            workers=[at],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+            key=f"apnet_fast-{function.__name__}-{uuid.uuid4().hex}",
+            resources=self._resources if function is node.compute else None,
+        )
+
+    def _ask(self, member: _Member, shard: int | None, function: Callable[..., Any], *given: object) -> Future:
+        future = self._submit(self._client, function, *given, at=member.address)
+        future.add_done_callback(lambda done: self._events.put((member, shard, done)))
+        return future
+
+    def _look(self) -> None:
+        """Find out, now and then, which workers there are; shards of those that have left wait again."""
+        now = time.monotonic()
+        if now - getattr(self, "_looked", -1e9) < _SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = now
+        try:
+            with quiet():
+                known = self._client.scheduler_info(n_workers=-1)["workers"]
+            if self._client.status != "running":
+                raise OSError(self._client.status)
+        except Exception as error:
+            if now - self._seen > _SECONDS_WITHOUT_SCHEDULER:
+                raise Stopped(
+                    "the Dask scheduler is lost",
+                    got=str(error) or type(error).__name__,
+                    remedy="start one, then give the same command again to go on",
+                ) from error
+            return
+        self._seen = now
+        there = {(address, str(worker.get("id", ""))): worker for address, worker in known.items()}
+        for key in [key for key in self._members if key not in there]:
+            self._lose(key, "has left the cluster")
+        hosts = Counter(worker.get("host", "") for worker in there.values())
+        for key, worker in there.items():
+            if key in self._members or key in self._refused:
+                continue
+            member = self._members[key] = _Member(*key)
+            share = max(1, hosts[worker.get("host", "")])
+            member.asked = self._ask(member, None, node.prepare, self._run, self._orders, share, self._silence)
+
+    def _lose(self, key: tuple[str, str], why: str) -> None:
+        member = self._members.pop(key)
+        self._gone.append(member)
+        if member.in_hand:
+            name = member.record()["host"]
+            say(f"the worker on {name} {why}; others take its {len(member.in_hand)} shards")
+        self._drop(member, why)
+
+    def _drop(self, member: _Member, why: str) -> None:
+        """Let the shards of a member wait again. Raises Stopped for one that has ended too many workers."""
+        for shard, (work, future) in list(member.in_hand.items()):
+            with contextlib.suppress(Exception), quiet():
+                future.cancel()
+            self._deaths[shard] += 1
+            if self._deaths[shard] > _MOST_DEATHS_OF_A_SHARD:
+                raise Stopped(
+                    "a shard ends every worker that computes it",
+                    got=f"shard {shard} ({work.files[0]} ...): {self._deaths[shard]} workers, the last {why}",
+                    remedy="look at its files; then give the same command again to go on",
+                )
+            self._waiting.appendleft(work)
+        member.in_hand.clear()
+
+    def _give_out(self) -> None:
+        for ahead in range(_SHARDS_AHEAD):
+            for member in self._members.values():
+                if member.facts is None or len(member.in_hand) > ahead or not self._waiting:
+                    continue
+                # A shard that has ended a worker goes alone, so that no other is counted with it.
+                suspect = self._deaths[self._waiting[0].shard] > 0
+                alone = any(self._deaths[shard] for shard in member.in_hand)
+                if (suspect and member.in_hand) or alone:
+                    continue
+                self._assign(member, self._waiting.popleft())
+
+    def _assign(self, member: _Member, work: Work) -> None:
+        body = pickle.dumps(Task(work, self._fingerprint))
+        future = self._ask(member, work.shard, node.compute, self._run, work.shard, body, self._silence)
+        member.in_hand[work.shard] = (work, future)
+
+    def _take_in(self) -> None:
+        """Wait a little for answers and act on all that have come."""
+        with contextlib.suppress(queue.Empty):
+            member, shard, future = self._events.get(timeout=_SECONDS_BETWEEN_LOOKS / 5)
+            while True:
+                self._answer(member, shard, future)
+                member, shard, future = self._events.get_nowait()
+
+    def _answer(self, member: _Member, shard: int | None, future: Future) -> None:
+        key = (member.address, member.process)
+        if key not in self._members or (shard is not None and member.in_hand.get(shard, (None, None))[1] is not future):
+            return  # of a worker that was given up
+        if future.status == "cancelled":
+            return  # its worker or its scheduler has gone, which `_look` finds out
+        if future.status == "error":
+            self._refuse(key, f"{future.exception()}")
+            return
+        message = Message.decoded(future.result())
+        if shard is None:
+            self._welcome(key, member, message)
+        elif message.kind == Kind.DONE:
+            self._stored(member, shard, pickle.loads(message.body))
+        elif message.kind == Kind.FAILED:
+            raise pickle.loads(message.body)
+        else:
+            self._restart(key, member, message.body.decode("utf-8", "replace"))
+
+    def _welcome(self, key: tuple[str, str], member: _Member, message: Message) -> None:
+        """Take a worker in whose engine is ready, if it is like the first."""
+        if message.kind == Kind.FAILED:
+            self._refuse(key, str(pickle.loads(message.body)))
+            return
+        if message.kind != Kind.READY:
+            self._refuse(key, f"its engine has died: {message.body.decode('utf-8', 'replace')}")
+            return
+        facts: Facts = pickle.loads(message.body)
+        reference = self._reference or facts
+        unlike = [
+            f"{name} is {facts.compared[name]!r}, the run has {value!r}"
+            for name, value in reference.compared.items()
+            if facts.compared.get(name) != value
+        ]
+        if unlike:
+            self._refuse(key, "; ".join(unlike))
+            return
+        self._reference, member.facts = reference, facts
+
+    def _refuse(self, key: tuple[str, str], why: str) -> None:
+        self._refused[key] = why
+        say(f"worker {key[0]} is refused: {why}")
+        member = self._members.pop(key)
+        self._drop(member, "was refused")
+
+    def _restart(self, key: tuple[str, str], member: _Member, why: str) -> None:
+        """Start the engine of a worker again after it has died, and let its shards wait."""
+        say(f"the engine on {member.record()['host']} died ({why}); its shards are done again")
+        member.facts = None
+        self._drop(member, why)
+        member.asked = self._ask(member, None, node.prepare, self._run, self._orders, 1, self._silence)
+
+    def _stored(self, member: _Member, shard: int, stored: Stored) -> None:
+        del member.in_hand[shard]
+        member.shards += 1
+        member.spectra += stored.done.spectra
+        self._times.add(replace(stored.times, spectra=stored.done.spectra))
+        self._on_batch(stored.done)
+        self._on_shard(shard, stored.marker)
+
+    def _check_there_is_a_worker(self, since: float) -> None:
+        if any(member.facts for member in self._members.values()):
+            return
+        waited = time.monotonic() - since
+        asked = len(self._members)
+        if waited > self._timeout or (self._refused and not asked and waited > _SECONDS_WITHOUT_SCHEDULER):
+            refused = "; ".join(f"{address}: {why}" for (address, _), why in list(self._refused.items())[:3])
+            raise Stopped(
+                "no worker can compute this run",
+                got=f"{asked} workers that are not ready, {len(self._refused)} refused"
+                + (f" ({refused})" if refused else ""),
+                expected=f"a worker within {self._timeout:.0f} s (--cluster-timeout)",
+                remedy="start workers, or mend what they are refused for; then give the same command again",
+            )
+
+
+def check_distributed() -> None:
+    """Raise UsageError if the package `distributed` cannot be imported."""
+    try:
+        import distributed  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "runs on a cluster need Dask",
+            got=str(error),
+            expected="the package distributed",
+            remedy="pip install 'apnet_fast[cluster]'",
+        ) from error
+
+
+def _absolute(arguments: RunArguments) -> RunArguments:
+    """Return the arguments with paths that mean the same on every node. Words of INPUT stay: nodes see files only."""
+    changes: dict[str, Any] = {"output": arguments.output.absolute()}
+    if str(arguments.weights) != "demo":
+        changes["weights"] = Path(arguments.weights).absolute()
+    if arguments.catalog is not None:
+        changes["catalog"] = arguments.catalog.absolute()
+    return replace(arguments, **changes)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Dask's own log lines and tracebacks off stderr."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core", "tornado")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

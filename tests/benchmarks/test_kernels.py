@@ -1,0 +1,47 @@
+"""The command prints what was compiled and predicted, and fails if anything speaks against it; nothing is compiled."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
+
+from typer.testing import CliRunner
+
+from apnet_fast.kernels import aot
+from apnet_fast.kernels.aot import Compiled, Launch
+from benchmarks import kernels
+
+SOUND = Compiled("conv 64-64", "sm90", "256x128x64", 180, 0, 0, 196_608, 232_448, 8, "HGMMA")
+
+
+def invoke(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(kernels.app, list(words))
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize(("stack", "status"), [(0, 0), (16, 1)])
+def test_a_spill_fails(stack: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Compiled(**{**vars(SOUND), "stack": stack})
+    monkeypatch.setattr(kernels, "compile_shipped", lambda: iter([("sm90", found)]))
+    code, said = invoke("--compile-only", "--json")
+    assert code == status
+    assert bool(json.loads(said)["faults"]) == bool(stack)
+
+
+def test_without_a_gpu_nothing_is_timed() -> None:
+    assert invoke()[0] == 2
+
+
+def test_the_model_says_that_it_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    constants = {"BLOCK_M": 256, "BLOCK_N": 128, "BLOCK_K": 64, "STEPS": 31, "SEGMENT": 4320, "LENGTH": 4288}
+    launch = Launch("conv 64-64", None, {}, {**constants, "C_IN": 64, "C_OUT": 64}, {"num_warps": 8}, 262)
+    monkeypatch.setattr(aot, "launches", lambda tuning: [launch])
+    monkeypatch.setattr(aot, "compile_launches", lambda wanted: iter([SOUND] * len(wanted)))
+    code, said = invoke("--model")
+    assert code == 0
+    assert "predicted, not measured" in said
+    assert "conv 64-64" in said

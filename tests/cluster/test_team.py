@@ -1,0 +1,258 @@
+"""A run on a Dask cluster: the bytes of a run in one process, whatever happens to scheduler, workers and engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from apnet_fast.cluster.team import DaskTeam
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.pipeline.run import run
+from apnet_fast.support.errors import Stopped, UsageError
+from tests.cluster.processes import DaskCluster, alive, engines_of, wait_until
+from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
+
+pytestmark = pytest.mark.slow
+
+
+def markers(output: Path) -> int:
+    """Number of shards that are stored."""
+    return len(list(output.glob("shards/[0-9]*.json")))
+
+
+def after_shards(shards: int, output: Path, act: object) -> threading.Thread:
+    """In a thread: do something once so many shards are stored."""
+
+    def watch() -> None:
+        wait_until(lambda: markers(output) >= shards, f"{shards} shards")
+        act()  # type: ignore[operator]
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_run_on_two_workers_has_the_bytes_of_one_process(
+    stars: Path, small_weights: Path, alone: bytes, cluster: DaskCluster, tmp_path: Path
+) -> None:
+    run(arguments([stars], small_weights, tmp_path), team=DaskTeam(cluster.scheduler_file))
+    assert catalogue_bytes(tmp_path) == alone
+    record = stored_record(tmp_path)
+    assert sum(worker["shards"] for worker in record["workers"]) == 14
+    assert sum(worker["spectra"] for worker in record["workers"]) == record["spectra_this_run"] == 28 * 3
+    assert record["stage_seconds"]["engine"]["busy"] > 0
+    assert not list(tmp_path.glob(".team-*"))
+    wait_until(lambda: not any(engines_of(worker.pid) for worker in cluster.workers), "engines end with the run")
+
+
+def test_the_command_line_takes_an_address(
+    stars: Path, small_weights: Path, alone: bytes, cluster: DaskCluster, tmp_path: Path
+) -> None:
+    words = ["--weights", small_weights, "--output", tmp_path, "--draws", "3", "--shard-size", "2", "--device", "cpu"]
+    command = [sys.executable, "-m", "apnet_fast.reprocess", stars, *words, "--cluster", cluster.address]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert catalogue_bytes(tmp_path) == alone
+    assert "distributed" not in done.stderr
+
+
+def test_a_killed_worker_and_a_late_one(
+    stars: Path,
+    small_weights: Path,
+    alone: bytes,
+    own_cluster: DaskCluster,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    first = own_cluster.start_worker()
+    own_cluster.start_worker()
+    output = tmp_path / "out"
+
+    def act() -> None:
+        os.kill(first.pid, signal.SIGKILL)
+        own_cluster.start_worker()
+
+    watcher = after_shards(3, output, act)
+    run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    watcher.join()
+    assert catalogue_bytes(output) == alone
+    assert "has left the cluster" in capfd.readouterr().err
+
+
+def test_a_killed_engine_is_started_again(
+    stars: Path,
+    small_weights: Path,
+    alone: bytes,
+    own_cluster: DaskCluster,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    worker = own_cluster.start_worker()
+    output = tmp_path / "out"
+    watcher = after_shards(3, output, lambda: [os.kill(pid, signal.SIGKILL) for pid in engines_of(worker.pid)])
+    run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    watcher.join()
+    assert catalogue_bytes(output) == alone
+    assert "died (exit code -9); its shards are done again" in capfd.readouterr().err
+
+
+def test_a_killed_scheduler_stops_the_run_and_a_new_one_goes_on(
+    stars: Path,
+    small_weights: Path,
+    alone: bytes,
+    own_cluster: DaskCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("apnet_fast.cluster.team._SECONDS_WITHOUT_SCHEDULER", 3.0)
+    worker = own_cluster.start_worker()
+    output = tmp_path / "out"
+    engines: list[int] = []
+
+    def act() -> None:
+        engines.extend(engines_of(worker.pid))
+        os.kill(own_cluster.scheduler.pid, signal.SIGKILL)
+
+    watcher = after_shards(2, output, act)
+    with pytest.raises(Stopped, match="the Dask scheduler is lost"):
+        run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    watcher.join()
+    assert "Traceback" not in capfd.readouterr().err
+    worker.kill()
+    wait_until(lambda: not any(map(alive, engines)), "engines end with their worker")
+    own_cluster.start_scheduler()
+    own_cluster.start_worker()
+    run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    assert "going on" in capfd.readouterr().err
+    assert catalogue_bytes(output) == alone
+
+
+def test_a_worker_that_sleeps_and_wakes_up_changes_nothing(
+    stars: Path, small_weights: Path, alone: bytes, own_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    sleeper = own_cluster.start_worker()
+    own_cluster.start_worker()
+    output = tmp_path / "out"
+    stopped: list[int] = []
+
+    def act() -> None:
+        stopped.extend([sleeper.pid, *engines_of(sleeper.pid)])
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(14)  # the scheduler gives a worker up after 8 s
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+    watcher = after_shards(2, output, act)
+    run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    watcher.join()
+    assert catalogue_bytes(output) == alone
+
+
+def test_under_the_nanny_with_readers(
+    stars: Path, small_weights: Path, alone: bytes, own_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    own_cluster.start_worker(nanny=True)
+    output = tmp_path / "out"
+    run(arguments([stars], small_weights, output, readers=1), team=DaskTeam(own_cluster.scheduler_file))
+    assert catalogue_bytes(output) == alone
+
+
+def test_two_coordinators_on_one_folder(
+    stars: Path, small_weights: Path, alone: bytes, cluster: DaskCluster, tmp_path: Path
+) -> None:
+    words = ["--weights", small_weights, "--output", tmp_path, "--draws", "3", "--shard-size", "1", "--device", "cpu"]
+    command = [sys.executable, "-m", "apnet_fast.reprocess", stars, *words, "--cluster", cluster.address]
+    first = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL)
+    wait_until(lambda: markers(tmp_path) >= 1, "a shard")
+    os.kill(first.pid, signal.SIGSTOP)  # it is there, however long the second one takes to begin
+    with pytest.raises(UsageError, match="another run is writing"):
+        run(arguments([stars], small_weights, tmp_path, shard_size=1), team=DaskTeam(cluster.scheduler_file))
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(300) == 0
+    assert catalogue_bytes(tmp_path) == alone
+
+
+def test_a_shard_that_always_ends_its_engine(
+    stars: Path, small_weights: Path, own_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    """A file that never ends reading: the engine is silent, and is ended, again and again."""
+    own_cluster.start_worker()
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for file in sorted(stars.iterdir())[:4]:
+        (inputs / file.name).symlink_to(file)
+    output = tmp_path / "out"
+    killer = threading.Event()
+
+    def kill_again_and_again() -> None:
+        wait_until(lambda: markers(output) >= 1, "a shard")
+        while not killer.is_set():
+            for worker in own_cluster.workers:
+                for pid in engines_of(worker.pid):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=kill_again_and_again, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(Stopped, match=r"ends every worker|no worker can compute"):
+            run(
+                arguments([inputs], small_weights, output, shard_size=1),
+                team=DaskTeam(own_cluster.scheduler_file, timeout=20),
+            )
+    finally:
+        killer.set()
+        thread.join()
+
+
+def test_a_worker_of_another_kind_is_refused_by_name(
+    stars: Path,
+    small_weights: Path,
+    alone: bytes,
+    own_cluster: DaskCluster,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    own_cluster.start_worker()
+    output = tmp_path / "out"
+    watcher = after_shards(
+        1, output, lambda: own_cluster.start_worker(ATEN_CPU_CAPABILITY="default", NUMBA_CPU_NAME="nehalem")
+    )
+    team = DaskTeam(own_cluster.scheduler_file)
+    run(arguments([stars], small_weights, output, shard_size=1), team=team)
+    watcher.join()
+    assert catalogue_bytes(output) == alone
+
+
+def test_changed_weights_are_refused(
+    stars: Path, small_checkpoint: Checkpoint, own_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    small_checkpoint.save(weights)
+    own_cluster.start_worker()
+    output = tmp_path / "out"
+
+    def act() -> None:
+        weights.write_bytes(b"no weights any more")
+        own_cluster.start_worker()
+
+    watcher = after_shards(1, output, act)
+    run(arguments([stars], weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    watcher.join()
+    assert stored_record(output)["workers"]
+
+
+def test_no_scheduler_and_no_worker(stars: Path, small_weights: Path, own_cluster: DaskCluster, tmp_path: Path) -> None:
+    with pytest.raises(Stopped, match=r"no worker can compute this run.*0 workers"):
+        run(arguments([stars], small_weights, tmp_path / "a"), team=DaskTeam(own_cluster.scheduler_file, timeout=2))
+    with pytest.raises(UsageError, match="cannot reach the Dask scheduler"):
+        run(arguments([stars], small_weights, tmp_path / "b"), team=DaskTeam("tcp://127.0.0.1:1", timeout=2))

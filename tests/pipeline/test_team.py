@@ -1,0 +1,69 @@
+"""A run hands its shards to whoever keeps the protocol, and closes the team whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.run import run
+from apnet_fast.pipeline.settings import RunSettings, resolve_settings
+from apnet_fast.pipeline.shards import Marker
+from apnet_fast.pipeline.team import Job, LocalTeam
+from apnet_fast.pipeline.work import Done, Work
+from apnet_fast.support.errors import Stopped
+from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
+
+
+class Backwards(LocalTeam):
+    """Computes the shards from the last to the first, one at a time."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self.most, self.closed, self.done = most, 0, 0
+
+    def prepare(self, arguments: RunArguments) -> RunSettings:
+        return resolve_settings(arguments)
+
+    def go(
+        self,
+        job: Job,
+        work: Sequence[Work],
+        *,
+        on_batch: Callable[[Done], None],
+        on_shard: Callable[[int, Marker], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        for each in reversed(work):
+            if self.done == self.most:
+                raise Stopped("this team is tired")
+            super().go(job, [each], on_batch=on_batch, on_shard=on_shard, stop=stop)
+            self.done += 1
+
+    def records(self) -> list[dict[str, Any]]:
+        return [{"host": "backwards", "shards": self.done}]
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_team_changes_nothing(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    run(arguments([tree], small_weights, tmp_path / "alone"))
+    team = Backwards()
+    run(arguments([tree], small_weights, tmp_path / "team"), team=team)
+    assert catalogue_bytes(tmp_path / "team") == catalogue_bytes(tmp_path / "alone")
+    assert (team.done, team.closed) == (4, 1)
+    assert stored_record(tmp_path / "team")["workers"] == [{"host": "backwards", "shards": 4}]
+    assert stored_record(tmp_path / "alone")["workers"] == []
+
+
+def test_a_team_that_gives_up_is_closed_and_another_goes_on(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    tired = Backwards(most=1)
+    with pytest.raises(Stopped, match="tired"):
+        run(arguments([tree], small_weights, tmp_path), team=tired)
+    assert tired.closed == 1
+    fresh = Backwards()
+    run(arguments([tree], small_weights, tmp_path), team=fresh)
+    assert fresh.done == 3
