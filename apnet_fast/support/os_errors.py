@@ -34,7 +34,9 @@ def advice_of(error: OSError) -> Advice:
         return Advice(NO_PROCESS, passing=True)
     if error.errno in _NOT_OURS:
         return Advice(f"make {where} writable and readable for you, or name another place", passing=False)
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG):
+    if error.errno in (errno.EISDIR, errno.ENOTEMPTY):
+        return Advice("move away the folder that stands where this file belongs", passing=False)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG):
         return Advice("check the path", passing=False)
     return Advice(f"check {where}", passing=False)
 

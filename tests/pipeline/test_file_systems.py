@@ -77,3 +77,19 @@ def test_a_disk_that_fails_stops_the_run_with_the_path(
     )
     assert again.returncode == 0, again.stderr
     assert catalogue_bytes(output) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["stale", "eio"])
+def test_files_with_a_passing_error_are_tried_again_by_the_same_command(
+    fault: str, shim: Path, tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    done = run_on(shim, fault, tree, tree, small_weights, output)
+    assert done.returncode == 3, done.stderr
+    assert "io_error" in done.stderr
+    again = subprocess.run(
+        command(tree, small_weights, output, "--engine", "null"), capture_output=True, text=True, timeout=180
+    )
+    assert again.returncode == 0, again.stderr
+    assert catalogue_bytes(output) == undisturbed

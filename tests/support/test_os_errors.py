@@ -40,7 +40,8 @@ def test_a_full_disk_names_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(errno.EACCES, "writable"), (errno.EROFS, "writable"), (errno.ENOENT, "path")]
+    ("code", "word"),
+    [(errno.EACCES, "writable"), (errno.EROFS, "writable"), (errno.ENOENT, "path"), (errno.EISDIR, "folder")],
 )
 def test_what_the_user_must_change_is_no_stop(code: int, word: str, tmp_path: Path) -> None:
     advice = advice_of(error_of(code, tmp_path / "a"))
