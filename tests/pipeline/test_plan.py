@@ -28,6 +28,7 @@ FINGERPRINT = Fingerprint(
     spectra="both",
     shard_size=2,
     catalog="",
+    instructions="",
 )
 
 

@@ -29,6 +29,7 @@ def test_the_record_and_the_cards_name_what_labels_depend_on(small_weights: Path
         summary=RunSummary({"star": 1, "visit": 2}, {"no_data": 1}),
         products={},
         resumed_shards=0,
+        workers=[],
         times=StageTimes(),
         started=now,
         finished=now,
