@@ -18,6 +18,10 @@ _END = "END".ljust(CARD)
 # A table of 999 columns with every card has some 10,000 of them.
 _MOST_HEADER_BLOCKS = 2000
 _MOST_HDUS = 1000
+# Axes and columns are numbered by three digits.
+_MOST_NUMBERED = 999
+# No file system has larger files.
+_MOST_DATA = 1 << 60
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -62,7 +66,8 @@ class Hdu:
     @property
     def column_names(self) -> list[str]:
         """Return the names of a table's columns (TTYPEn), "" for one without a name."""
-        return [self.header.text(f"TTYPE{n}") for n in range(1, card_integer(self.header, "TFIELDS") + 1)]
+        number = min(card_integer(self.header, "TFIELDS"), _MOST_NUMBERED)
+        return [self.header.text(f"TTYPE{n}") for n in range(1, number + 1)]
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
@@ -126,12 +131,18 @@ def _ends(block: str) -> bool:
 
 
 def _data_bytes(header: PrimaryHeader, number: int) -> int:
-    axes = [card_integer(header, f"NAXIS{n}") for n in range(1, card_integer(header, "NAXIS") + 1)]
+    number_of_axes = card_integer(header, "NAXIS")
+    if not 0 <= number_of_axes <= _MOST_NUMBERED:
+        raise DamagedFits(f"HDU {number} has {number_of_axes} axes (NAXIS)")
+    axes = [card_integer(header, f"NAXIS{n}") for n in range(1, number_of_axes + 1)]
     groups, heap = card_integer(header, "GCOUNT", 1), card_integer(header, "PCOUNT")
     if not axes:
         return 0
-    if len(axes) > 999 or min(*axes, groups, heap) < 0:
+    if min(*axes, groups, heap) < 0:
         raise DamagedFits(f"the sizes in the header of HDU {number} make no sense")
     if axes[0] == 0 and number == 0:  # random groups, of which no survey table is one
         axes = axes[1:]
-    return abs(card_integer(header, "BITPIX")) // 8 * groups * (heap + prod(axes))
+    size = abs(card_integer(header, "BITPIX")) // 8 * groups * (heap + prod(axes))
+    if size > _MOST_DATA:
+        raise DamagedFits(f"the data of HDU {number} have {size} bytes by its header")
+    return size

@@ -40,6 +40,8 @@ class ParquetTable:
         names = [self.names[i] for i in positions]
         try:
             table = self._file.read(columns=names).select(names)
+            # The reader takes the text of a damaged file as it is.
+            table.validate(full=True)
         except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise UsageError(f"cannot read the Parquet file: {error}", where=self._where) from error
         columns = [_plain(table.column(i)) for i in range(len(names))]

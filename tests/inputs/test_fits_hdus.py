@@ -66,6 +66,7 @@ def card(key: str, value: str) -> bytes:
         (lambda data: data[:3880], "ends inside the header of HDU 1", True),
         (lambda data: data.replace(card("NAXIS2", "3"), card("NAXIS2", "x3")), "NAXIS2", False),
         (lambda data: data.replace(card("PCOUNT", "0"), card("PCOUNT", "-9")), "sizes", False),
+        (lambda data: data.replace(card("NAXIS", "2"), card("NAXIS", "2147483648")), "axes", False),
         (lambda data: data[:2880].replace(b"END   ", b"NOEND ") * 2100, "no END card", False),
     ],
 )

@@ -66,6 +66,8 @@ def test_a_table_that_was_cut_is_told_to_be_fetched_again(packed: bool, tmp_path
         ("NAXIS1", "99999999999"),
         ("NAXIS2", "999999999999999"),
         ("NAXIS2", "-1"),
+        ("GCOUNT", "1000000000000000000"),
+        ("NAXIS1", "1000000000000000000"),
         ("TFIELDS", "9999"),
         ("TFIELDS", "2"),
         ("TFORM1", "'7Y'"),

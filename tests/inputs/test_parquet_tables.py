@@ -69,3 +69,12 @@ def test_tables_without_rows_or_columns(tmp_path: Path) -> None:
     assert read_table(tmp_path / "columns.parquet").column_names == []
     with pytest.raises(UsageError, match="lacks columns: obj"):
         read_table(tmp_path / "columns.parquet", ["obj"])
+
+
+def test_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"obj": ["2M00000"]}), path, compression="none", use_dictionary=False)
+    damaged = path.read_bytes().replace(b"2M00000", b"2M\xb1\xb0000")
+    path.write_bytes(damaged)
+    with pytest.raises(UsageError, match="cannot read the Parquet file"):
+        read_table(path)
