@@ -23,7 +23,7 @@ from apnet_fast.inputs.table_values import column_as_text, count_inexact
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.progress import say
+from apnet_fast.support.notices import warn_once
 
 # Keys of the star, which stand among the columns of the spectrum or of the results.
 _SOURCE_KEYS = ("source", "star_pk", "source_pk")
@@ -84,8 +84,8 @@ class SourceTable:
         self._matcher = Matcher(self.product, parts, self._identity())
 
     @classmethod
-    def load(cls, path: str | Path, *, quiet: bool = False) -> SourceTable:
-        """Read a table, FITS or Parquet, and say its warning unless `quiet`.
+    def load(cls, path: str | Path) -> SourceTable:
+        """Read a table, FITS or Parquet, and write its warning, once in a run.
 
         Raises UsageError for a file that is no table or that cannot be used.
         """
@@ -93,8 +93,8 @@ class SourceTable:
             present = set(table.columns)
             rows = table.read(present & _readable(family_of(present)))
         sources = cls(rows, str(path))
-        if sources.warning and not quiet:
-            say(sources.warning)
+        if sources.warning:
+            warn_once(sources.warning, about=f"identifiers of {path}")
         return sources
 
     def match(self, records: Sequence[SpectrumRecord]) -> SourceMatches:

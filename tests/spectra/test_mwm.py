@@ -284,3 +284,17 @@ def test_damage_gives_rows_and_never_an_exception(
     batch = read_mwm(str(path))
     assert batch.flux.shape == batch.error.shape == (len(batch), PIXELS)
     assert all(record.path == str(path) for record in batch.records)
+
+
+@pytest.mark.parametrize("kind", ["?", "i2"])
+def test_visits_of_the_stack_are_marked(kind: str, apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    """mwmVisit files of Astra 0.8 tell which visits the coadd has; earlier ones do not."""
+    rows = rows_like(next(iter(apstars.values())), "visit")
+    later = np.zeros(len(rows), [*rows.dtype.descr, ("in_stack", kind)])
+    for name in rows.dtype.names or ():
+        later[name] = rows[name]
+    later["in_stack"][0] = 1
+    records = read_mwm(str(write_mwm(tmp_path / name_of("visit"), later))).records
+    assert [record.measured.in_stack for record in records] == [1] + [0] * (len(rows) - 1)
+    earlier = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows))).records
+    assert {record.measured.in_stack for record in earlier} == {None}
