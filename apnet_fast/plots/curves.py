@@ -28,7 +28,7 @@ def read_curves(path: Path) -> list[dict[str, float]]:
         epochs = value["epochs"]
         if epochs and all("validation_loss" in epoch for epoch in epochs):
             return [{name: math.nan if value is None else value for name, value in epoch.items()} for epoch in epochs]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"no learning curves: {error}", expected="curves.json of a training", where=str(path)
         ) from error

@@ -86,7 +86,7 @@ def read_run(folder: Path, examples: int = 20) -> RunFolder:
             expected=f"a folder with {RUN_FILE}",
             remedy="give the --output of `reprocess`; finish a stopped run first",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last for JSON nested too deep
         raise UsageError(f"cannot read the record of the run: {error}", where=str(path)) from error
     if not isinstance(record, dict):
         raise UsageError("not the record of a run", got=type(record).__name__, expected="an object", where=str(path))

@@ -57,3 +57,9 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "astraAllStarAPOGEENet-0.1.0.parquet").write_bytes(b"no parquet")
     with pytest.raises(UsageError, match=r"cannot read the catalogue.*Star"):
         read_run(tmp_path)
+
+
+def test_a_record_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[" * 50_000 + "]" * 50_000)
+    with pytest.raises(UsageError, match="cannot read the record of the run"):
+        read_run(tmp_path)
