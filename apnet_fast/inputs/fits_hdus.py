@@ -17,6 +17,7 @@ from apnet_fast.spectra.header import PrimaryHeader, cards_of
 _END = "END".ljust(CARD)
 # A table of 999 columns with every card has some 10,000 of them.
 _MOST_HEADER_BLOCKS = 2000
+_MOST_DATA_BYTES = 2**60  # a file has fewer, and a stream cannot seek beyond 2**63
 _MOST_HDUS = 1000
 # Axes and columns are numbered by three digits.
 _MOST_NUMBERED = 999
@@ -90,6 +91,8 @@ def scan_hdus(stream: BinaryIO) -> Iterator[Hdu]:
             return
         start = stream.tell()
         size = _data_bytes(header, number)
+        if size > _MOST_DATA_BYTES:
+            raise DamagedFits(f"the header of HDU {number} claims {size} bytes of data")
         yield Hdu(number, header.text("XTENSION") if number else "", header, start, size)
         stream.seek(start + -(-size // BLOCK) * BLOCK)
 

@@ -86,7 +86,7 @@ def read_run(folder: Path, examples: int = 20) -> RunFolder:
             expected=f"a folder with {RUN_FILE}",
             remedy="give the --output of `reprocess`; finish a stopped run first",
         ) from error
-    except (OSError, ValueError, RecursionError) as error:  # the last for JSON nested too deep
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read the record of the run: {error}", where=str(path)) from error
     if not isinstance(record, dict):
         raise UsageError("not the record of a run", got=type(record).__name__, expected="an object", where=str(path))
@@ -118,7 +118,7 @@ def _read_catalogue(product: Product, path: Path) -> Catalogue:
                 values, counts = np.unique(batch["result_flags"].to_numpy(), return_counts=True)
                 for value, count in zip(values.tolist(), counts.tolist(), strict=True):
                     bits.update({bit: count for bit in range(63) if value >> bit & 1})
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise UsageError(f"cannot read the catalogue: {error}", where=str(path)) from error
     table = known_table(catalogue_cards(path).get("FLAGTAB", ""))
     return Catalogue(product, path, rows, labels, warn, bad, dict(bits), table)
@@ -131,7 +131,7 @@ def _true(column: pa.Array) -> int:
 def _read_quarantine(path: Path, examples: int) -> Quarantine:
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise UsageError(f"cannot read the list of failures: {error}", where=str(path)) from error
     reasons = Counter(zip(table["product"].to_pylist(), table["reason"].to_pylist(), strict=True))
     some = [

@@ -80,3 +80,12 @@ def test_a_file_on_disk_is_scanned_without_reading_its_data(contents: bytes, tmp
     (tmp_path / "a.fits").write_bytes(contents)
     with open(tmp_path / "a.fits", "rb") as file:
         assert len(list(scan_hdus(unpacked(file)))) == 5
+
+
+@pytest.mark.parametrize("groups", [10**18, 10**30])
+def test_data_beyond_any_file_are_refused(contents: bytes, groups: int) -> None:
+    place = contents.index(b"GCOUNT  =")
+    huge = contents[:place] + f"GCOUNT  = {groups}".encode().ljust(80) + contents[place + 80 :]
+    with pytest.raises(DamagedFits, match="bytes of data"):
+        scanned(huge)
+    assert len(scanned(contents)) == 5

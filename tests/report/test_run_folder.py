@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from apnet_fast.report.run_folder import RunFolder, catalogue_files, read_run
@@ -60,6 +61,20 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 
 
 def test_a_record_nested_too_deep_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("[" * 50_000 + "]" * 50_000)
-    with pytest.raises(UsageError, match="cannot read the record of the run"):
+    run_folder(tmp_path, RECORD)
+    (tmp_path / "run.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="cannot read the record"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("error", [pa.ArrowNotImplementedError("wide integers"), pa.ArrowInvalid("no footer")])
+def test_a_list_of_failures_that_arrow_cannot_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read_table(path: Path) -> None:
+        raise error
+
+    run_folder(tmp_path, RECORD, failures=2)
+    monkeypatch.setattr("apnet_fast.report.run_folder.pq.read_table", read_table)
+    with pytest.raises(UsageError, match="cannot read the list of failures"):
         read_run(tmp_path)
