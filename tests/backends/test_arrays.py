@@ -95,8 +95,8 @@ def test_chunks_are_read_as_far_ahead_as_a_batch_needs(small_checkpoint: Checkpo
 
 def test_engine_batches_do_not_follow_the_chunks(small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     net, sizes = network(small_checkpoint, engine="null"), []
-    predict = net.engine.predict
-    monkeypatch.setattr(net.engine, "predict", lambda flux, *given: sizes.append(len(flux)) or predict(flux, *given))
+    submit = net.engine.submit
+    monkeypatch.setattr(net.engine, "submit", lambda flux, *given: sizes.append(len(flux)) or submit(flux, *given))
     ones = np.ones((1, 8575))
     list(arrays.stream_chunks(net, [(ones, ones, [0])] * 20, batch_size=8))
     assert sizes == [8, 8, 4]

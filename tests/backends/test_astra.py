@@ -45,8 +45,8 @@ def test_a_thousand_spectra_in_order_at_the_rate_of_the_engine(
     null: ApogeeNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
-    predict = null.engine.predict
-    monkeypatch.setattr(null.engine, "predict", lambda flux, *given: sizes.append(len(flux)) or predict(flux, *given))
+    submit = null.engine.submit
+    monkeypatch.setattr(null.engine, "submit", lambda flux, *given: sizes.append(len(flux)) or submit(flux, *given))
     spectra: list[AstraLike] = [(Poisoned if pk % 100 == 7 else AstraLike)(pk) for pk in range(1000)]
     rows = list(apogeenet(spectra, net=null, batch_size=64))
     assert [row.spectrum_pk for row in rows] == list(range(1000))

@@ -80,7 +80,7 @@ def test_a_failing_engine_ends_the_stream(net: ApogeeNet, monkeypatch: pytest.Mo
     def gone(*given: object) -> object:
         raise RuntimeError("CUDA error")
 
-    monkeypatch.setattr(net.engine, "predict", gone)
+    monkeypatch.setattr(net.engine, "submit", gone)
     with pytest.raises(RuntimeError, match="CUDA error"):
         list(islice(label_stream(net, [Own()], read), 1))
 

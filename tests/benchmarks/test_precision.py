@@ -55,7 +55,7 @@ def test_the_shift_sees_draws_that_are_rounded_whole(
     flux, error = ordinary_spectra(np.random.default_rng(0), 1, 500, PIXELS)
     right = label_shift(small_checkpoint, flux, error, ["a"], 10).max()
     monkeypatch.setattr(precision, "_in_halves", precision._rounded)
-    assert label_shift(small_checkpoint, flux, error, ["a"], 10).max() > 3 * right
+    assert label_shift(small_checkpoint, flux, error, ["a"], 10).max() > 2 * right
 
 
 def test_the_command_takes_files_or_stars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

