@@ -41,7 +41,7 @@ def test_errors_are_of_rounding_and_the_cost_has_every_number(small_checkpoint: 
 def test_the_command_writes_its_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_checkpoint: Checkpoint
 ) -> None:
-    monkeypatch.setattr(cpu, "random_checkpoint", lambda: small_checkpoint)
+    monkeypatch.setattr(cpu, "random_checkpoint", lambda network: small_checkpoint)
     output = tmp_path / "cpu.json"
     words = ["--spectra", "1", "--rounds", "1", "--draws", "2", "--only", UPSTREAM, "--numbers", "1"]
     monkeypatch.setattr(sys, "argv", ["cpu", *words, "--json", str(output)])

@@ -86,6 +86,6 @@ def test_a_file_on_disk_is_scanned_without_reading_its_data(contents: bytes, tmp
 def test_data_beyond_any_file_are_refused(contents: bytes, groups: int) -> None:
     place = contents.index(b"GCOUNT  =")
     huge = contents[:place] + f"GCOUNT  = {groups}".encode().ljust(80) + contents[place + 80 :]
-    with pytest.raises(DamagedFits, match="bytes of data"):
+    with pytest.raises(DamagedFits, match=r"the data of HDU \d+ have \d+ bytes"):
         scanned(huge)
     assert len(scanned(contents)) == 5
