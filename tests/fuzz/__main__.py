@@ -32,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("kind", choices=["all", *MODULES])
     parser.add_argument("--files", type=int, default=sum(SHARES.values()), help="number of cases (5000)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case of each kind (0)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--failures", type=Path, help="JSON file to write the failures to")
@@ -40,14 +41,19 @@ def main() -> int:
     words = parser.parse_args()
     if words.case is not None:
         return _one(words.kind, words.seed, words.case, words.keep)
-    cases = [(kind, number) for kind, files in _files(words.kind, words.files).items() for number in range(files)]
+    cases = [
+        (kind, number)
+        for kind, files in _files(words.kind, words.files).items()
+        for number in range(words.first, words.first + files)
+    ]
     done: Counter[str] = Counter()
 
     def tell(outcome: Outcome) -> None:
         done["tried"] += 1
         if outcome.failure:
             last = outcome.text.strip().splitlines()[-1:] or [""]
-            print(f"{outcome.kind} --case {outcome.number}: {outcome.failure}: {outcome.what}: {last[0][:150]}")
+            what = f"{outcome.kind} --case {outcome.number}: {outcome.failure}: {outcome.what}: {last[0][:150]}"
+            print(what, flush=True)
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{done['tried']} of {len(cases)}")
 

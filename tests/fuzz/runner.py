@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ from tests.fuzz.case import FAILURES, Outcome
 
 MOST_SECONDS = 10.0
 SECONDS_TO_PREPARE, SECONDS_TO_END = 300.0, 30.0
-LEAST_SHARE, MOST_PATIENCE = 0.05, 8.0
-"""On a machine that others use, a case may take longer if it gets less of the processor, but not without end."""
+SAMPLES, MOST_PATIENCE = 10, 20.0
+"""On a machine that others use, a case may take longer if it wants to run but may not; yet not without end."""
 CASES_PER_PROCESS = 500
 """A process is replaced after so many cases, so that what it gathered does not count for later ones."""
 
@@ -123,15 +123,17 @@ class Process:
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(question).encode() + b"\n")
             process.stdin.flush()
-        began, used_before, wait = time.monotonic(), _processor_seconds(process.pid), seconds
+        began, used_before = time.monotonic(), _processor_seconds(process.pid)
+        wanted_to_run = deque([True], maxlen=SAMPLES)
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            while not selector.select(wait):
+            while not selector.select(seconds / SAMPLES):
                 elapsed, used = time.monotonic() - began, _processor_seconds(process.pid) - used_before
-                # A process that waits for something uses no time; one that shares the machine uses less than passes.
-                if used >= seconds or used < LEAST_SHARE * elapsed or elapsed > MOST_PATIENCE * seconds:
+                wanted_to_run.append(_wants_to_run(process.pid))
+                if used >= seconds or elapsed > MOST_PATIENCE * seconds:
                     return None
-                wait = seconds - used
+                if elapsed >= seconds and not any(wanted_to_run):  # it waits for something that does not come
+                    return None
             return process.stdout.readline()
 
 
@@ -187,6 +189,15 @@ def _processor_seconds(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def _wants_to_run(pid: int) -> bool:
+    """Return whether a thread of a process runs, could run, or waits for a disk."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+    return False
 
 
 def counted(outcomes: Sequence[Outcome]) -> dict[str, Counts]:
