@@ -27,7 +27,7 @@ from apnet_fast.engines import create_engine
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.compute import Computer
-from apnet_fast.pipeline.plan import Plan
+from apnet_fast.pipeline.plan import ANY_INSTRUCTIONS, Plan
 from apnet_fast.pipeline.settings import RunSettings, resolve_settings
 from apnet_fast.pipeline.shards import Marker, ShardStore
 from apnet_fast.pipeline.times import StageTimes
@@ -145,7 +145,12 @@ def _serve(node: _Node, orders: Orders) -> None:
     Computer(
         settings,
         ApogeeNet(engine),
-        ShardStore(settings.output, Plan((), settings.shard_size, first.fingerprint), settings.products),
+        ShardStore(
+            settings.output,
+            Plan((), first.fingerprint.shard_size, first.fingerprint),
+            settings.products,
+            settings.instructions,
+        ),
         times,
         sources=sources,
         work=node,
@@ -180,7 +185,7 @@ def _compared(settings: RunSettings, weights: str) -> dict[str, str]:
         "device": kind,
         "precision": settings.precision,
         "tuning": settings.tuning,
-        "instruction set": settings.instructions,
+        "instruction set": ANY_INSTRUCTIONS if settings.mix_instructions else settings.instructions,
     }
 
 

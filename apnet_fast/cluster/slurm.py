@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apnet_fast.cluster.certificate import make_certificate
-from apnet_fast.cluster.team import DaskTeam, quiet
+from apnet_fast.cluster.team import DaskTeam
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.support.errors import Stopped, UsageError
@@ -76,13 +76,12 @@ class SlurmTeam(DaskTeam):
             *common,
             before=srun,
         )
-        with quiet():
-            return Client(
-                scheduler_file=str(scheduler_file),
-                security=certificate.security,
-                timeout=_SECONDS_TO_START,
-                set_as_default=False,
-            )
+        return Client(
+            scheduler_file=str(scheduler_file),
+            security=certificate.security,
+            timeout=_SECONDS_TO_START,
+            set_as_default=False,
+        )
 
     def _start(self, module: str, *words: str, before: list[str] | None = None) -> None:
         """Start a command of Dask; what it logs goes to a file beside the scheduler file."""
@@ -114,10 +113,8 @@ class SlurmTeam(DaskTeam):
 
     def close(self) -> None:
         """End the cluster: engines, workers, scheduler; and remove its folder with the key."""
-        client = getattr(self, "_client", None)
-        if client is not None:
-            with contextlib.suppress(Exception), quiet():
-                client.shutdown()
+        if self._scheduler is not None:
+            self._scheduler.shut_down()
         super().close()
         for process in reversed(self._processes):
             self._end(process)

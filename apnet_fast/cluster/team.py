@@ -7,14 +7,14 @@ its shards go to others. Which worker computes a shard changes nothing in it.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import queue
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from apnet_fast.cluster import node
 from apnet_fast.cluster.messages import Kind, Message
 from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
+from apnet_fast.cluster.scheduler import Scheduler, quiet
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import Marker
@@ -39,6 +40,9 @@ _MOST_DEATHS_OF_A_SHARD = 3
 _SECONDS_BETWEEN_LOOKS = 1.0
 # A scheduler that has not answered for so long is lost.
 _SECONDS_WITHOUT_SCHEDULER = 30.0
+# Nothing is asked of a scheduler that has not answered for so long.
+_SECONDS_OF_SILENCE = 5.0
+_SECONDS_TO_END = 10.0
 
 
 @dataclass
@@ -93,9 +97,10 @@ class DaskTeam:
         self._members: dict[tuple[str, str], _Member] = {}
         self._gone: list[_Member] = []
         self._refused: dict[tuple[str, str], str] = {}
-        self._events: queue.SimpleQueue[tuple[_Member, int | None, Future]] = queue.SimpleQueue()
+        self._scheduler: Scheduler | None = None
         self._reference: Facts | None = None
-        self._seen = time.monotonic()
+        self._looked = float("-inf")
+        self._quiet = contextlib.ExitStack()
 
     def prepare(self, arguments: RunArguments) -> RunSettings:
         """Connect, wait for a worker, and return the settings as it makes them on its machine.
@@ -107,7 +112,8 @@ class DaskTeam:
         self._token = arguments.output / f".team-{self._run}"
         self._token.touch()
         self._orders = pickle.dumps(Orders(arguments, os.getcwd(), self._token.name))
-        self._client = self._connected()
+        self._quiet.enter_context(quiet())
+        self._scheduler = Scheduler(self._connected(), self._resources, own=not self._is_client())
         waiting_since = time.monotonic()
         while self._reference is None:
             self._look()
@@ -152,18 +158,14 @@ class DaskTeam:
         """End the engines of this run and the connection."""
         with contextlib.suppress(AttributeError):
             self._token.unlink(missing_ok=True)
-        client = getattr(self, "_client", None)
-        if client is None:
-            return
-        with contextlib.suppress(Exception), quiet():  # the run has its result; engines end with their nodes too
-            addresses = [member.address for member in self._members.values() if member.facts]
-            ends = [self._submit(client, node.end, self._run, at=address) for address in addresses]
-            deadline = time.monotonic() + 10.0
-            while not all(end.done() for end in ends) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        if client is not self._cluster:
-            with contextlib.suppress(Exception), quiet():
-                client.close(timeout=5)
+        with self._quiet, contextlib.suppress(Exception):  # the run has its result; engines end with their nodes too
+            if self._scheduler is not None:
+                ready = [member.address for member in self._members.values() if member.facts]
+                self._scheduler.let_all_finish(node.end, self._run, at=ready, seconds=_SECONDS_TO_END)
+                self._scheduler.close()
+
+    def _is_client(self) -> bool:
+        return not isinstance(self._cluster, str | Path)
 
     def _connected(self) -> Client:
         from distributed import Client
@@ -173,8 +175,7 @@ class DaskTeam:
         word = str(self._cluster)
         where = {"scheduler_file": word} if word.endswith(".json") else {"address": word}
         try:
-            with quiet():
-                return Client(**where, security=self._security, timeout=min(self._timeout, 60), set_as_default=False)
+            return Client(**where, security=self._security, timeout=min(self._timeout, 60), set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise UsageError(
                 "cannot reach the Dask scheduler",
@@ -183,43 +184,26 @@ class DaskTeam:
                 remedy="start one: dask scheduler --scheduler-file F.json",
             ) from error
 
-    def _submit(self, client: Client, function: Callable[..., Any], *given: object, at: str) -> Future:
-        return client.submit(
-            function,
-            *given,
-            workers=[at],
-            allow_other_workers=False,
-            pure=False,
-            retries=0,
-            key=f"apnet_fast-{function.__name__}-{uuid.uuid4().hex}",
-            resources=self._resources if function is node.compute else None,
-        )
-
     def _ask(self, member: _Member, shard: int | None, function: Callable[..., Any], *given: object) -> Future:
-        future = self._submit(self._client, function, *given, at=member.address)
-        future.add_done_callback(lambda done: self._events.put((member, shard, done)))
-        return future
+        assert self._scheduler is not None
+        return self._scheduler.ask((member, shard), function, *given, at=member.address, takes=shard is not None)
 
     def _look(self) -> None:
         """Find out, now and then, which workers there are; shards of those that have left wait again."""
+        assert self._scheduler is not None
         now = time.monotonic()
-        if now - getattr(self, "_looked", -1e9) < _SECONDS_BETWEEN_LOOKS:
+        if now - self._looked < _SECONDS_BETWEEN_LOOKS:
             return
         self._looked = now
-        try:
-            with quiet():
-                known = self._client.scheduler_info(n_workers=-1)["workers"]
-            if self._client.status != "running":
-                raise OSError(self._client.status)
-        except Exception as error:
-            if now - self._seen > _SECONDS_WITHOUT_SCHEDULER:
+        known = self._scheduler.workers()
+        if known is None:
+            if now - self._scheduler.heard > _SECONDS_WITHOUT_SCHEDULER:
                 raise Stopped(
                     "the Dask scheduler is lost",
-                    got=str(error) or type(error).__name__,
+                    got=self._scheduler.trouble or f"no answer for {_SECONDS_WITHOUT_SCHEDULER:.0f} s",
                     remedy="start one, then give the same command again to go on",
-                ) from error
+                )
             return
-        self._seen = now
         there = {(address, str(worker.get("id", ""))): worker for address, worker in known.items()}
         for key in [key for key in self._members if key not in there]:
             self._lose(key, "has left the cluster")
@@ -242,7 +226,7 @@ class DaskTeam:
     def _drop(self, member: _Member, why: str) -> None:
         """Let the shards of a member wait again. Raises Stopped for one that has ended too many workers."""
         for shard, (work, future) in list(member.in_hand.items()):
-            with contextlib.suppress(Exception), quiet():
+            with contextlib.suppress(Exception):
                 future.cancel()
             self._deaths[shard] += 1
             if self._deaths[shard] > _MOST_DEATHS_OF_A_SHARD:
@@ -255,6 +239,9 @@ class DaskTeam:
         member.in_hand.clear()
 
     def _give_out(self) -> None:
+        assert self._scheduler is not None
+        if time.monotonic() - self._scheduler.heard > _SECONDS_OF_SILENCE:
+            return
         for ahead in range(_SHARDS_AHEAD):
             for member in self._members.values():
                 if member.facts is None or len(member.in_hand) > ahead or not self._waiting:
@@ -273,22 +260,25 @@ class DaskTeam:
 
     def _take_in(self) -> None:
         """Wait a little for answers and act on all that have come."""
+        assert self._scheduler is not None
+        answers = self._scheduler.answers
         with contextlib.suppress(queue.Empty):
-            member, shard, future = self._events.get(timeout=_SECONDS_BETWEEN_LOOKS / 5)
+            (member, shard), future, answer = answers.get(timeout=_SECONDS_BETWEEN_LOOKS / 5)
             while True:
-                self._answer(member, shard, future)
-                member, shard, future = self._events.get_nowait()
+                self._answer(member, shard, future, answer)
+                (member, shard), future, answer = answers.get_nowait()
 
-    def _answer(self, member: _Member, shard: int | None, future: Future) -> None:
+    def _answer(self, member: _Member, shard: int | None, future: Future, answer: object) -> None:
         key = (member.address, member.process)
         if key not in self._members or (shard is not None and member.in_hand.get(shard, (None, None))[1] is not future):
             return  # of a worker that was given up
-        if future.status == "cancelled":
-            return  # its worker or its scheduler has gone, which `_look` finds out
-        if future.status == "error":
-            self._refuse(key, f"{future.exception()}")
+        if isinstance(answer, CancelledError):
+            self._ask_again(key, member, shard)
             return
-        message = Message.decoded(future.result())
+        if not isinstance(answer, bytes):
+            self._refuse(key, f"{answer}")
+            return
+        message = Message.decoded(answer)
         if shard is None:
             self._welcome(key, member, message)
         elif message.kind == Kind.DONE:
@@ -297,6 +287,13 @@ class DaskTeam:
             raise pickle.loads(message.body)
         else:
             self._restart(key, member, message.body.decode("utf-8", "replace"))
+
+    def _ask_again(self, key: tuple[str, str], member: _Member, shard: int | None) -> None:
+        """The scheduler has forgotten a question, because the connection was lost for a while. Nobody is to blame."""
+        if shard is None:
+            del self._members[key]  # `_look` finds it again, if it is still there
+        else:
+            self._waiting.appendleft(member.in_hand.pop(shard)[0])
 
     def _welcome(self, key: tuple[str, str], member: _Member, message: Message) -> None:
         """Take a worker in whose engine is ready, if it is like the first."""
@@ -376,17 +373,3 @@ def _absolute(arguments: RunArguments) -> RunArguments:
     if arguments.catalog is not None:
         changes["catalog"] = arguments.catalog.absolute()
     return replace(arguments, **changes)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Dask's own log lines and tracebacks off stderr."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core", "tornado")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

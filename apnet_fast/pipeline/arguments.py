@@ -68,7 +68,12 @@ class RunArguments:
     """Spectra given to the engine at once."""
 
     shard_size: int | None = None
-    """Files per shard, the piece that a killed run may lose. Default: by engine, minutes of work."""
+    """Files per shard, the piece that a killed run may lose. Default: by engine, minutes of work. A run has at most
+    5,000 shards; they are larger where there would be more."""
+
+    mix_instructions: bool = False
+    """Let processors of different instruction sets compute shards of one run. On the CPU their labels differ in the
+    last digits; run.json says which shards came from which."""
 
     max_failures: int | None = None
     """Stop if more spectra than this have no result. Default: never."""

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apnet_fast.catalog.names import PRODUCT_STEMS, QUARANTINE_FILE, RUN_FILE
-from apnet_fast.pipeline.shards import PLAN_FILE, SHARDS_FOLDER, is_shard_file
+from apnet_fast.pipeline.shards import (
+    MARKER_FILE,
+    PLAN_FILE,
+    SHARDS_FOLDER,
+    foreign_files,
+    is_shard_file,
+    remove_shard,
+)
 from apnet_fast.pipeline.stored import StoredPlan, StoredRecord, Unsound, read_marker, read_stored
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
@@ -42,7 +49,9 @@ def ours_in(output: Path) -> Ours:
         ours.proven = True
         products: tuple[Product, ...] = ("star", "visit") if plan.spectra == "both" else (plan.spectra,)
         ours.results |= {RUN_FILE, *result_names(products, plan.version)}
-        ours.shards |= {name for name in names if is_shard_file(name_of_attempt(name) or name, plan.shards)}
+        ours.shards |= {
+            name for name in names if is_shard_file(name_of_attempt(name) or name, plan.shards, plan.layout)
+        }
     with suppress(FileNotFoundError, NotADirectoryError, Unsound):
         record = read_stored(output / RUN_FILE, StoredRecord)
         ours.proven = True
@@ -97,6 +106,8 @@ def discard(output: Path, wanted_results: Iterable[str], wanted_shards: int) -> 
     if ours.proven and PLAN_FILE in inner:  # damaged; the markers prove whose folder it is
         inner.remove(PLAN_FILE)
         ours.shards.add(PLAN_FILE)
+    for name in sorted(ours.shards):
+        inner += [f"{name}/{file}" for file in foreign_files(shards / name)]
     foreign += [f"{SHARDS_FOLDER}/{name}" for name in inner]
     if foreign:
         raise UsageError(
@@ -108,7 +119,7 @@ def discard(output: Path, wanted_results: Iterable[str], wanted_shards: int) -> 
     for name in ours.results:
         (output / name).unlink(missing_ok=True)
     for name in sorted(ours.shards, key=lambda name: name == PLAN_FILE):
-        (shards / name).unlink(missing_ok=True)
+        remove_shard(shards / name)
 
 
 def clean(output: Path, results: Iterable[str]) -> None:
@@ -118,13 +129,12 @@ def clean(output: Path, results: Iterable[str]) -> None:
 
 
 def _of_markers(shards: Path, names: Iterable[str]) -> Iterable[str]:
-    """Yield the names that sound markers list."""
+    """Yield the names of folders of shards whose marker is sound."""
     for name in names:
-        number, _, suffix = name.partition(".")
-        if suffix != "json" or not number.isdigit():
-            continue
-        with suppress(FileNotFoundError, Unsound, OSError):
-            yield from (name, *(f"{number}.{part}.parquet" for part in read_marker(shards / name).parts))
+        if name.isdigit():
+            with suppress(FileNotFoundError, NotADirectoryError, Unsound, OSError):
+                read_marker(shards / name / MARKER_FILE)
+                yield name
 
 
 def _is_result_name(name: str) -> bool:

@@ -14,10 +14,18 @@ from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of
 
+# In place of an instruction set: the shards of a run may come from different ones.
+ANY_INSTRUCTIONS = "any"
+# Every shard costs time when its parts are joined, and files on the disk.
+MOST_SHARDS = 5000
+
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Everything that the rows of a run depend on. Two runs may share shards only if all of it is equal."""
+    """Everything that the rows of a run depend on. Two runs may share shards only if all of it is equal.
+
+    instructions: `ANY_INSTRUCTIONS` where the user lets a run mix them; its shards say which each was computed with.
+    """
 
     version: str
     inputs: str
@@ -41,15 +49,17 @@ class Fingerprint:
 
     @property
     def digest(self) -> str:
-        """Hash of all of it, which the marker of a shard carries."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        """Hash of all of it but the instruction set. The marker of a shard carries this and its own instruction set."""
+        content = self.as_dict()
+        del content["instructions"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def check_same(self, stored: Mapping[str, object], output: str) -> None:
         """Raise UsageError that names what differs from the run that the output folder belongs to."""
         changed = [
             f"{name} was {stored.get(name)!r} and is {value!r}"
             for name, value in self.as_dict().items()
-            if stored.get(name) != value
+            if stored.get(name) != value and not (name == "instructions" and value == ANY_INSTRUCTIONS)
         ]
         if changed:
             raise UsageError(
@@ -80,7 +90,11 @@ class Plan:
 
 
 def make_plan(settings: RunSettings, inputs: Inputs, checkpoint: Checkpoint) -> Plan:
-    """Return the plan of a run over some inputs. Raises OSError for a catalog that cannot be read."""
+    """Return the plan of a run over some inputs. Raises OSError for a catalog that cannot be read.
+
+    Shards are larger than asked for where there would be more than `MOST_SHARDS` of them.
+    """
+    shard_size = max(settings.shard_size, -(-len(inputs.files) // MOST_SHARDS))
     fingerprint = Fingerprint(
         version=__version__,
         inputs=inputs.digest,
@@ -94,8 +108,8 @@ def make_plan(settings: RunSettings, inputs: Inputs, checkpoint: Checkpoint) -> 
         precision=settings.precision,
         tuning=settings.tuning,
         spectra=settings.spectra,
-        shard_size=settings.shard_size,
+        shard_size=shard_size,
         catalog="" if settings.catalog is None else f"sha256 {sha256_of(settings.catalog)}",
-        instructions=settings.instructions,
+        instructions=ANY_INSTRUCTIONS if settings.mix_instructions else settings.instructions,
     )
-    return Plan(inputs.files, settings.shard_size, fingerprint)
+    return Plan(inputs.files, shard_size, fingerprint)

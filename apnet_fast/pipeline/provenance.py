@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
+from itertools import groupby
 from typing import Any
 
 from apnet_fast._version import __version__
@@ -16,6 +17,7 @@ from apnet_fast.inputs.words import Inputs
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.pipeline.plan import Plan
 from apnet_fast.pipeline.settings import RunSettings
+from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.summary import RunSummary
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.recipes import Recipe
@@ -35,6 +37,7 @@ def run_record(
     catalog: Mapping[str, object] | None,
     summary: RunSummary,
     products: Mapping[str, Mapping[str, object]],
+    instruction_sets: Mapping[str, str],
     resumed_shards: int,
     times: StageTimes,
     started: datetime,
@@ -66,6 +69,7 @@ def run_record(
         "warnings": list(summary.warnings),
         "products": {name: dict(content) for name, content in products.items()},
         "shards": plan.shards,
+        "shards_by_instruction_set": dict(instruction_sets),
         "resumed_shards": resumed_shards,
         "started": started.isoformat(),
         "finished": finished.isoformat(),
@@ -75,6 +79,27 @@ def run_record(
         "spectra_per_second": round(times.rate, 3) if times.rate else None,
         "machine": machine(),
     }
+
+
+def shards_by_instructions(markers: Sequence[Marker]) -> dict[str, str]:
+    """Return which shards were computed with which instruction set, such as {"torch AVX2, ...": "0-11, 14"}.
+
+    markers: of all shards, in order. Shards whose labels depend on no processor are left out.
+    """
+    numbers: dict[str, list[int]] = {}
+    for shard, marker in enumerate(markers):
+        if marker.instructions:
+            numbers.setdefault(marker.instructions, []).append(shard)
+    return {instructions: _ranges(found) for instructions, found in sorted(numbers.items())}
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return ascending numbers as ranges."""
+    words = []
+    for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        words.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
+    return ", ".join(words)
 
 
 def _skipped(inputs: Inputs) -> dict[str, Any]:

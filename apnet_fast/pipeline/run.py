@@ -15,8 +15,8 @@ from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.folder import check_folder, clean, discard
-from apnet_fast.pipeline.plan import Plan, make_plan
-from apnet_fast.pipeline.provenance import provenance_cards, run_record
+from apnet_fast.pipeline.plan import MOST_SHARDS, Plan, make_plan
+from apnet_fast.pipeline.provenance import provenance_cards, run_record, shards_by_instructions
 from apnet_fast.pipeline.results import Results
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import DamagedPart, Marker, ShardStore
@@ -96,9 +96,11 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
     stop.check()
     plan = make_plan(settings, inputs, checkpoint)
     _say_what_is_left_out(inputs)
+    if plan.shard_size > settings.shard_size:
+        say(f"{plan.shard_size} files per shard, not {settings.shard_size}: a run has at most {MOST_SHARDS} shards")
     check_folder(settings.output)
     settings.output.mkdir(parents=True, exist_ok=True)
-    with locked(settings.output):
+    with locked(settings.output, on_loss=stop.request):
         check_folder(settings.output)
         return _Run(settings, plan, checkpoint, inputs, times, stop, team).go()
 
@@ -130,7 +132,7 @@ class _Run:
         self.team = team
         self.settings, self.plan, self.checkpoint, self.inputs = settings, plan, checkpoint, inputs
         self.recipe = settings.find_recipe()
-        self.store = ShardStore(settings.output, plan, settings.products)
+        self.store = ShardStore(settings.output, plan, settings.products, settings.instructions)
         self.results = Results(settings.output, settings.products)
         self.times, self.stop = times, stop
         self.started = datetime.now(UTC)
@@ -174,11 +176,9 @@ class _Run:
 
     def _finished(self) -> dict[int, Marker | None]:
         """Return the markers of finished shards, None for the others."""
-        markers = {}
-        for shard in range(self.plan.shards):
-            markers[shard] = self.store.finished(shard)
-            self.stop.check()
-        return markers
+        with self.times.measure("planning"):
+            found = self.store.finished(self.stop.check)
+        return {shard: found.get(shard) for shard in range(self.plan.shards)}
 
     def _compute(self, pending: Sequence[int], done: Sequence[Marker]) -> dict[int, Marker]:
         settings, plan = self.settings, self.plan
@@ -188,6 +188,7 @@ class _Run:
         )
         work = []
         for shard in pending:
+            self.store.forget(shard)  # what is there is not whole, or an attempt that may go better now
             files = plan.files_of(shard)
             work.append(Work(shard, files, self.inputs.known.part(files)))
         files_done = len(plan.files) - sum(len(shard.files) for shard in work)
@@ -231,7 +232,6 @@ class _Run:
                 matches = self._write_catalogues(_complete(markers))
             except DamagedPart as damaged:
                 say(f"a part has changed since it was written; its shard is done again [{damaged.path}]")
-                self.store.forget(damaged.shard)
                 markers[damaged.shard] = None
                 markers.update(self._compute([damaged.shard], _complete(markers)))
             else:
@@ -270,6 +270,7 @@ class _Run:
             catalog=None if catalog is None else {"file": printable(str(catalog)), "rows_by_match": matches},
             summary=self._summary(dict(enumerate(markers))),
             products=products,
+            instruction_sets=shards_by_instructions(markers),
             resumed_shards=resumed,
             times=self.times,
             started=self.started,

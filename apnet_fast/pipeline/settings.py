@@ -48,6 +48,7 @@ class RunSettings:
     precision: str
     tuning: str
     instructions: str
+    mix_instructions: bool
     spectra: Spectra
     readers: int
     threads: int | None
@@ -112,6 +113,7 @@ def resolve_settings(arguments: RunArguments) -> RunSettings:
         precision=precision,
         tuning=",".join(sorted(tables)),
         instructions=instruction_set(name, devices[0]),
+        mix_instructions=arguments.mix_instructions,
         spectra=arguments.spectra,
         readers=default_readers(devices) if arguments.readers is None else arguments.readers,
         threads=arguments.threads,

@@ -1,11 +1,14 @@
-"""Store the finished shards of a run: Parquet parts and, written last, the marker that vouches for them."""
+"""Store the finished shards of a run: each a folder of Parquet parts and the marker that vouches for them."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,23 +18,30 @@ import pyarrow.parquet as pq
 
 from apnet_fast.catalog.fits import text_widths
 from apnet_fast.inputs.changed_files import none_came_back
-from apnet_fast.pipeline.plan import Plan
-from apnet_fast.pipeline.stored import Unsound, checksum_of, read_marker, read_stored
+from apnet_fast.pipeline.plan import ANY_INSTRUCTIONS, Plan
+from apnet_fast.pipeline.stored import StoredMarker, Unsound, checksum_of, read_marker, read_stored
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.failures import PASSING, Reason
-from apnet_fast.support.attempts import remove_stale_attempts
+from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import sha256_of, write_json, written_whole
+from apnet_fast.support.files import folder_written_whole, sha256_of, write_json
 
-SHARDS_FOLDER, PLAN_FILE = "shards", "plan.json"
+SHARDS_FOLDER, PLAN_FILE, MARKER_FILE = "shards", "plan.json", "marker.json"
 QUARANTINE = "quarantine"
+# Of the folder. In the first layout the parts of all shards lay beside each other.
+LAYOUT = 2
+# Files in the folder of a shard.
+SHARD_FILES = (MARKER_FILE, "star.parquet", "visit.parquet", f"{QUARANTINE}.parquet")
 # Failures that another attempt may not have: such a shard is done again by the same command. Of missing files their
 # states tell whether they came back.
 _PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 # Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000
-_SHARD_FILE = re.compile(r"(\d{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
+_THREADS = 16
+_MOST_TRIES = 5
+_SHARD_NAME = re.compile(r"(\d{6,})")
+_OLD_NAME = re.compile(r"(\d{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
 
 
 class DamagedPart(Exception):
@@ -44,9 +54,10 @@ class DamagedPart(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """What a marker records of one Parquet part: checksum, rows, and the longest text of each column in bytes."""
+    """What a marker records of one Parquet part: checksum, size, rows, and the longest text of each column in bytes."""
 
     sha256: str
+    bytes: int
     rows: int
     widths: Mapping[str, int]
 
@@ -56,7 +67,7 @@ class Marker:
     """A finished shard: its run, its parts ("star", "visit", "quarantine") and its failures by reason.
 
     incomplete_photometry: spectra with a result that lack photometry that the network uses. flux: counts of spectra
-    whose flux or scatter is implausible.
+    whose flux or scatter is implausible. instructions: the instruction set that the CPU engine used for it.
     """
 
     run: str
@@ -64,6 +75,7 @@ class Marker:
     reasons: Mapping[str, int]
     incomplete_photometry: int
     flux: FluxCounts = field(default_factory=FluxCounts)
+    instructions: str = ""
 
     @property
     def failures(self) -> int:
@@ -72,15 +84,19 @@ class Marker:
 
 
 class ShardStore:
-    """The folder `shards/` of a run: plan.json, and parts and marker of each finished shard.
+    """The folder `shards/` of a run: plan.json, and a folder for each finished shard, `000123/`, with parts and marker.
 
-    The folder may be a link, to a scratch disk for instance.
+    A shard is written to a folder of its writer's own and renamed whole. Of two writers the first counts. The folder
+    `shards/` may be a link, to a scratch disk for instance.
+
+    instructions: the instruction set of the engine whose shards are written, see `engines.instruction_set`.
     """
 
-    def __init__(self, output: Path, plan: Plan, products: Sequence[Product]) -> None:
+    def __init__(self, output: Path, plan: Plan, products: Sequence[Product], instructions: str = "") -> None:
         self.folder = output / SHARDS_FOLDER
         self.plan = plan
         self.products = tuple(products)
+        self.instructions = instructions
 
     def open(self) -> None:
         """Begin a run in this folder, or go on with it. Raises UsageError if the folder belongs to another run."""
@@ -88,9 +104,18 @@ class ShardStore:
         os.makedirs(os.path.realpath(self.folder), exist_ok=True)
         path = self.folder / PLAN_FILE
         if os.path.lexists(path):
-            self.plan.fingerprint.check_same(_stored_plan(path), str(self.folder.parent))
+            stored = _stored_plan(path)
+            if stored.get("layout", 1) != LAYOUT:
+                raise UsageError(
+                    "the output folder belongs to another run, of another version of apnet_fast",
+                    got=f"shards in layout {stored.get('layout', 1)}",
+                    expected=f"layout {LAYOUT}",
+                    remedy="give another --output, or --restart to discard what is there",
+                    where=str(self.folder.parent),
+                )
+            self.plan.fingerprint.check_same(stored, str(self.folder.parent))
         else:
-            write_json(path, {**self.plan.fingerprint.as_dict(), "shards": self.plan.shards})
+            write_json(path, {**self.plan.fingerprint.as_dict(), "layout": LAYOUT, "shards": self.plan.shards})
         remove_stale_attempts(self.folder, lambda name: is_shard_file(name, self.plan.shards))
 
     def write(
@@ -101,53 +126,98 @@ class ShardStore:
         states: Sequence[str],
         flux: FluxCounts = FluxCounts(),  # noqa: B008 - it is frozen
     ) -> Marker:
-        """Store the tables of a shard ("star", "visit" as wanted, "quarantine"), then its marker.
+        """Store the tables of a shard ("star", "visit" as wanted, "quarantine") and its marker.
 
-        states: of the shard's files from before they were read, see `inputs.changed_files.state_of`.
+        states: of the shard's files from before they were read, see `inputs.changed_files.state_of`. Returns the
+        marker that counts: another writer's if that one was first.
         """
-        parts = {}
-        for name, table in tables.items():
-            path = self._part(shard, name)
-            with written_whole(path) as partial:
-                pq.write_table(table, partial, compression="zstd")
-                checksum = sha256_of(partial)
-            widths = {} if name == QUARANTINE else text_widths(table)
-            parts[name] = Part(checksum, table.num_rows, widths)
-        counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-        reasons = {entry["values"]: entry["counts"] for entry in counts}
-        marker = Marker(self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, flux)
-        content: dict[str, Any] = {**asdict(marker), "files": list(states)}
-        write_json(self._marker(shard), {**content, "checksum": checksum_of(content)})
-        return marker
+        for _ in range(_MOST_TRIES):
+            try:
+                with folder_written_whole(self._path(shard)) as attempt:
+                    parts = {name: _written(table, attempt, name) for name, table in tables.items()}
+                    counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
+                    reasons = {entry["values"]: entry["counts"] for entry in counts}
+                    marker = Marker(
+                        self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, flux, self.instructions
+                    )
+                    content: dict[str, Any] = {**asdict(marker), "files": list(states)}
+                    write_json(attempt / MARKER_FILE, {**content, "checksum": checksum_of(content)})
+            except (FileExistsError, NotADirectoryError):
+                stored = self._sound(shard)
+                if stored is not None:
+                    return _as_marker(stored)
+                self.forget(shard)
+            else:
+                return marker
+        raise OSError(errno.EEXIST, "another program writes there again and again", str(self._path(shard)))
 
-    def finished(self, shard: int) -> Marker | None:
-        """Return the marker of a shard that need not be done (again), else None.
+    def finished(self, check: Callable[[], None] = lambda: None) -> dict[int, Marker]:
+        """Return the markers of the shards that need not be done (again).
 
-        Its parts must be there and unchanged, files that were missing must still be, and no file must have failed for
-        a passing reason. Raises UsageError for a file that has changed.
+        The parts of such a shard must be there and of their sizes, files that were missing must still be, and no file
+        must have failed for a passing reason. The checksums of parts are compared when they are read. check: called
+        now and then; it may stop the search by raising.
+
+        Raises UsageError for a file that has changed.
         """
-        path = self._marker(shard)
-        try:
-            stored = read_marker(path)
-        except (FileNotFoundError, Unsound):
-            return None
-        if stored.run != self.plan.fingerprint.digest or set(stored.parts) != {*self.products, QUARANTINE}:
-            return None
+        found = {}
+        listed = sorted(filter(None, map(self._number, os.scandir(self.folder))))
+        # Over a network the time goes into waiting for answers.
+        with ThreadPoolExecutor(_THREADS) as threads:
+            try:
+                for shard, marker in zip(listed, threads.map(self._finished, listed), strict=True):
+                    check()
+                    if marker is not None:
+                        found[int(shard)] = marker
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+        return found
+
+    def _number(self, entry: os.DirEntry[str]) -> str | None:
+        match = _SHARD_NAME.fullmatch(entry.name)
+        return entry.name if match and int(match[1]) < self.plan.shards else None
+
+    def _finished(self, name: str) -> Marker | None:
+        shard = int(name)
+        stored = self._sound(shard)
         files = self.plan.files_of(shard)
-        if len(stored.files) != len(files) or _PASSING & set(stored.reasons):
+        if stored is None or len(stored.files) != len(files) or _PASSING & set(stored.reasons):
             return None
-        parts = {str(name): Part(part.sha256, part.rows, part.widths) for name, part in stored.parts.items()}
-        flux = FluxCounts(stored.flux.spectra, stored.flux.implausible, stored.flux.without_scatter)
-        marker = Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry, flux)
-        for name, part in marker.parts.items():
-            file = self._part(shard, name)
-            if not file.is_file() or sha256_of(file) != part.sha256:
-                return None
-        return marker if none_came_back(zip(files, stored.files, strict=True), str(path)) else None
+        came_back = not none_came_back(zip(files, stored.files, strict=True), str(self._path(shard)))
+        return None if came_back else _as_marker(stored)
+
+    def _sound(self, shard: int) -> StoredMarker | None:
+        """Return the marker of a shard of this run whose parts are there and of their sizes, else None."""
+        path = self._path(shard)
+        try:
+            stored = read_marker(path / MARKER_FILE)
+            sizes = {entry.name: entry.stat().st_size for entry in os.scandir(path)}
+        except (FileNotFoundError, NotADirectoryError, Unsound):
+            return None
+        fits = (
+            stored.run == self.plan.fingerprint.digest
+            and self.plan.fingerprint.instructions in (ANY_INSTRUCTIONS, stored.instructions)
+            and set(stored.parts) == {*self.products, QUARANTINE}
+            and all(sizes.get(f"{name}.parquet") == part.bytes for name, part in stored.parts.items())
+        )
+        return stored if fits else None
 
     def forget(self, shard: int) -> None:
-        """Remove the marker of a shard, so that it is done again."""
-        self._marker(shard).unlink(missing_ok=True)
+        """Remove a shard, if it is there, so that it is done again.
+
+        Raises UsageError if its folder holds files that no run wrote.
+        """
+        path = self._path(shard)
+        remove_shard(path)
+        foreign = foreign_files(path)
+        if foreign:
+            raise UsageError(
+                "a shard has to be done again, and its folder holds files that no run of apnet_fast wrote",
+                got=", ".join(foreign[:5]),
+                remedy="move them away, then give the same command again",
+                where=str(path),
+            )
 
     def tables(self, name: str, markers: Sequence[Marker]) -> Iterator[pa.Table]:
         """Yield the rows of every shard in order, many shards per table; at least one table.
@@ -158,33 +228,74 @@ class ShardStore:
         for shard, marker in enumerate(markers):
             gathered.append(self._checked_table(shard, name, marker.parts[name]))
             if sum(table.num_rows for table in gathered) >= _ROWS_OF_A_TABLE:
-                yield pa.concat_tables(gathered)
+                yield pa.concat_tables(gathered).combine_chunks()
                 gathered = []
         if gathered:
-            yield pa.concat_tables(gathered)
+            yield pa.concat_tables(gathered).combine_chunks()
 
     def _checked_table(self, shard: int, name: str, part: Part) -> pa.Table:
         """Read a part once, for its checksum and for its rows."""
-        path = self._part(shard, name)
+        path = self._path(shard) / f"{name}.parquet"
         try:
             content = path.read_bytes()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise DamagedPart(shard, path) from error
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise DamagedPart(shard, path)
-        return pq.read_table(pa.BufferReader(content))
+        # Threads cost more than they save on small parts.
+        return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
 
-    def _part(self, shard: int, name: str) -> Path:
-        return self.folder / f"{shard:06d}.{name}.parquet"
-
-    def _marker(self, shard: int) -> Path:
-        return self.folder / f"{shard:06d}.json"
+    def _path(self, shard: int) -> Path:
+        return self.folder / f"{shard:06d}"
 
 
-def is_shard_file(name: str, shards: int) -> bool:
-    """Return whether a run of so many shards keeps a file of this name in its folder of shards."""
-    match = _SHARD_FILE.fullmatch(name)
+def _written(table: pa.Table, folder: Path, name: str) -> Part:
+    path = folder / f"{name}.parquet"
+    pq.write_table(table, path, compression="zstd")
+    widths = {} if name == QUARANTINE else text_widths(table)
+    return Part(sha256_of(path), path.stat().st_size, table.num_rows, widths)
+
+
+def _as_marker(stored: StoredMarker) -> Marker:
+    parts = {str(name): Part(part.sha256, part.bytes, part.rows, part.widths) for name, part in stored.parts.items()}
+    flux = FluxCounts(stored.flux.spectra, stored.flux.implausible, stored.flux.without_scatter)
+    return Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry, flux, stored.instructions)
+
+
+def is_shard_file(name: str, shards: int, layout: int = LAYOUT) -> bool:
+    """Return whether a run of so many shards keeps a file or folder of this name in its folder of shards."""
+    match = (_OLD_NAME if layout == 1 else _SHARD_NAME).fullmatch(name)
     return name == PLAN_FILE or (match is not None and int(match[1]) < shards)
+
+
+def remove_shard(path: Path) -> None:
+    """Remove the folder of a shard with all that a run keeps in it, or a file of that name. The user's files stay."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    # The marker goes first, so that a kill leaves no shard that seems whole.
+    for name in sorted(_inner_names(path), key=lambda name: name != MARKER_FILE):
+        if _is_ours(name):
+            (path / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        path.rmdir()
+
+
+def foreign_files(path: Path) -> list[str]:
+    """Return the names in the folder of a shard that no run gives to its files."""
+    return [name for name in _inner_names(path) if not _is_ours(name)]
+
+
+def _inner_names(path: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_ours(name: str) -> bool:
+    # A file that is removed while a client of NFS has it open stays as .nfs... until it is closed.
+    return (name_of_attempt(name) or name) in SHARD_FILES or name.startswith(".nfs")
 
 
 def _stored_plan(path: Path) -> Mapping[str, object]:

@@ -27,6 +27,7 @@ class StoredPart(msgspec.Struct, frozen=True):
     """A Parquet part in a marker."""
 
     sha256: _Sha256
+    bytes: _Count
     rows: _Count
     widths: dict[str, _Width]
 
@@ -47,6 +48,7 @@ class StoredMarker(msgspec.Struct, frozen=True):
     reasons: dict[str, _Count]
     incomplete_photometry: _Count
     flux: StoredFlux
+    instructions: str
     files: list[str]
 
 
@@ -55,6 +57,7 @@ class StoredPlan(msgspec.Struct, frozen=True):
 
     version: str
     spectra: Literal["star", "visit", "both"]
+    layout: _Count = 1
     shards: _Count = 10**9
 
 

@@ -234,7 +234,8 @@ def _compute(orders: Orders, pipe: _WorkerPipe) -> StageTimes:
             precision=settings.precision,
         )
         sources = None if settings.catalog is None else SourceTable.load(settings.catalog)
-    store = ShardStore(settings.output, Plan((), settings.shard_size, orders.fingerprint), settings.products)
+    plan = Plan((), orders.fingerprint.shard_size, orders.fingerprint)
+    store = ShardStore(settings.output, plan, settings.products, settings.instructions)
     Computer(
         settings,
         ApogeeNet(engine),

@@ -34,12 +34,9 @@ from apnet_fast.spectra.pack import (
 from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import written_whole
-from apnet_fast.support.lock import locked
+from apnet_fast.support.lock import LOCK_FOLDER, locked
 from apnet_fast.support.progress import RunProgress, say
 from apnet_fast.support.stopping import StopRequest
-
-# What `locked` leaves in a folder.
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,12 @@ def pack(arguments: PackArguments) -> Manifest:
     _check_apart(inputs.files, arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
     _check_ours(arguments.output)
-    with locked(arguments.output):
+    with StopRequest("file of the pack") as stop, locked(arguments.output, on_loss=stop.request):
         if arguments.restart:
             _discard(arguments.output)
         elif is_pack(str(arguments.output)):
             return _finished(arguments, inputs)
-        return _Packing(arguments, inputs).go()
+        return _Packing(arguments, inputs).go(stop)
 
 
 def _check_apart(sources: Sequence[str], output: Path) -> None:
@@ -121,7 +118,7 @@ def _another_pack(output: Path, got: str, expected: str) -> UsageError:
 
 def _check_ours(output: Path) -> None:
     """Raise UsageError if the folder holds anything, and neither the manifest nor the log of a pack."""
-    there = sorted(path.name for path in output.iterdir() if path.name != _LOCK)
+    there = sorted(path.name for path in output.iterdir() if not path.name.startswith(LOCK_FOLDER))
     if there and not is_manifest_of_a_pack(output) and _Log.read(output).head is None:
         raise UsageError(
             "the output folder is not empty, and no pack",
@@ -219,14 +216,13 @@ class _Packing:
         self.claimed = set(log.names)
         self.entries = list(takewhile(self._is_there, log.entries))
 
-    def go(self) -> Manifest:
+    def go(self, stop: StopRequest) -> Manifest:
         """Write the files that are missing, and the manifest."""
         self._rewrite_log()
         done = sum(entry.sources for entry in self.entries)
         if done:
             say(f"{done} of {len(self.sources)} files are packed already")
         with (
-            StopRequest("file of the pack") as stop,
             Readers(self.arguments.readers, BOTH) as readers,
             RunProgress(len(self.sources), done, label="pack") as progress,
         ):

@@ -1,4 +1,4 @@
-"""Name files that are being written, so that two writers never meet, and clean up after writers that died.
+"""Name files and folders that are being written, so that two writers never meet, and clean up after those that died.
 
 An attempt at `name` is `name.<host>-<pid>-<count>.partial`: no two processes, on any machine, have the same.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -35,12 +36,19 @@ def end_attempt(attempt: Path, *, remove: bool) -> None:
     """Forget an attempt that was renamed, or remove one that failed."""
     _under_way.discard(attempt)
     if remove:
+        _remove(attempt)
+
+
+def _remove(attempt: Path) -> None:
+    if attempt.is_dir() and not attempt.is_symlink():
+        shutil.rmtree(attempt, ignore_errors=True)
+    else:
         with suppress(OSError):
             attempt.unlink()
 
 
 def name_of_attempt(name: str) -> str | None:
-    """Return the name of the file that an attempt of this name was to become; None for any other file."""
+    """Return the name of what an attempt of this name was to become; None for any other name."""
     match = _ATTEMPT.fullmatch(name)
     return match["name"] if match else None
 
@@ -53,8 +61,7 @@ def remove_stale_attempts(folder: Path, is_ours: Callable[[str], bool]) -> None:
     for path in folder.iterdir():
         match = _ATTEMPT.fullmatch(path.name)
         if match and is_ours(match["name"]) and _is_stale(path, match["host"], int(match["pid"])):
-            with suppress(FileNotFoundError):
-                path.unlink()
+            _remove(path)
 
 
 def _is_stale(path: Path, host: str, pid: int) -> bool:

@@ -40,11 +40,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     attempt = new_attempt(path)
     try:
         yield attempt
-        _flush(attempt, path)
-        # Some writers make files that only their owner may read, whatever the umask. File systems of clusters may
-        # refuse to change that; the data are the same.
-        with suppress(PermissionError, NotImplementedError):
-            attempt.chmod(0o666 & ~_UMASK)
+        _settle(attempt, path)
         os.replace(attempt, path)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename in (None, str(attempt)):
@@ -52,6 +48,42 @@ def written_whole(path: Path) -> Iterator[Path]:
         end_attempt(attempt, remove=True)
         raise
     end_attempt(attempt, remove=False)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` to write files to; on success flush them and rename the folder to `path`.
+
+    Several processes may write the same folder at once: each has one of its own, and the first rename counts. Raises
+    FileExistsError if another was first, and OSError with a file name.
+    """
+    attempt = new_attempt(path)
+    try:
+        attempt.mkdir()
+        yield attempt
+        for file in attempt.iterdir():
+            _settle(file, path / file.name)
+        try:
+            os.rename(attempt, path)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise FileExistsError(errno.EEXIST, "another was first", str(path)) from error
+            raise
+    except BaseException as error:
+        if isinstance(error, OSError) and (error.filename is None or str(error.filename).startswith(str(attempt))):
+            error.filename = str(path)
+        end_attempt(attempt, remove=True)
+        raise
+    end_attempt(attempt, remove=False)
+
+
+def _settle(attempt: Path, path: Path) -> None:
+    """Flush a file that was written, and let others read it."""
+    _flush(attempt, path)
+    # Some writers make files that only their owner may read, whatever the umask. File systems of clusters may refuse
+    # to change that; the data are the same.
+    with suppress(PermissionError, NotImplementedError):
+        attempt.chmod(0o666 & ~_UMASK)
 
 
 def _flush(attempt: Path, path: Path) -> None:

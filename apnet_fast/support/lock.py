@@ -1,73 +1,255 @@
-"""Hold an output folder against other runs."""
+"""Hold a folder against other runs, on this machine and on others that share its file system.
+
+The lock is a folder, `.lock`, renamed into place whole: on every file system only one of several such renames
+succeeds. flock is not used, because between the nodes of a cluster it often holds nothing. Who holds the lock sets the
+time of a file in it again and again. A lock without such signs of life is taken over.
+"""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
+import shutil
 import socket
-from collections.abc import Iterator
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
-from apnet_fast.support.errors import UsageError
-from apnet_fast.support.notices import warn_once
+import msgspec
 
-LOCK_FILE = ".lock"
+from apnet_fast.support.errors import Stopped, UsageError
+from apnet_fast.support.notices import say
 
-# What file systems answer that have no locks, or whose lock service does not work.
-_WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM, errno.EINVAL}
+LOCK_FOLDER = ".lock"
+HOLDER_FILE = "holder.json"
+_ASIDE = ".abandoned"
+
+_SECONDS_PER_BEAT = 10.0
+# More than the seconds for which clients of NFS keep what they know of a file.
+_SECONDS_OF_PATIENCE = 90.0
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_OF_A_DAY = 86_400.0
+_MOST_TRIES = 20
+# What renaming a folder onto one that is not empty, or onto a file, gives.
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock. machine: this boot of this host, "" if unknown. started: of the process, in the kernel's ticks.
+
+    job: number of the Slurm job, and how often it was requeued. token: differs for every lock.
+    """
+
+    host: str
+    machine: str
+    pid: int
+    started: str
+    job: str
+    restarts: str
+    since: str
+    token: str
+
+    def __str__(self) -> str:
+        job = f", Slurm job {self.job}," if self.job else ""
+        return f"process {self.pid} on {self.host}{job} since {self.since}"
+
+    @property
+    def has_ended(self) -> bool | None:
+        """Whether the process has ended; None if this machine cannot know."""
+        if self.machine and self.machine == _machine():
+            return _start_of(self.pid) != self.started
+        if self.job and self.job == os.environ.get("SLURM_JOB_ID", ""):
+            # Slurm ends a job everywhere before it starts it again.
+            return True if self.restarts != os.environ.get("SLURM_RESTART_COUNT", "0") else None
+        return None
+
+
+def this_process() -> Holder:
+    """Return a holder that stands for this process."""
+    return Holder(
+        host=socket.gethostname(),
+        machine=_machine(),
+        pid=os.getpid(),
+        started=_start_of(os.getpid()),
+        job=os.environ.get("SLURM_JOB_ID", ""),
+        restarts=os.environ.get("SLURM_RESTART_COUNT", "0"),
+        since=datetime.now(UTC).isoformat("T", "seconds"),
+        token=uuid.uuid4().hex,
+    )
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder against other runs on this machine. Raises UsageError that names the run that holds it.
+def locked(folder: Path, on_loss: Callable[[Stopped], None] = lambda reason: None) -> Iterator[None]:
+    """Hold a folder against other runs. on_loss: called, from another thread, if another run has taken it over.
 
-    On a file system without locks it warns and goes on.
+    The lock of a run that has ended without releasing it is taken over, with a line that says so. Of a run on another
+    machine only its signs of life tell, which takes up to a minute and a half.
+
+    Raises UsageError that names the run that holds the folder.
     """
-    path = folder / LOCK_FILE
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                "another run is writing to this output folder",
-                got=f"{folder}, held by {_holder(file)}",
-                remedy="wait for it, or give another --output",
-            ) from error
-        except OSError as error:
-            if error.errno not in _WITHOUT_LOCKS:
-                error.filename = str(path)
-                raise
-            warn_once(
-                f"the file system has no locks ({error.strerror}) [{path}]: let no other run write to this folder"
-            )
-        _write(
-            file,
-            {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat("T", "seconds")},
-        )
-        try:
-            yield
-        finally:
-            _write(file, None)
-
-
-def _write(file: IO[str], holder: dict[str, object] | None) -> None:
-    """Write who holds the lock, for others to read; a full disk does not matter."""
-    with suppress(OSError):
-        file.truncate(0)
-        if holder is not None:
-            file.write(json.dumps(holder) + "\n")
-        file.flush()
-
-
-def _holder(file: IO[str]) -> str:
+    holder = _acquire(folder)
+    ended = threading.Event()
+    beat = threading.Thread(target=_beat, args=(folder, holder, ended, on_loss), daemon=True, name="lock")
+    beat.start()
     try:
-        file.seek(0)
-        holder = json.loads(file.read(1000))
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "an unknown process"
+        yield
+    finally:
+        ended.set()
+        beat.join()
+        _release(folder, holder)
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Return who holds a folder, alive or not; None if nobody does, or if it cannot be told."""
+    try:
+        return msgspec.json.decode((folder / LOCK_FOLDER / HOLDER_FILE).read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _acquire(folder: Path) -> Holder:
+    path = folder / LOCK_FOLDER
+    holder = this_process()
+    made = folder / f"{LOCK_FOLDER}.{holder.token}"
+    made.mkdir()
+    try:
+        (made / HOLDER_FILE).write_text(json.dumps(asdict(holder)) + "\n", encoding="utf-8")
+        for _ in range(_MOST_TRIES):
+            _rename(made, path)
+            if holder_of(folder) == holder:
+                return holder
+            _give_up_or_take_over(folder, path)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    raise _refusal(folder, None)
+
+
+def _rename(made: Path, path: Path) -> None:
+    """Rename a lock into place, unless there is one. Over a network a retry may fail where the first was done."""
+    try:
+        os.rename(made, path)
+    except OSError as error:
+        if error.errno not in _TAKEN and made.exists():
+            error.filename = str(path)
+            raise
+
+
+def _give_up_or_take_over(folder: Path, path: Path) -> None:
+    """Put the lock of a run that has ended aside. Raises UsageError if the run lives."""
+    if path.is_file():  # flock's, of an earlier version
+        path.unlink(missing_ok=True)
+    if not path.exists():
+        return
+    other = holder_of(folder)
+    ended = other.has_ended if other else None
+    if ended is False:
+        raise _refusal(folder, other)
+    if ended is None and not _is_silent(folder, path, other):
+        if path.exists():
+            raise _refusal(folder, other)
+        return  # it was released meanwhile
+    # The name belongs to this very lock: of several that find it abandoned, one can rename it.
+    aside = folder / f"{LOCK_FOLDER}.{other.token if other else 'unknown'}{_ASIDE}"
+    try:
+        os.rename(path, aside)
+    except OSError:
+        return  # another run was quicker
+    if other and _token_in(aside) not in (other.token, None):
+        with suppress(OSError):  # it was released and taken again at this moment: give it back
+            os.rename(aside, path)
+        return
+    why = "which has ended" if ended else f"of which nothing was heard for {_SECONDS_OF_PATIENCE:.0f} s"
+    say(f"the output folder is taken over from {other or 'an unknown process'}, {why} [{folder}]")
+
+
+def _is_silent(folder: Path, path: Path, other: Holder | None) -> bool:
+    """Wait for a sign of life; return whether there was none."""
+    say(f"the output folder is held by {other or 'an unknown process'}; waiting for a sign of life [{folder}]")
+    before = _sign(path)
+    deadline = time.monotonic() + _SECONDS_OF_PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        if _sign(path) != before:
+            return False
+    return True
+
+
+def _sign(path: Path) -> tuple[int, ...]:
+    """Return what every beat changes. Opening a file makes clients of NFS ask the server for its state."""
+    try:
+        with (path / HOLDER_FILE).open("rb") as file:
+            state = os.fstat(file.fileno())
+    except OSError:
+        return (path.exists(),)
+    return state.st_ino, state.st_mtime_ns
+
+
+def _beat(folder: Path, holder: Holder, ended: threading.Event, on_loss: Callable[[Stopped], None]) -> None:
+    file = folder / LOCK_FOLDER / HOLDER_FILE
+    while not ended.wait(_SECONDS_PER_BEAT):
+        other = holder_of(folder)
+        if other is not None and other != holder:
+            on_loss(
+                Stopped(
+                    "another run has taken over the output folder",
+                    got=str(other),
+                    remedy="this one was silent for too long (suspended?); let the other end",
+                    where=str(folder),
+                )
+            )
+            return
+        with suppress(OSError):
+            os.utime(file)
+
+
+def _refusal(folder: Path, other: Holder | None) -> UsageError:
+    return UsageError(
+        "another run is writing to this output folder",
+        got=f"{folder}, held by {other or 'an unknown process'}",
+        remedy="wait for it, or give another --output",
+    )
+
+
+def _release(folder: Path, holder: Holder) -> None:
+    """Remove the lock, what take-overs put aside, and what kills left a day ago."""
+    if holder_of(folder) != holder:
+        return
+    for path in folder.glob(f"{LOCK_FOLDER}.*"):
+        with suppress(OSError):
+            if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > _SECONDS_OF_A_DAY:
+                shutil.rmtree(path)
+    shutil.rmtree(folder / LOCK_FOLDER, ignore_errors=True)
+
+
+def _token_in(path: Path) -> str | None:
+    try:
+        return msgspec.json.decode((path / HOLDER_FILE).read_bytes(), type=Holder).token
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _machine() -> str:
+    """Return what two processes have in common exactly if they see each other's numbers; "" where that is unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> str:
+    """Return when a process of this machine began, in the kernel's ticks; "" if there is none."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = state.rpartition(")")[2].split()
+    # A zombie writes no more.
+    return "" if fields[0] in "ZX" else fields[19]

@@ -25,13 +25,18 @@ class StopRequest:
     def __init__(self, unit: str) -> None:
         self.unit = unit
         self.requested = False
+        self._reason = Stopped("by a signal", remedy="give the same command again to go on")
         self._asked = 0.0
         self._before: dict[int, object] = {}
 
     def check(self) -> None:
-        """Raise Stopped if a signal has asked for it."""
+        """Raise Stopped if a signal, or `request`, has asked for it."""
         if self.requested:
-            raise Stopped("by a signal", remedy="give the same command again to go on")
+            raise self._reason
+
+    def request(self, reason: Stopped) -> None:
+        """Ask to stop, from any thread, as a signal does. reason: what `check` raises."""
+        self._reason, self.requested = reason, True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -63,7 +63,7 @@ def train(settings: TrainSettings, *, restart: bool = False) -> list[Recovery]:
     """
     keep_freed_memory()
     settings.folder.mkdir(parents=True, exist_ok=True)
-    with locked(settings.folder), StopRequest("step") as stop:
+    with StopRequest("step") as stop, locked(settings.folder, on_loss=stop.request):
         return _Run(settings, restart).finish(stop)
 
 

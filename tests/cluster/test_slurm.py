@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.processes import alive, wait_until
 from tests.cluster.slurm import Slurm, why_not
-from tests.pipeline.runs import catalogue_bytes, stored_record
+from tests.pipeline.runs import catalogue_bytes, stored_record, stored_shards
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=why_not() or "")]
 
@@ -56,7 +56,7 @@ def script(folder: Path, stars: Path, weights: Path, output: Path, *words: str) 
 
 
 def shards(output: Path) -> int:
-    return len(list(output.glob("shards/[0-9]*.json")))
+    return len(stored_shards(output))
 
 
 def workers_of(output: Path) -> list[int]:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apnet_fast.cluster.scheduler import Scheduler
 from apnet_fast.cluster.team import DaskTeam
 from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.pipeline.run import run
 from apnet_fast.support.errors import Stopped, UsageError
 from tests.cluster.processes import DaskCluster, alive, engines_of, wait_until
-from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
+from tests.conftest import SMALL
+from tests.pipeline.runs import arguments, catalogue_bytes, stored_record, stored_shards
+from tests.pipeline.team_battery import MakeTeam, TeamBattery, mixed_inputs, undisturbed  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
 
 
 def markers(output: Path) -> int:
     """Number of shards that are stored."""
-    return len(list(output.glob("shards/[0-9]*.json")))
+    return len(stored_shards(output))
 
 
 def after_shards(shards: int, output: Path, act: object) -> threading.Thread:
@@ -37,6 +44,15 @@ def after_shards(shards: int, output: Path, act: object) -> threading.Thread:
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     return thread
+
+
+class TestDaskTeam(TeamBattery):
+    """Two workers of a Dask cluster."""
+
+    @pytest.fixture
+    def team(self, cluster: DaskCluster) -> Iterator[MakeTeam]:
+        yield lambda: DaskTeam(cluster.scheduler_file)
+        wait_until(lambda: not any(engines_of(worker.pid) for worker in cluster.workers), "engines end with the run")
 
 
 def test_a_run_on_two_workers_has_the_bytes_of_one_process(
@@ -84,6 +100,34 @@ def test_a_killed_worker_and_a_late_one(
     watcher.join()
     assert catalogue_bytes(output) == alone
     assert "has left the cluster" in capfd.readouterr().err
+
+
+def test_a_worker_that_dies_before_its_answer_is_fetched(
+    stars: Path,
+    small_weights: Path,
+    alone: bytes,
+    own_cluster: DaskCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The shard is stored and the task done, and what it returned is lost with its worker."""
+    first = own_cluster.start_worker()
+    fetch, killed = Scheduler._fetch, threading.Event()
+
+    async def fetch_late(self: Scheduler, name: Any, future: Any) -> None:
+        if name[1] is not None and not killed.is_set():  # a shard
+            await self._client.gather(future, asynchronous=True)
+            killed.set()
+            first.kill()
+            first.wait()
+            own_cluster.start_worker()
+        await fetch(self, name, future)
+
+    monkeypatch.setattr(Scheduler, "_fetch", fetch_late)
+    output = tmp_path / "out"
+    run(arguments([stars], small_weights, output), team=DaskTeam(own_cluster.scheduler_file))
+    assert killed.is_set()
+    assert catalogue_bytes(output) == alone
 
 
 def test_a_killed_engine_is_started_again(
@@ -214,41 +258,89 @@ def test_a_shard_that_always_ends_its_engine(
         thread.join()
 
 
-def test_a_worker_of_another_kind_is_refused_by_name(
-    stars: Path,
-    small_weights: Path,
-    alone: bytes,
-    own_cluster: DaskCluster,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    own_cluster.start_worker()
-    output = tmp_path / "out"
-    watcher = after_shards(
-        1, output, lambda: own_cluster.start_worker(ATEN_CPU_CAPABILITY="default", NUMBA_CPU_NAME="nehalem")
-    )
-    team = DaskTeam(own_cluster.scheduler_file)
-    run(arguments([stars], small_weights, output, shard_size=1), team=team)
-    watcher.join()
-    assert catalogue_bytes(output) == alone
-
-
-def test_changed_weights_are_refused(
+@pytest.fixture
+def late_worker(
     stars: Path, small_checkpoint: Checkpoint, own_cluster: DaskCluster, tmp_path: Path
-) -> None:
+) -> Iterator[Callable[..., str]]:
+    """What a team says of a worker that joins when the first is at work already."""
     weights = tmp_path / "w.safetensors"
     small_checkpoint.save(weights)
     own_cluster.start_worker()
-    output = tmp_path / "out"
+    team = DaskTeam(own_cluster.scheduler_file)
 
-    def act() -> None:
-        weights.write_bytes(b"no weights any more")
-        own_cluster.start_worker()
+    def join(
+        before: Callable[[Path], object] = lambda weights: None, *, mix_instructions: bool = False, **variables: str
+    ) -> str:
+        team.prepare(arguments([stars], weights, tmp_path / "out", mix_instructions=mix_instructions))
+        before(weights)
+        own_cluster.start_worker(**variables)
 
-    watcher = after_shards(1, output, act)
-    run(arguments([stars], weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
-    watcher.join()
-    assert stored_record(output)["workers"]
+        def is_judged() -> bool:
+            team._look()
+            team._take_in()
+            return bool(team._refused) or sum(member.facts is not None for member in team._members.values()) == 2
+
+        wait_until(is_judged, "a verdict on the second worker")
+        return "".join(team._refused.values())
+
+    yield join
+    team.close()
+
+
+OTHER_SET = {"ATEN_CPU_CAPABILITY": "default", "NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "+sse2"}
+
+
+def test_a_worker_like_the_first_is_taken(late_worker: Callable[..., str]) -> None:
+    assert late_worker() == ""
+
+
+def test_a_worker_of_another_instruction_set_is_refused_by_name(late_worker: Callable[..., str]) -> None:
+    refused = late_worker(**OTHER_SET)
+    assert "instruction set is 'torch DEFAULT" in refused
+    assert "the run has 'torch " in refused
+
+
+def test_a_worker_of_another_instruction_set_is_taken_where_they_may_mix(late_worker: Callable[..., str]) -> None:
+    assert late_worker(mix_instructions=True, **OTHER_SET) == ""
+
+
+def test_a_worker_that_reads_other_weights_is_refused_by_name(late_worker: Callable[..., str]) -> None:
+    other = random_checkpoint(seed=2, architecture=SMALL)
+    assert "weights is '" in late_worker(other.save)
+
+
+def test_a_worker_that_cannot_read_the_weights_is_refused_by_name(late_worker: Callable[..., str]) -> None:
+    assert "w.safetensors" in late_worker(lambda weights: weights.write_bytes(b"no weights any more"))
+
+
+class OnceBothAreThere(DaskTeam):
+    """Gives out the first shard when two workers are ready, so that each computes some."""
+
+    def go(self, *given: Any, **callbacks: Any) -> None:
+        def are_there() -> bool:
+            self._look()
+            self._take_in()
+            return sum(member.facts is not None for member in self._members.values()) == 2
+
+        wait_until(are_there, "two workers")
+        super().go(*given, **callbacks)
+
+
+def test_a_run_on_mixed_processors_says_which_shard_came_from_which(
+    stars: Path, small_weights: Path, own_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    own_cluster.start_worker()
+    own_cluster.start_worker(**OTHER_SET)
+    given = arguments([stars], small_weights, tmp_path / "out", shard_size=1, mix_instructions=True)
+    run(given, team=OnceBothAreThere(own_cluster.scheduler_file))
+    record = stored_record(tmp_path / "out")
+    assert record["fingerprint"]["instructions"] == "any"
+    sets = record["shards_by_instruction_set"]
+    assert any("torch DEFAULT" in name for name in sets)
+    assert len(sets) == 2
+    ranges = [part.partition("-") for part in ", ".join(sets.values()).split(", ")]
+    shards = [range(int(first), int(last or first) + 1) for first, _, last in ranges]
+    assert sorted(itertools.chain.from_iterable(shards)) == list(range(28))
 
 
 def test_no_scheduler_and_no_worker(stars: Path, small_weights: Path, own_cluster: DaskCluster, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.fuzz.json_mutations import mutate_json
 from tests.fuzz.mutations import mutate_bytes
 from tests.fuzz.runs import FinishedRun, catalogues, content_of
 
-USERS = ("notes.txt", "shards/notes.txt", "shards/000009.star.parquet.mine", "data/table.parquet", "shards/plots/a.png")
+USERS = ("notes.txt", "shards/notes.txt", "shards/000009.mine", "data/table.parquet", "shards/plots/a.png")
 """Names of files that a user might leave in the folder, and that must be there afterwards."""
 
 
@@ -35,14 +35,14 @@ def _make(rng: random.Random, base: FinishedRun, folder: Path) -> Case:
 
 
 def _json(output: Path, rng: random.Random) -> str:
-    path = rng.choice(sorted((output / "shards").glob("*.json")))
+    path = rng.choice(sorted((output / "shards").rglob("*.json")))
     changed, what = mutate_json(path.read_text(), rng)
     path.write_bytes(changed)
     return f"{path.name}: {what}"
 
 
 def _bytes(output: Path, rng: random.Random) -> str:
-    path = rng.choice(sorted((output / "shards").glob("*.parquet")))
+    path = rng.choice(sorted((output / "shards").rglob("*.parquet")))
     changed, what = mutate_bytes(path.read_bytes(), rng)
     path.write_bytes(changed)
     return f"{path.name}: {what}"
@@ -50,7 +50,7 @@ def _bytes(output: Path, rng: random.Random) -> str:
 
 def _rearranged(output: Path, rng: random.Random) -> str:
     """Lose files, exchange them, or put other objects in their place."""
-    files = sorted(path for path in (output / "shards").iterdir() if path.suffix in (".json", ".parquet"))
+    files = sorted(path for path in (output / "shards").rglob("*") if path.suffix in (".json", ".parquet"))
     first, second = rng.sample(files, 2)
     how = rng.choice(["lost", "exchanged", "linked to nothing", "is a folder", "left as .partial"])
     if how == "exchanged":

@@ -77,6 +77,7 @@ def _die_at(point: int) -> None:
 
     os.fsync = before(os.fsync)
     os.replace = before(os.replace, behind=True)
+    os.rename = before(os.rename, behind=True)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ def quarantine(output: Path) -> list[dict[str, object]]:
     return pq.read_table(output / "quarantine.parquet").to_pylist()
 
 
+def stored_shards(output: Path) -> list[Path]:
+    """The folders of the shards that are stored, in order."""
+    return sorted(marker.parent for marker in output.glob("shards/??????/marker.json"))
+
+
 def stored_record(output: Path) -> dict[str, Any]:
     """The content of run.json."""
     return json.loads((output / RUN_FILE).read_text())

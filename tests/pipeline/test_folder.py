@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
 from apnet_fast.pipeline.folder import check_folder, discard, ours_in, result_names
 from apnet_fast.pipeline.run import run
 from apnet_fast.support.errors import UsageError
-from tests.pipeline.runs import arguments, catalogue_bytes
+from tests.pipeline.runs import arguments, catalogue_bytes, stored_shards
 
 BOTH = ("star", "visit")
 
@@ -33,12 +34,8 @@ def finished(finished_run: Path, tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but for the lock."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def plant(folder: Path, *names: str) -> None:
@@ -53,8 +50,8 @@ def plant(folder: Path, *names: str) -> None:
     [
         "notes.txt",
         "shards/notes.txt",
-        "shards/000000.star.parquet",
-        "shards/000000.json",
+        "shards/000000/star.parquet",
+        "shards/000000/marker.json",
         "shards/plan.json",
         "shards/work.partial",
         "shards/data/more.txt",
@@ -82,7 +79,7 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
 def test_what_a_user_puts_into_the_folder_of_a_run_stays(
     restart: bool, finished: Path, tree: Path, small_weights: Path
 ) -> None:
-    names = ["notes.txt", "shards/notes.txt", "shards/a.partial", "shards/000099.star.parquet", "figures/kiel.png"]
+    names = ["notes.txt", "shards/notes.txt", "shards/a.partial", "shards/000099/star.parquet", "figures/kiel.png"]
     plant(finished, *names, "astraAllStarAPOGEENet-0.0.1.fits")
     (finished / QUARANTINE_FILE).write_bytes(b"damaged")
     run(arguments([tree], small_weights, finished, engine="null", restart=restart))
@@ -93,9 +90,9 @@ def test_what_a_user_puts_into_the_folder_of_a_run_stays(
 def test_a_restart_with_more_shards_overwrites_nothing_of_the_user(
     finished: Path, tree: Path, small_weights: Path
 ) -> None:
-    plant(finished, "shards/000005.star.parquet")
+    plant(finished, "shards/000005/star.parquet")
     before = contents(finished)
-    with pytest.raises(UsageError, match=r"would overwrite.*000005\.star\.parquet"):
+    with pytest.raises(UsageError, match=r"would overwrite.*shards/000005"):
         run(arguments([tree], small_weights, finished, engine="null", restart=True, shard_size=1))
     assert contents(finished) == before
 
@@ -105,7 +102,7 @@ def test_a_restart_leaves_no_product_of_the_earlier_run(finished: Path, tree: Pa
     assert {path.name for path in finished.glob("astra*")} == set(result_names(["star"], __version__)) - {
         QUARANTINE_FILE
     }
-    assert len(list((finished / "shards").glob("*.json"))) == 1 + 3
+    assert [path.name for path in stored_shards(finished)] == ["000000", "000001", "000002"]
 
 
 @pytest.mark.parametrize("target", ["there", "gone"])
@@ -120,12 +117,10 @@ def test_shards_may_be_a_link_to_scratch(target: str, tree: Path, small_weights:
     run(arguments([tree], small_weights, output, engine="null", restart=True, shard_size=4))
     assert catalogue_bytes(output) == first
     assert (output / "shards").is_symlink()
-    assert sorted(path.name for path in scratch.iterdir() if path.suffix == ".json") == [
-        "000000.json", "000001.json", "plan.json",
-    ]  # fmt: skip
+    assert sorted(path.name for path in scratch.iterdir()) == ["000000", "000001", "plan.json"]
     discard(output, result_names(BOTH, __version__), 2)
     assert list(scratch.iterdir()) == []
-    assert sorted(path.name for path in output.iterdir()) == [".lock", "shards"]
+    assert sorted(path.name for path in output.iterdir()) == ["shards"]
 
 
 def test_a_catalogue_without_its_shards_is_still_ours(finished: Path, tree: Path, small_weights: Path) -> None:
@@ -153,7 +148,7 @@ def test_a_damaged_plan_is_refused_and_a_restart_discards_it(
     [
         lambda folder: None,
         lambda folder: (folder / "shards").mkdir(),
-        lambda folder: (folder / ".lock").touch(),
+        lambda folder: (folder / ".lock").mkdir(),
         lambda folder: (folder / "lost+found").mkdir(),
         lambda folder: plant(folder, "shards/plan.json.host-1-0.partial"),
     ],
@@ -175,6 +170,41 @@ def test_a_log_of_this_command_may_lie_in_the_folder(tmp_path: Path) -> None:
             os.close(kept)
     with pytest.raises(UsageError, match=r"log\.txt"):
         check_folder(tmp_path)
+
+
+def test_a_file_of_the_user_in_the_folder_of_a_shard_is_never_removed(
+    finished: Path, tree: Path, small_weights: Path
+) -> None:
+    notes = finished / "shards/000001/notes.txt"
+    notes.write_text("mine")
+    run(arguments([tree], small_weights, finished, engine="null"))
+    (finished / "shards/000001/marker.json").write_text("{}")
+    (finished / RUN_FILE).unlink()
+    for restart in (False, True):
+        with pytest.raises(UsageError, match=r"files that no run of apnet_fast wrote.*notes\.txt"):
+            run(arguments([tree], small_weights, finished, engine="null", restart=restart))
+        assert notes.read_text() == "mine"
+
+
+def test_a_folder_of_an_earlier_layout_is_refused_by_name_and_a_restart_discards_it(
+    finished: Path, tree: Path, small_weights: Path
+) -> None:
+    """Its runs kept `000000.star.parquet` and `000000.json` beside each other."""
+    before = catalogue_bytes(finished)
+    shards = finished / "shards"
+    plan = json.loads((shards / "plan.json").read_text())
+    del plan["layout"]
+    (shards / "plan.json").write_text(json.dumps(plan))
+    for shard in stored_shards(finished):
+        for file in shard.iterdir():
+            name = ".json" if file.name == "marker.json" else f".{file.name}"
+            file.rename(shards / f"{shard.name}{name}")
+        shard.rmdir()
+    with pytest.raises(UsageError, match="another version of apnet_fast; got shards in layout 1"):
+        run(arguments([tree], small_weights, finished, engine="null"))
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert catalogue_bytes(finished) == before
+    assert not list(shards.glob("*.parquet"))
 
 
 def test_a_record_that_lists_foreign_names_gives_no_leave_to_remove_them(finished: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from apnet_fast.inputs.words import Inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
-from apnet_fast.pipeline.plan import Fingerprint, Plan, make_plan
+from apnet_fast.pipeline.plan import ANY_INSTRUCTIONS, MOST_SHARDS, Fingerprint, Plan, make_plan
 from apnet_fast.support.errors import UsageError
 from tests.pipeline.runs import settings
 
@@ -42,7 +42,8 @@ def test_files_are_cut_into_shards_in_order() -> None:
 def test_each_part_of_the_fingerprint_counts_and_is_named(field: str) -> None:
     value = getattr(FINGERPRINT, field)
     other = replace(FINGERPRINT, **{field: value + 1 if isinstance(value, int) else value + "x"})
-    assert other.digest != FINGERPRINT.digest
+    # Every shard says with which instruction set it was computed.
+    assert (other.digest != FINGERPRINT.digest) is (field != "instructions")
     with pytest.raises(UsageError, match=rf"{field} was .* and is ") as refused:
         other.check_same(FINGERPRINT.as_dict(), "out")
     assert "--restart" in str(refused.value)
@@ -57,3 +58,22 @@ def test_a_plan_names_what_its_labels_depend_on(small_weights: Path, tmp_path: P
     assert plan.fingerprint.weights == f"sha256 {checkpoint.sha256}"
     # Another list of as many files is another run.
     assert make_plan(given, Inputs(("a.fits", "b.fits", "d.fits")), checkpoint).fingerprint != plan.fingerprint
+
+
+def test_a_run_that_may_mix_instruction_sets_goes_on_with_any() -> None:
+    any_set = replace(FINGERPRINT, instructions=ANY_INSTRUCTIONS)
+    any_set.check_same(FINGERPRINT.as_dict() | {"instructions": "torch AVX2"}, "out")
+    with pytest.raises(UsageError, match="seed was 0 and is 1"):
+        replace(any_set, seed=1).check_same(FINGERPRINT.as_dict(), "out")
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "size"), [(7, 2, 2), (MOST_SHARDS * 2, 2, 2), (MOST_SHARDS * 2 + 1, 2, 3), (40_001, 1, 9)]
+)
+def test_a_run_has_so_many_shards_at_most(
+    files: int, asked: int, size: int, small_weights: Path, tmp_path: Path
+) -> None:
+    given = settings(["a.fits"], small_weights, tmp_path, shard_size=asked)
+    plan = make_plan(given, Inputs(tuple(map(str, range(files)))), load_checkpoint(small_weights))
+    assert (plan.shard_size, plan.fingerprint.shard_size) == (size, size)
+    assert plan.shards <= MOST_SHARDS

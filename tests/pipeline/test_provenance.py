@@ -9,7 +9,8 @@ from pathlib import Path
 from apnet_fast.inputs.words import Inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.plan import make_plan
-from apnet_fast.pipeline.provenance import machine, provenance_cards, run_record
+from apnet_fast.pipeline.provenance import machine, provenance_cards, run_record, shards_by_instructions
+from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.summary import RunSummary
 from apnet_fast.pipeline.times import StageTimes
 from tests.pipeline.runs import settings
@@ -28,6 +29,7 @@ def test_the_record_and_the_cards_name_what_labels_depend_on(small_weights: Path
         catalog=None,
         summary=RunSummary({"star": 1, "visit": 2}, {"no_data": 1}),
         products={},
+        instruction_sets={},
         resumed_shards=0,
         workers=[],
         times=StageTimes(),
@@ -51,3 +53,9 @@ def test_the_machine_is_named() -> None:
     here = machine()
     assert here["cores"] == os.cpu_count()
     assert {"processor", "threads", "python", "torch", "numpy", "numba"} <= set(here)
+
+
+def test_shards_are_listed_by_the_instruction_set_they_were_computed_with() -> None:
+    sets = ["AVX2", "AVX2", "", "AVX512", "AVX2", "AVX512", "AVX512", "AVX512"]
+    markers = [Marker("", {}, {}, 0, instructions=name) for name in sets]
+    assert shards_by_instructions(markers) == {"AVX2": "0-1, 4", "AVX512": "3, 5-7"}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.pipeline.run import run
-from tests.pipeline.runs import arguments, catalogue_bytes
+from tests.pipeline.runs import arguments, catalogue_bytes, stored_shards
 from tests.pipeline.test_run import command, linked
 
 # By turns of a worker and of the run itself: a device whose workers die too often stops the run, as it should.
@@ -61,7 +61,7 @@ def wait_for_a_moment(process: subprocess.Popen[str], output: Path, chance: rand
 
 def shards_of(output: Path) -> int:
     """Shards that are finished."""
-    return len(list(output.glob("shards/0*.json")))
+    return len(stored_shards(output))
 
 
 def workers_of(parent: int) -> list[int]:

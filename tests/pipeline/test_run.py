@@ -40,7 +40,15 @@ from apnet_fast.spectra import Product
 from apnet_fast.support.errors import Stopped, UsageError
 from tests.conftest import SMALL
 from tests.literal import evaluate
-from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine, stored_record, table_bytes
+from tests.pipeline.runs import (
+    arguments,
+    catalogue,
+    catalogue_bytes,
+    quarantine,
+    stored_record,
+    stored_shards,
+    table_bytes,
+)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +221,7 @@ def command(tree: Path, weights: Path, output: Path, *more: str) -> list[str]:
 
 def wait_for_a_shard(output: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
-    while not list(output.glob("shards/0*.json")):
+    while not stored_shards(output):
         assert time.monotonic() < deadline, "no shard was finished in a minute"
         assert process.poll() is None, "the run ended before its first shard"
         time.sleep(0.01)
@@ -273,7 +281,7 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
             run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star"))
     assert signal.getsignal(how) == before
     assert f"{how.name}: stopping after this" in capfd.readouterr().err
-    assert len(list(tmp_path.glob("shards/0*.json"))) == (4 if where == "write_product" else 0)
+    assert len(stored_shards(tmp_path)) == (4 if where == "write_product" else 0)
     assert not (tmp_path / "run.json").exists()
     assert not list(tmp_path.rglob("*.partial"))
     assert run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star")).rows == {"star": 7}
@@ -499,7 +507,7 @@ def test_a_disk_that_changes_every_part_stops_the_run(
     tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(folder: Path, name: str, product: str, tables: Any, *given: Any, **more: Any) -> None:
-        (tmp_path / "shards" / "000000.star.parquet").write_bytes(b"noise")
+        (tmp_path / "shards" / "000000" / "star.parquet").write_bytes(b"noise")
         list(tables)
 
     monkeypatch.setattr(results, "write_product", write)

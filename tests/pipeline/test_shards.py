@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
-from apnet_fast.pipeline.plan import Plan
-from apnet_fast.pipeline.shards import QUARANTINE, DamagedPart, ShardStore
+from apnet_fast.pipeline.plan import ANY_INSTRUCTIONS, Plan
+from apnet_fast.pipeline.shards import QUARANTINE, DamagedPart, Marker, ShardStore
 from apnet_fast.support.attempts import new_attempt
-from apnet_fast.support.errors import UsageError
+from apnet_fast.support.errors import Stopped, UsageError
 from tests.pipeline.test_plan import FINGERPRINT
 
 
@@ -35,9 +38,9 @@ def tables(*names: str, reason: str = "no_data") -> dict[str, pa.Table]:
 
 def test_what_was_written_is_found_and_counted(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    assert store.finished(0) is None
+    assert 0 not in store.finished()
     marker = store.write(0, tables("one", "three"), 1, ["", ""])
-    assert store_in(tmp_path).finished(0) == marker
+    assert store_in(tmp_path).finished() == {0: marker}
     assert (marker.parts["star"].rows, marker.parts["star"].widths) == (2, {"obj": 5})
     assert (marker.reasons, marker.failures, marker.incomplete_photometry) == ({"no_data": 1}, 1, 1)
 
@@ -54,11 +57,11 @@ def test_rows_come_in_the_order_of_shards(tmp_path: Path) -> None:
 def test_a_part_that_changes_under_the_run_is_found_as_it_is_read(damage: str, tmp_path: Path) -> None:
     store = store_in(tmp_path)
     markers = [store.write(0, tables("a", "b"), 0, ["", ""]), store.write(1, tables("c"), 0, [""])]
-    path = store.folder / "000001.star.parquet"
+    path = store.folder / "000001" / "star.parquet"
     if damage == "gone":
         path.unlink()
     elif damage == "another":
-        path.write_bytes((store.folder / "000000.star.parquet").read_bytes())
+        path.write_bytes((store.folder / "000000" / "star.parquet").read_bytes())
     else:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -72,37 +75,110 @@ def test_a_part_that_changes_under_the_run_is_found_as_it_is_read(damage: str, t
 def test_a_passing_failure_is_tried_again(reason: str, again: bool, tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.write(0, tables("a", "b", reason=reason), 0, ["", ""])
-    assert (store.finished(0) is None) is again
+    assert (0 not in store.finished()) is again
 
 
 def test_attempts_of_writers_that_live_are_left_alone(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    alive = new_attempt(store.folder / "000000.star.parquet")
+    alive = new_attempt(store.folder / "000000")
     foreign = store.folder / "my.partial"
     for path in (alive, foreign):
-        path.touch()
+        path.mkdir()
+        (path / "star.parquet").touch()
     store_in(tmp_path)
-    assert alive.exists()
-    assert foreign.exists()
+    assert (alive / "star.parquet").exists()
+    assert (foreign / "star.parquet").exists()
 
 
-@pytest.mark.parametrize("name", ["000000.star.parquet", "000000.quarantine.parquet", "000000.json"])
-def test_one_flipped_bit_is_seen(name: str, tmp_path: Path) -> None:
+def test_of_two_writers_the_first_counts(tmp_path: Path) -> None:
+    first = store_in(tmp_path).write(0, tables("a", "b"), 0, ["", ""])
+    before = (tmp_path / "shards/000000/star.parquet").read_bytes()
+    late = store_in(tmp_path)
+    assert late.write(0, tables("x", "y"), 1, ["", ""]) == first
+    assert (tmp_path / "shards/000000/star.parquet").read_bytes() == before
+    assert sorted(path.name for path in late.folder.iterdir()) == ["000000", "plan.json"]
+
+
+def test_many_writers_at_once_leave_one_whole_shard(tmp_path: Path) -> None:
+    """Every writer learns the marker that vouches for the parts that are there."""
+    store, together = store_in(tmp_path), threading.Barrier(6)
+
+    def write(number: int) -> list[Marker]:
+        markers = []
+        for shard in (0, 1):
+            together.wait()
+            markers.append(store.write(shard, tables(f"{number}", "b"), number, ["", ""][: 2 - shard]))
+        return markers
+
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(write, range(6)))
+    assert all(markers == found[0] for markers in found)
+    assert store.finished() == dict(enumerate(found[0]))
+    assert len(list(store.tables("star", found[0]))) == 1
+
+
+def test_what_is_no_shard_gives_way_to_one_and_foreign_files_do_not(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.write(0, tables("a", "b"), 0, ["", ""])
-    path = store.folder / name
+    (store.folder / "000000" / "marker.json").write_text("{}")
+    (store.folder / "000001").write_text("a file")
+    markers = [store.write(0, tables("c", "d"), 0, ["", ""]), store.write(1, tables("e"), 0, [""])]
+    assert store.finished() == dict(enumerate(markers))
+    (store.folder / "000000" / "notes.txt").write_text("mine")
+    (store.folder / "000000" / "marker.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        store.write(0, tables("c", "d"), 0, ["", ""])
+    assert (store.folder / "000000" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("change", ["bit of the marker", "shorter", "gone"])
+def test_a_shard_that_is_not_whole_is_not_taken(change: str, tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.write(0, tables("a", "b"), 0, ["", ""])
+    path = store.folder / "000000" / ("marker.json" if "marker" in change else "star.parquet")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    assert store.finished(0) is None
+    path.write_bytes(content[:-1] if change == "shorter" else content)
+    if change == "gone":
+        path.unlink()
+    assert 0 not in store.finished()
+
+
+def test_a_shard_of_another_instruction_set_is_taken_only_where_they_may_mix(tmp_path: Path) -> None:
+    def store_of(instructions: str) -> ShardStore:
+        plan = Plan(("a", "b", "c"), 2, replace(FINGERPRINT, instructions=instructions))
+        return ShardStore(tmp_path, plan, ["star"], "AVX512" if instructions == ANY_INSTRUCTIONS else instructions)
+
+    store = store_of("AVX2")
+    store.open()
+    marker = store.write(0, tables("a", "b"), 0, ["", ""])
+    assert marker.instructions == "AVX2"
+    with pytest.raises(UsageError, match="instructions was 'AVX2' and is 'AVX512'"):
+        store_of("AVX512").open()
+    assert store_of("AVX512").finished() == {}
+    mixed = store_of(ANY_INSTRUCTIONS)
+    mixed.open()
+    assert mixed.finished() == {0: marker}
+    assert mixed.write(1, tables("c"), 0, [""]).instructions == "AVX512"
+    # Gone on with as it was begun, only the shards of that kind count.
+    assert list(store_of("AVX2").finished()) == [0]
+
+
+def test_a_search_may_be_stopped(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.write(0, tables("a", "b"), 0, ["", ""])
+
+    def stop() -> None:
+        raise Stopped("by a signal")
+
+    with pytest.raises(Stopped):
+        store.finished(stop)
 
 
 def test_a_shard_of_another_run_is_not_taken(tmp_path: Path) -> None:
     store_in(tmp_path).write(0, tables("a", "b"), 0, ["", ""])
-    from dataclasses import replace
-
     other = ShardStore(tmp_path, Plan(("a", "b", "c"), 2, replace(FINGERPRINT, seed=9)), ["star"])
-    assert other.finished(0) is None
+    assert 0 not in other.finished()
     with pytest.raises(UsageError, match="seed was 0 and is 9"):
         other.open()
 
@@ -111,16 +187,16 @@ def test_a_file_that_was_missing_and_came_back_is_read(tmp_path: Path) -> None:
     came = tmp_path / "b.fits"
     store = store_in(tmp_path, ("a", str(came)))
     store.write(0, tables("a", "b"), 0, ["", ""])
-    assert store.finished(0) is not None
+    assert 0 in store.finished()
     came.touch()
-    assert store.finished(0) is None
+    assert 0 not in store.finished()
 
 
 def test_parts_are_readable_by_others_and_leave_nothing_partial(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.write(0, tables("a", "b"), 0, ["", ""])
-    assert sorted(path.name for path in store.folder.iterdir()) == [
-        "000000.json", "000000.quarantine.parquet", "000000.star.parquet", "plan.json",
+    assert sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*")) == [
+        "000000", "000000/marker.json", "000000/quarantine.parquet", "000000/star.parquet", "plan.json",
     ]  # fmt: skip
-    assert pq.read_table(store.folder / "000000.star.parquet").num_rows == 2
-    assert os.access(store.folder / "000000.star.parquet", os.R_OK)
+    assert pq.read_table(store.folder / "000000/star.parquet").num_rows == 2
+    assert os.access(store.folder / "000000/star.parquet", os.R_OK)

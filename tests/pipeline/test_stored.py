@@ -14,10 +14,11 @@ from apnet_fast.pipeline.stored import StoredPlan, StoredRecord, Unsound, checks
 SHA = "0" * 64
 MARKER: dict[str, Any] = {
     "run": SHA,
-    "parts": {"star": {"sha256": SHA, "rows": 2, "widths": {"obj": 5}}},
+    "parts": {"star": {"sha256": SHA, "bytes": 9, "rows": 2, "widths": {"obj": 5}}},
     "reasons": {"no_data": 1},
     "incomplete_photometry": 0,
     "flux": {"spectra": 2, "implausible": 1, "without_scatter": 0},
+    "instructions": "torch AVX2",
     "files": ["", "1:2"],
 }
 
@@ -40,9 +41,10 @@ def test_a_sound_marker_is_read(tmp_path: Path) -> None:
         {"run": "no hash"},
         {"parts": []},
         {"parts": {"galaxy": MARKER["parts"]["star"]}},
-        {"parts": {"star": {"sha256": SHA, "rows": -1, "widths": {}}}},
-        {"parts": {"star": {"sha256": SHA, "rows": 1, "widths": {"obj": 10**18}}}},
-        {"parts": {"star": {"sha256": SHA, "rows": 1.5, "widths": {}}}},
+        {"parts": {"star": {"sha256": SHA, "bytes": 9, "rows": -1, "widths": {}}}},
+        {"parts": {"star": {"sha256": SHA, "bytes": 9, "rows": 1, "widths": {"obj": 10**18}}}},
+        {"parts": {"star": {"sha256": SHA, "bytes": 9, "rows": 1.5, "widths": {}}}},
+        {"parts": {"star": {"sha256": SHA, "bytes": "9", "rows": 1, "widths": {}}}},
         {"reasons": {"no_data": "many"}},
         {"reasons": None},
         {"incomplete_photometry": 10**30},

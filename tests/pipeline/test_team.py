@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,8 +14,10 @@ from apnet_fast.pipeline.settings import RunSettings, resolve_settings
 from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.team import Job, LocalTeam
 from apnet_fast.pipeline.work import Done, Work
+from apnet_fast.readers.children import SPAWN
 from apnet_fast.support.errors import Stopped
 from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
+from tests.pipeline.team_battery import MakeTeam, TeamBattery, mixed_inputs, undisturbed  # noqa: F401 - fixtures
 
 
 class Backwards(LocalTeam):
@@ -47,6 +49,26 @@ class Backwards(LocalTeam):
 
     def close(self) -> None:
         self.closed += 1
+
+
+class TestThisProcess(TeamBattery):
+    """The run's own process."""
+
+    @pytest.fixture
+    def team(self) -> MakeTeam:
+        return LocalTeam
+
+
+@pytest.mark.slow
+class TestDevicesOfThisMachine(TeamBattery):
+    """A worker process for each of two devices."""
+
+    options: ClassVar[Mapping[str, Any]] = {"device": "cpu,cpu"}
+
+    @pytest.fixture
+    def team(self) -> Iterator[MakeTeam]:
+        yield LocalTeam
+        assert SPAWN.active_children() == []
 
 
 def test_a_team_changes_nothing(tree: Path, small_weights: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.pipeline.workers import DeviceWorkers, Orders
 from apnet_fast.readers.children import SPAWN
 from apnet_fast.support.errors import Stopped, WeightsError
-from tests.pipeline.runs import arguments, catalogue_bytes, settings, stored_record
+from tests.pipeline.runs import arguments, catalogue_bytes, settings, stored_record, stored_shards
 from tests.pipeline.test_run import command, wait_for_a_shard
 
 
@@ -47,7 +47,7 @@ def kill_a_worker_after(shards: int, output: Path, deaths: int = 1) -> threading
 
     def kill() -> None:
         for death in range(deaths):
-            while len(list(output.glob("shards/0*.json"))) < shards + death:
+            while len(stored_shards(output)) < shards + death:
                 time.sleep(0.005)
             os.kill(children()[0], signal.SIGKILL)
 
