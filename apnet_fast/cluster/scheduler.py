@@ -29,7 +29,8 @@ class Scheduler:
     """A scheduler that a client is connected to.
 
     answers: (what `ask` was told to call the question, its future, the value or the exception), in order of arrival;
-    CancelledError for a question that the scheduler has forgotten. heard, trouble: when it last answered, why not since.
+    CancelledError for a question that the scheduler has forgotten. heard: when it last answered. trouble: why it has
+    not answered since.
     resources: what a task takes of a worker that is asked to take them. own: whether the client is closed at the end.
     """
 

@@ -80,6 +80,9 @@ class DaskTeam:
     Raises UsageError if the package `distributed` is missing.
     """
 
+    # What workers call. The benchmark of the scheduler puts functions in its place that compute nothing.
+    _node: Any = node
+
     def __init__(
         self,
         cluster: Client | str | Path,
@@ -161,7 +164,7 @@ class DaskTeam:
         with self._quiet, contextlib.suppress(Exception):  # the run has its result; engines end with their nodes too
             if self._scheduler is not None:
                 ready = [member.address for member in self._members.values() if member.facts]
-                self._scheduler.let_all_finish(node.end, self._run, at=ready, seconds=_SECONDS_TO_END)
+                self._scheduler.let_all_finish(self._node.end, self._run, at=ready, seconds=_SECONDS_TO_END)
                 self._scheduler.close()
 
     def _is_client(self) -> bool:
@@ -213,7 +216,7 @@ class DaskTeam:
                 continue
             member = self._members[key] = _Member(*key)
             share = max(1, hosts[worker.get("host", "")])
-            member.asked = self._ask(member, None, node.prepare, self._run, self._orders, share, self._silence)
+            member.asked = self._ask(member, None, self._node.prepare, self._run, self._orders, share, self._silence)
 
     def _lose(self, key: tuple[str, str], why: str) -> None:
         member = self._members.pop(key)
@@ -255,7 +258,7 @@ class DaskTeam:
 
     def _assign(self, member: _Member, work: Work) -> None:
         body = pickle.dumps(Task(work, self._fingerprint))
-        future = self._ask(member, work.shard, node.compute, self._run, work.shard, body, self._silence)
+        future = self._ask(member, work.shard, self._node.compute, self._run, work.shard, body, self._silence)
         member.in_hand[work.shard] = (work, future)
 
     def _take_in(self) -> None:
@@ -326,7 +329,7 @@ class DaskTeam:
         say(f"the engine on {member.record()['host']} died ({why}); its shards are done again")
         member.facts = None
         self._drop(member, why)
-        member.asked = self._ask(member, None, node.prepare, self._run, self._orders, 1, self._silence)
+        member.asked = self._ask(member, None, self._node.prepare, self._run, self._orders, 1, self._silence)
 
     def _stored(self, member: _Member, shard: int, stored: Stored) -> None:
         del member.in_hand[shard]

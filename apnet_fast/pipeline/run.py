@@ -176,7 +176,7 @@ class _Run:
 
     def _finished(self) -> dict[int, Marker | None]:
         """Return the markers of finished shards, None for the others."""
-        with self.times.measure("planning"):
+        with self.times.measure("resuming"):
             found = self.store.finished(self.stop.check)
         return {shard: found.get(shard) for shard in range(self.plan.shards)}
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Stages that run at the same time; the others (planning, loading, catalogues) run alone.
+# Stages that run at the same time; the others (planning, resuming, loading, catalogues) run alone.
 OVERLAPPING = ("reading", "engine", "writing")
 
 
