@@ -89,6 +89,12 @@ def reprocess_command(
         str | None, typer.Option(help="What a shard takes of a Dask worker, such as GPU=1.")
     ] = None,
     cluster_timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for a worker.")] = 600.0,
+    mix_instruction_sets: Annotated[
+        bool,
+        typer.Option(
+            "--mix-instruction-sets", help="Let different processors compute shards of one run; run.json says which."
+        ),
+    ] = False,
 ) -> None:
     """Run ApogeeNet over apStar files and write the star and visit catalogues.
 
@@ -123,6 +129,7 @@ def reprocess_command(
             threads=threads,
             batch_size=batch_size,
             shard_size=shard_size,
+            mix_instructions=mix_instruction_sets,
             max_failures=max_failures,
             restart=restart,
         ),

@@ -119,7 +119,6 @@ def _serve(node: _Node, orders: Orders) -> None:
         )
     settings = resolve_settings(_on_one_device(orders.arguments))
     checkpoint = load_checkpoint(settings.weights)
-    settings = replace(settings, precision=settings.effective_precision(checkpoint))
     recipe = settings.find_recipe()
     engine = create_engine(settings.engine, checkpoint, recipe, device=settings.device, precision=settings.precision)
     sources = None if settings.catalog is None else SourceTable.load(settings.catalog)

@@ -92,7 +92,6 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
     stop.check()
     with times.measure("loading"), doing("loading the weights"):
         checkpoint = load_checkpoint(settings.weights)
-        settings = replace(settings, precision=settings.effective_precision(checkpoint))
     stop.check()
     plan = make_plan(settings, inputs, checkpoint)
     _say_what_is_left_out(inputs)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from apnet_fast.engines import Engine, choose_devices, default_precision, find_engine
+from apnet_fast.engines import choose_devices, default_precision, find_engine
 from apnet_fast.engines.instruction_set import instruction_set
-from apnet_fast.networks.checkpoint import Checkpoint, network_of
+from apnet_fast.networks.checkpoint import load_checkpoint, network_of
 from apnet_fast.networks.shipped import weights_path
 from apnet_fast.pipeline.arguments import RunArguments, Spectra
 from apnet_fast.recipes import Recipe, get_recipe
@@ -29,9 +29,9 @@ class RunSettings:
     """The arguments of a run with every choice made; fields are documented in `RunArguments`.
 
     words: the INPUT words. network: "v3", "v2" or "v1", from the weights. devices: one worker each. engine: never
-    "auto". recipe: its name. tuning: hash of the tables that the engine uses on the devices. instructions: the
-    instruction set that a CPU engine uses, see `engines.instruction_set`. threads: None leaves
-    torch's number as it is.
+    "auto". recipe: its name. precision: the one in which these weights are computed. tuning: hash of the tables that
+    the engine uses on the devices. instructions: the instruction set that a CPU engine uses, see
+    `engines.instruction_set`. threads: None leaves torch's number as it is.
     """
 
     words: tuple[str, ...]
@@ -71,16 +71,9 @@ class RunSettings:
         """Return the recipe of that name."""
         return get_recipe(self.recipe, self.network)
 
-    def effective_precision(self, checkpoint: Checkpoint) -> str:
-        """Return the precision in which the engine will compute these weights."""
-        return self._engine(self.devices[0]).effective_precision(checkpoint, self.precision)
-
-    def _engine(self, device: str) -> type[Engine]:
-        return find_engine(self.engine, self.precision, device, self.network)
-
 
 def resolve_settings(arguments: RunArguments) -> RunSettings:
-    """Make the choices that the arguments leave open.
+    """Make the choices that the arguments leave open, on the machine that computes: its devices are looked at.
 
     Raises WeightsError for weights that cannot be read, UsageError for unknown names and for what the recipe, the
     engine or the machine cannot do.
@@ -97,6 +90,8 @@ def resolve_settings(arguments: RunArguments) -> RunSettings:
     name = engines[0].name
     draws = recipe.default_draws if arguments.draws is None else arguments.draws
     recipe.check_draws(draws)
+    if precision == "fp16":
+        precision = engines[0].effective_precision(load_checkpoint(weights), precision)
     tables = {engine.tuning_sha256(each) for engine, each in zip(engines, devices, strict=True)}
     return RunSettings(
         words=arguments.words,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -89,3 +90,21 @@ def test_a_team_that_gives_up_is_closed_and_another_goes_on(tree: Path, small_we
     fresh = Backwards()
     run(arguments([tree], small_weights, tmp_path), team=fresh)
     assert fresh.done == 3
+
+
+class OnOtherMachines(LocalTeam):
+    """Computes on GPUs that the machine of the run does not have; here they only say so."""
+
+    def prepare(self, arguments: RunArguments) -> RunSettings:
+        self.mine = resolve_settings(arguments)
+        return replace(self.mine, engine="triton", devices=("cuda:0",), precision="fp16", tuning="theirs")
+
+    def go(self, job: Job, work: Sequence[Work], **callbacks: Any) -> None:
+        super().go(replace(job, settings=self.mine), work, **callbacks)
+
+
+def test_a_machine_without_a_gpu_may_begin_a_run_on_gpus(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    """As a login node does: nothing about devices is asked of it."""
+    run(arguments([tree], small_weights, tmp_path), team=OnOtherMachines())
+    fingerprint = stored_record(tmp_path)["fingerprint"]
+    assert (fingerprint["engine"], fingerprint["device"], fingerprint["tuning"]) == ("triton", "cuda", "theirs")
