@@ -153,9 +153,11 @@ def _scheduling(folder: Path, workers: int, shards: int) -> Result:
 
     path, checkpoint = weights(folder)
     given = RunArguments((str(linked_tree(folder, _DIFFERENT)),), path, folder / "scheduling", engine="null")
+    # Without a limit of memory: a thousandth of this machine's is less than the process has anyway.
+    alone = {"processes": False, "memory_limit": 0, "dashboard_address": None, "worker_dashboard_address": None}
     with (
         quiet(),
-        LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, **alone) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         team = _Nothing(client)

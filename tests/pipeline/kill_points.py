@@ -1,7 +1,7 @@
 """Kill runs at their n-th write point, for test_faults, and print what happened, one line per run.
 
 It is a process of its own because each run is a fork of it: quick, and safe before any thread is started. Write
-points lie before a file is flushed, before it is renamed into place, and after that.
+points lie before a file is flushed, before a file or folder is renamed into place, and after that.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from apnet_fast.spectra import read_apstar
 from tests.pipeline.runs import arguments
 
 _FORKS_AT_MOST = 100
+# More than the write points of a lock that is taken over, and of one shard or all results.
+_AGAIN = 20
 
 
 def main(tree: str, weights: str, folder: str) -> None:
@@ -33,7 +35,7 @@ def main(tree: str, weights: str, folder: str) -> None:
             break
     again = Path(folder) / "again"
     for _ in range(_FORKS_AT_MOST):
-        outcome = _forked(tree, weights, again, 12)
+        outcome = _forked(tree, weights, again, _AGAIN)
         if outcome == 0:
             break
     print(again.name, -signal.SIGKILL, outcome, flush=True)

@@ -21,8 +21,12 @@ from apnet_fast.support.lock import locked
 from tests.pipeline.runs import arguments, catalogue_bytes, quarantine, stored_shards
 from tests.pipeline.test_run import command
 
-# Every file of a run of two shards: plan, 2 x (star, quarantine, marker), FITS, Parquet, quarantine.parquet, run.json.
-WRITTEN = 1 + 2 * 3 + 2 + 2
+# Of a file that is written: before it is flushed, before and after it is renamed.
+OF_A_FILE = 3
+# Its marker, as a file; flushing it and its parts (star, quarantine); renaming the folder.
+OF_A_SHARD = OF_A_FILE + 3 + 2
+# The lock, the plan, two shards, FITS, Parquet, quarantine.parquet, run.json.
+WRITE_POINTS = 2 + OF_A_FILE + 2 * OF_A_SHARD + 4 * OF_A_FILE
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def test_kill_9_at_every_write_point(three: Path, small_weights: Path, tmp_path:
     root = Path(__file__).parents[2]
     done = subprocess.run(words, cwd=root, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
     *killed, untouched, again = (line.split() for line in done.stdout.splitlines())
-    assert len(killed) == 3 * WRITTEN
+    assert len(killed) == WRITE_POINTS
     assert {tuple(codes) for _, *codes in killed} == {("-9", "0")}
     assert untouched[1:] == ["0", "0"]
     assert again == ["again", "-9", "0"]

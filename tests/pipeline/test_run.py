@@ -287,6 +287,12 @@ def test_a_signal_stops_a_run_outside_its_shards_too(
     assert run(arguments([tree], small_weights, tmp_path, engine="null", spectra="star")).rows == {"star": 7}
 
 
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
 def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text
@@ -296,16 +302,27 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: (folder / "000001.star.parquet").write_bytes(b"garbage"),
-        lambda folder: (folder / "000001.visit.parquet").unlink(),
-        lambda folder: (folder / "000001.json").write_text("{"),
-        lambda folder: (folder / "000001.json").write_text('{"parts": {}, "reasons": {}}'),
-        lambda folder: (folder / "000001.json").unlink(),
-        lambda folder: edit(folder / "000001.json", '"rows": 2', '"rows": 99'),
-        lambda folder: edit(folder / "000001.json", '"obj": 18', '"obj": 10'),
-        lambda folder: edit(folder / "000001.json", '"reasons": {}', '"reasons": {"no_data": 1}'),
+        lambda folder: (folder / "000001/star.parquet").write_bytes(b"garbage"),
+        lambda folder: flip(folder / "000001/star.parquet"),
+        lambda folder: (folder / "000001/visit.parquet").unlink(),
+        lambda folder: (folder / "000001/marker.json").write_text("{"),
+        lambda folder: (folder / "000001/marker.json").write_text('{"parts": {}, "reasons": {}}'),
+        lambda folder: (folder / "000001/marker.json").unlink(),
+        lambda folder: edit(folder / "000001/marker.json", '"rows": 2', '"rows": 99'),
+        lambda folder: edit(folder / "000001/marker.json", '"obj": 18', '"obj": 10'),
+        lambda folder: edit(folder / "000001/marker.json", '"reasons": {}', '"reasons": {"no_data": 1}'),
     ],
-    ids=["part garbled", "part gone", "marker cut", "marker empty", "marker gone", "rows", "widths", "reasons"],
+    ids=[
+        "part garbled",
+        "bit of a part",
+        "part gone",
+        "marker cut",
+        "marker empty",
+        "marker gone",
+        "rows",
+        "widths",
+        "reasons",
+    ],
 )
 def test_a_damaged_shard_is_done_again(
     damage: Callable[[Path], object], tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
@@ -319,7 +336,7 @@ def test_a_damaged_shard_is_done_again(
 
 def test_a_complete_run_is_left_alone(tree: Path, small_weights: Path, tmp_path: Path) -> None:
     first = run(arguments([tree], small_weights, tmp_path))
-    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.name != ".lock"}
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     assert run(arguments([tree], small_weights, tmp_path)) == first
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
@@ -361,9 +378,9 @@ def test_a_file_that_has_changed_is_refused_by_name(own_tree: Path, small_weight
     with pytest.raises(UsageError, match="has changed since its spectra were computed") as refused:
         run(arguments([own_tree], small_weights, output, engine="null"))
     assert changed in str(refused.value)
-    marker = output / "shards" / "000001.json"
-    assert str(marker) in str(refused.value)
-    marker.unlink()
+    shard = output / "shards" / "000001"
+    assert str(shard) in str(refused.value)
+    shutil.rmtree(shard)
     run(arguments([own_tree], small_weights, output, engine="null"))
     assert json.loads((output / "run.json").read_text())["spectra_this_run"] > 0
 
@@ -485,16 +502,14 @@ def test_a_part_that_changes_during_the_run_is_done_again(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    changed = tmp_path / "shards" / "000001.visit.parquet"
+    changed = tmp_path / "shards" / "000001" / "visit.parquet"
     original, done = results.write_product, False
 
     def write(*given: Any, **more: Any) -> Any:
         nonlocal done
         if not done:
             done = True
-            content = bytearray(changed.read_bytes())
-            content[len(content) // 2] ^= 4
-            changed.unlink() if how == "gone" else changed.write_bytes(content)
+            changed.unlink() if how == "gone" else flip(changed)
         return original(*given, **more)
 
     monkeypatch.setattr(results, "write_product", write)

@@ -8,7 +8,7 @@ from apnet_fast.recipes.flux import FluxCounts
 
 
 def marker(stars: int, visits: int, reasons: dict[str, int], incomplete: int) -> Marker:
-    parts = {"star": Part("", stars, {}), "visit": Part("", visits, {}), "quarantine": Part("", 0, {})}
+    parts = {"star": Part("", 9, stars, {}), "visit": Part("", 9, visits, {}), "quarantine": Part("", 9, 0, {})}
     return Marker("run", parts, reasons, incomplete, FluxCounts(stars + visits, incomplete, 1))
 
 
