@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Result, Spectrum, label_stream
 from apnet_fast.networks.checkpoint import network_of
+from apnet_fast.networks.shipped import weights_path
 from apnet_fast.recipes import RECIPES_OF, network_version
 from apnet_fast.recipes.flag_tables import ASTRA_06, FlagTable
 from apnet_fast.recipes.labels import MEDIANS
 from apnet_fast.recipes.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
-from apnet_fast.spectra.masked import without_mask
+from apnet_fast.spectra.containers import error_of
 from apnet_fast.spectra.quantities import flux_and_ivar
 from apnet_fast.support.errors import UsageError
 
@@ -186,19 +187,9 @@ def _network(
 
 @lru_cache(maxsize=1)
 def _loaded(weights: str, recipe: str | None, device: str | None, engine: str, precision: str | None) -> ApogeeNet:
-    if recipe is None and _RECIPE in RECIPES_OF[network_of(Path(weights))]:
+    if recipe is None and _RECIPE in RECIPES_OF[network_of(weights_path(weights))]:
         recipe = _RECIPE
     return ApogeeNet.load(weights, recipe=recipe, device=device, engine=engine, precision=precision)
-
-
-def error_of(ivar: ArrayLike) -> NDArray[np.float64]:
-    """Return 1-sigma errors, float64, of inverse variances of any shape; 0 (missing) if ivar is masked or not above 0.
-
-    In float64, error -> ivar -> error gives back every float32 error; in float32 some would lose their last bit.
-    """
-    inverse = without_mask(ivar, np.float64)
-    known = np.isfinite(inverse) & (inverse > 0)
-    return np.where(known, np.sqrt(1.0 / np.where(known, inverse, 1.0)), 0.0)
 
 
 def _read(spectrum: AstraSpectrum) -> Spectrum:
