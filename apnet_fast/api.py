@@ -26,9 +26,9 @@ from apnet_fast.support.grid import PIXELS
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
 
 
-def label_dtype(network: str) -> np.dtype[np.void]:
-    """Return the dtype of a network's label columns, as `ApogeeNet.predict` returns them."""
-    return np.dtype([(name, _COLUMN_TYPES.get(name, "f4")) for name in label_names(network)])
+def label_dtype(network: str, medians: bool = False) -> np.dtype[np.void]:
+    """Return the dtype of a network's label columns, as `ApogeeNet.predict` returns them; see `label_names`."""
+    return np.dtype([(name, _COLUMN_TYPES.get(name, "f4")) for name in label_names(network, medians)])
 
 
 class ApogeeNet:
@@ -56,7 +56,8 @@ class ApogeeNet:
     ) -> ApogeeNet:
         """Load a weights file (see `python -m apnet_fast.weights`), or "demo", the shipped one, into an engine.
 
-        recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1.
+        recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1. v3's
+        "dr19+medians" and "bossnet-2+medians" add the medians of the draws to the label columns.
         device: "cpu", "cuda:0", or several separated by commas; default every visible GPU, else the CPU. engine:
         "auto", "triton" (v3), "torch" (v2 and v1 on a GPU), "cpu", "reference" or "null". precision: "fp16", "fp32" or
         "fp64", if the engine has it; default fp16 for the Triton engine, else fp32.
@@ -119,7 +120,7 @@ class ApogeeNet:
     @property
     def label_dtype(self) -> np.dtype[np.void]:
         """Return the dtype of the arrays that `predict` returns."""
-        return label_dtype(self.recipe.network)
+        return label_dtype(self.recipe.network, self.recipe.medians)
 
     def labels(
         self,
@@ -204,8 +205,8 @@ class ApogeeNet:
         Returns
         -------
         Structured array (n,) with the catalogue's label columns: teff [K], logg [log10(cm/s^2)], fe_h [dex], their
-        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool). v2 adds the medians of the
-        draws, teff_sample_median, logg_sample_median, fe_h_sample_median.
+        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool). v2, and recipes with
+        "+medians", add the medians of the draws, teff_sample_median, logg_sample_median, fe_h_sample_median.
 
         Raises
         ------
@@ -263,7 +264,7 @@ class ApogeeNet:
             unreliable=np.full(len(names), self.engine.checkpoint.for_simulated_only and not simulated),
         )
         out = np.empty(len(names), dtype=self.label_dtype)
-        for name in label_names(self.recipe.network):
+        for name in self.recipe.label_names:
             out[name] = getattr(labels, name)
         return out, self.count(flux_rows, labels, usable, draws)
 

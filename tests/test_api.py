@@ -297,3 +297,18 @@ def test_the_type_checker_sees_the_public_names_and_misspelt_ones(tmp_path: Path
     assert 'Module has no attribute "ApogeNet"' in done.stdout
     assert '"ApogeeNet" has no attribute "predictt"' in done.stdout
     assert done.stdout.count("error:") == 2
+
+
+def test_medians_of_the_draws_on_request(small_weights: Path, rng: np.random.Generator) -> None:
+    flux, error = ordinary_spectra(rng, 2)
+    plain, more = (
+        apnet_fast.ApogeeNet.load(small_weights, device="cpu", recipe=recipe).predict(flux, error, draws=5)
+        for recipe in ("bossnet-2", "bossnet-2+medians")
+    )
+    for name in plain.dtype.names or ():
+        assert plain[name].tobytes() == more[name].tobytes()
+    assert more.dtype.names is not None
+    assert more.dtype.names[6:9] == ("teff_sample_median", "logg_sample_median", "fe_h_sample_median")
+    # Clean labels and medians of noisy ones differ, by less than their scatter.
+    assert (more["teff"] != more["teff_sample_median"]).all()
+    assert (np.abs(more["teff"] - more["teff_sample_median"]) < 5 * more["raw_e_teff"]).all()

@@ -115,7 +115,7 @@ def apogeenet(
     num_uncertainty_draws: noise realisations per spectrum; default the recipe's (v3 20, v2 and v1 100).
     limit: the most spectra to take.
     row: called as row(spectrum_pk=, source_pk=, t_elapsed=, ...) with plain Python values: the labels, e_ and
-        raw_e_ errors and result_flags, for v2 also *_sample_median. Without a result it gets only
+        raw_e_ errors and result_flags, with medians also *_sample_median. Without a result it gets only
         flag_runtime_exception=True, or only result_flags if the recipe has another bit for it. Astra 0.6's model class
         ApogeeNet fits.
     from_spectrum: called as from_spectrum(spectrum, t_elapsed=, ...) instead of `row`, without the keys. The
@@ -147,7 +147,7 @@ def apogeenet(
         yield ...
     items = spectra.iterator() if hasattr(spectra, "iterator") else iter(spectra)
     read = _read_with_photometry if network_version(net.recipe.network).photometry else _read
-    medians = MEDIANS if network_version(net.recipe.network).medians else ()
+    medians = MEDIANS if net.recipe.medians else ()
     results = label_stream(
         net,
         islice(items, limit),

@@ -32,6 +32,7 @@ def write_product(
     recipe: str,
     cards: Sequence[Card],
     created: datetime,
+    medians: bool = False,
 ) -> dict[str, int]:
     """Write `name`.fits and `name`.parquet; each appears complete or not at all.
 
@@ -39,15 +40,15 @@ def write_product(
     ----------
     tables: rows in order, a table at a time, from `catalogue_rows`; one pass over them feeds both files.
     widths: longest text of each text column, from `text_widths`.
-    network, recipe: they decide which columns there are.
+    network, recipe, medians: they decide which columns there are; medians as in `product_columns`.
     cards: provenance, for HDU 0 and the metadata of the Parquet file.
 
     Returns
     -------
     Numbers of rows by `source_match`; none without a table of sources.
     """
-    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE)
-    every = product_columns(product, network)
+    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE, medians=medians)
+    every = product_columns(product, network, medians=medians)
     metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
     matches: Counter[str] = Counter()
     with (
@@ -65,5 +66,5 @@ def write_product(
                 yield table
                 del table
 
-        write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created, network)
+        write_fits(fits, columns, boss_columns(network, medians), also_to_parquet(), widths, cards, created, network)
     return dict(matches)
