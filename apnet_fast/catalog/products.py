@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from apnet_fast.catalog.cards import Card
 from apnet_fast.catalog.columns import arrow_schema, boss_columns, product_columns
 from apnet_fast.catalog.fits import fits_time, write_fits
+from apnet_fast.catalog.parquet_metadata import astropy_metadata
 from apnet_fast.catalog.rows import with_nulls
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.files import written_whole
 
-# FITS files of this recipe replace the released ones, so they have no column more.
+# FITS files of this recipe replace the released ones, so they have no column and no card of columns more.
 _DROP_IN_RECIPE = "astra-0.6"
 
 
@@ -47,9 +48,11 @@ def write_product(
     -------
     Numbers of rows by `source_match`; none without a table of sources.
     """
-    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE, medians=medians)
+    drop_in = recipe == _DROP_IN_RECIPE
+    columns = product_columns(product, network, own=not drop_in, medians=medians)
     every = product_columns(product, network, medians=medians)
     metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
+    metadata |= astropy_metadata(every, widths)
     matches: Counter[str] = Counter()
     with (
         written_whole(folder / f"{name}.fits") as fits,
@@ -66,5 +69,6 @@ def write_product(
                 yield table
                 del table
 
-        write_fits(fits, columns, boss_columns(network, medians), also_to_parquet(), widths, cards, created, network)
+        boss = boss_columns(network, medians)
+        write_fits(fits, columns, boss, also_to_parquet(), widths, cards, created, network, described=not drop_in)
     return dict(matches)

@@ -77,14 +77,14 @@ COLUMNS: dict[Product, tuple[Column, ...]] = {
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the Parquet schema of columns; description and unit are metadata of each field."""
+    """Return the Parquet schema of columns; description, unit and UCD are metadata of each field."""
     return pa.schema(
         [
             pa.field(
                 column.name,
                 column.arrow_type,
                 nullable=column.nullable,
-                metadata={"description": column.comment, "unit": column.unit},
+                metadata={"description": column.comment, "unit": column.tunit, "ucd": column.ucd},
             )
             for column in columns
         ]
