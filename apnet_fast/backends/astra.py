@@ -111,7 +111,9 @@ def apogeenet(
     Parameters
     ----------
     spectra: iterable of objects with spectrum_pk, source_pk, flux and ivar. If it has a method `iterator()` (a peewee
-        query), that method is used, so that rows are not kept.
+        query), that method is used, so that rows are not kept. Astra's own default, the coadds without a row, is a
+        query on its database: docs/backends.md has a task with it. Errors are missing where ivar is not above 0, not
+        finite, or masked.
     num_uncertainty_draws: noise realisations per spectrum; default the recipe's (v3 20, v2 and v1 100).
     limit: the most spectra to take.
     row: called as row(spectrum_pk=, source_pk=, t_elapsed=, ...) with plain Python values: the labels, e_ and
@@ -120,9 +122,10 @@ def apogeenet(
         ApogeeNet fits.
     from_spectrum: called as from_spectrum(spectrum, t_elapsed=, ...) instead of `row`, without the keys. The
         classmethod of that name in Astra's development branch fits.
-    net: a loaded network. Without it weights, recipe, device, engine and precision are as in `ApogeeNet.load`, with the
-        environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as defaults. The default recipe is
-        astra-0.6 if the network has it, else the network's first. Weights are loaded once per process.
+    net: a loaded network. Without it weights (a file, or "demo"), recipe, device, engine and precision are as in
+        `ApogeeNet.load`, with the environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as
+        defaults. The default recipe is astra-0.6 if the network has it, else the network's first. Weights are loaded
+        once per process.
     seed: seed of the noise. Noise is keyed on spectrum_pk, so it is the same in every run.
     mark_overhead: give `...` once the network is loaded, as Astra's decorator wants it to tell overhead from work.
         Off by default, because it is one item more than there are spectra.
@@ -145,7 +148,7 @@ def apogeenet(
     net = _network(net, weights, recipe, device, engine, precision)
     if mark_overhead:
         yield ...
-    items = spectra.iterator() if hasattr(spectra, "iterator") else iter(spectra)
+    items = _rows_of(spectra)
     read = _read_with_photometry if network_version(net.recipe.network).photometry else _read
     medians = MEDIANS if net.recipe.medians else ()
     results = label_stream(
@@ -163,6 +166,14 @@ def apogeenet(
             yield from_spectrum(result.item, **fields)
         else:
             yield row(spectrum_pk=result.item.spectrum_pk, source_pk=result.item.source_pk, **fields)
+
+
+def _rows_of(spectra: Any) -> Iterator[Any]:
+    if not hasattr(spectra, "iterator"):
+        return iter(spectra)
+    # A query of peewee keeps its first cursor. Its clone asks anew: as a default, it serves more calls than one.
+    query = spectra.clone() if hasattr(spectra, "clone") else spectra
+    return iter(query.iterator())
 
 
 def _network(
