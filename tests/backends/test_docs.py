@@ -16,8 +16,8 @@ from apnet_fast.backends.astra import error_of
 from tests.engines.battery import ordinary_spectra
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
-# Needs Astra, or what stands in for it.
-OF_ASTRA = "@task"
+# Needs Astra, or what stands in for it; starts processes.
+OF_ASTRA, OF_PROCESSES = "@task", "joblib"
 
 
 def examples_of_the_page() -> list[str]:
@@ -33,7 +33,7 @@ def test_examples_run_as_they_stand(
     names: dict[str, object] = {"__name__": "__main__"}
     said = []
     for example in examples_of_the_page():
-        if OF_ASTRA in example:
+        if OF_ASTRA in example or OF_PROCESSES in example:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -42,6 +42,22 @@ def test_examples_run_as_they_stand(
     assert len(said) >= 5
     assert len(said[-1].splitlines()) == 6
     assert "no flux" in said[-1].splitlines()[3]
+
+
+@pytest.mark.slow
+def test_the_example_with_other_processes(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("joblib")
+    (tmp_path / "random.safetensors").write_bytes(small_weights.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    examples = examples_of_the_page()
+    chosen = [*examples[:2], next(example for example in examples if OF_PROCESSES in example)]
+    names: dict[str, object] = {"__name__": "__main__"}
+    for example in chosen:
+        capsys.readouterr()
+        exec(example, names)
+    assert capsys.readouterr().out.split() == ["True"]
 
 
 def test_the_task_keeps_the_contract_of_astra(
