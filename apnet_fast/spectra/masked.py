@@ -46,6 +46,8 @@ def _numpy(values: Any) -> Any:
             return tensor.float().numpy()
     if isinstance(values, np.ndarray | list | tuple) or np.isscalar(values):
         return values
+    if hasattr(values, "as_py"):  # one value of an Arrow column: a number, or a row
+        return np.asarray(values.values if hasattr(values, "values") else values.as_py())
     return np.asarray(values)
 
 

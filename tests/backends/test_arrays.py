@@ -86,6 +86,8 @@ def test_columns_of_tables_and_containers(net: ApogeeNet, data: Data, expected: 
         assert net.predict(*given, draws=3).tobytes() == expected.tobytes()
     # The twin: blanks in front belong to a name.
     assert arrays.predict(net, flux, error, [f" {name}" for name in ids], draws=3).tobytes() != expected.tobytes()
+    (chunk,) = arrays.stream_chunks(net, [(table["flux"], table["error"], table["id"])], draws=3)  # type: ignore[list-item]
+    assert chunk.tobytes() == expected.tobytes()
     items = zip(spectra, [None] * 7, ids, strict=True)
     rows = list(arrays.stream(net, items, draws=3, batch_size=2))  # type: ignore[arg-type]
     assert np.array(rows, dtype=net.label_dtype).tobytes() == expected.tobytes()

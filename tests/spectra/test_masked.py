@@ -83,6 +83,8 @@ def test_columns_of_arrays(kind: str) -> None:
     assert type(found) is np.ndarray
     assert found.dtype == np.float32
     assert found.tolist() == rows
+    assert without_mask(list(as_table(kind, rows))).tolist() == rows
+    assert without_mask(next(iter(as_table(kind, rows)))).tolist() == rows[0]
     with_gap = without_mask(as_table(kind, [rows[0], None]))
     assert np.array_equal(with_gap, [rows[0], [np.nan] * 3], equal_nan=True)
     assert not np.array_equal(without_mask(as_table(kind, rows[::-1])), rows)
