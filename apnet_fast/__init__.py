@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apnet_fast._version import __version__
 from apnet_fast.support.errors import FluxWarning, WeightsWarning
@@ -19,20 +19,24 @@ from apnet_fast.support.interrupts import end_quietly_while_importing, is_comman
 if is_command():
     end_quietly_while_importing()
 
+__all__ = ["ApogeeNet", "FluxWarning", "WeightsWarning", "__version__", "run_survey"]
+
 if TYPE_CHECKING:
     from apnet_fast.api import ApogeeNet
     from apnet_fast.pipeline.run import run_survey
+else:
+    # Hidden from type checkers, to which a module with __getattr__ has every name, misspelt ones too.
+    def __getattr__(name):
+        if name == "ApogeeNet":
+            from apnet_fast.api import ApogeeNet
 
-__all__ = ["ApogeeNet", "FluxWarning", "WeightsWarning", "__version__", "run_survey"]
+            return ApogeeNet
+        if name == "run_survey":
+            from apnet_fast.pipeline.run import run_survey
+
+            return run_survey
+        raise AttributeError(f"module 'apnet_fast' has no attribute {name!r}")
 
 
-def __getattr__(name: str) -> Any:
-    if name == "ApogeeNet":
-        from apnet_fast.api import ApogeeNet
-
-        return ApogeeNet
-    if name == "run_survey":
-        from apnet_fast.pipeline.run import run_survey
-
-        return run_survey
-    raise AttributeError(f"module 'apnet_fast' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.engines import Engine, NullEngine, choose_devices, create_engine, default_precision
-from apnet_fast.networks.checkpoint import load_checkpoint
-from apnet_fast.networks.shipped import weights_path
-from apnet_fast.recipes import Labels, Recipe, get_recipe, label_names
+from apnet_fast.engines import Engine, NullEngine
+from apnet_fast.engines.loading import EngineOptions, load_engine, shared_engine
+from apnet_fast.recipes import Labels, Recipe, label_names
 from apnet_fast.recipes.flux import FluxCounts, FluxRange, count_flux
 from apnet_fast.recipes.noise import noise_keys
 from apnet_fast.recipes.photometry import as_photometry
+from apnet_fast.spectra.containers import Flux
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.quantities import flux_and_error
@@ -26,16 +26,23 @@ from apnet_fast.support.grid import PIXELS
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
 
 
-def label_dtype(network: str) -> np.dtype[np.void]:
-    """Return the dtype of a network's label columns, as `ApogeeNet.predict` returns them."""
-    return np.dtype([(name, _COLUMN_TYPES.get(name, "f4")) for name in label_names(network)])
+def label_dtype(network: str, medians: bool = False) -> np.dtype[np.void]:
+    """Return the dtype of a network's label columns, as `ApogeeNet.predict` returns them; see `label_names`."""
+    return np.dtype([(name, _COLUMN_TYPES.get(name, "f4")) for name in label_names(network, medians)])
 
 
 class ApogeeNet:
-    """Hold a network, a recipe and the engine that runs them."""
+    """Hold a network, a recipe and the engine that runs them.
+
+    A network that was loaded by `load` can be pickled and sent to other processes: as the path of its weights and its
+    options, so that it weighs nothing. It loads the weights there on first use, once per process, and only if they are
+    the same. A device that `load` was not given is chosen there anew. Copies share the engine. In a forked process it
+    works on the CPU; on a GPU it refuses at once.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        self._engine: Engine | None = engine
+        self._options: EngineOptions | None = None
 
     @classmethod
     def load(
@@ -49,18 +56,56 @@ class ApogeeNet:
     ) -> ApogeeNet:
         """Load a weights file (see `python -m apnet_fast.weights`), or "demo", the shipped one, into an engine.
 
-        recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1.
+        recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1. v3's
+        "dr19+medians" and "bossnet-2+medians" add the medians of the draws to the label columns.
         device: "cpu", "cuda:0", or several separated by commas; default every visible GPU, else the CPU. engine:
         "auto", "triton" (v3), "torch" (v2 and v1 on a GPU), "cpu", "reference" or "null". precision: "fp16", "fp32" or
         "fp64", if the engine has it; default fp16 for the Triton engine, else fp32.
 
         Raises WeightsError for weights that cannot be used, UsageError for unknown names.
         """
-        checkpoint = load_checkpoint(weights_path(weights))
-        network = checkpoint.network
-        device = choose_devices(None, device, engine, network)
-        precision = precision or default_precision(engine, device, network)
-        return cls(create_engine(engine, checkpoint, get_recipe(recipe, network), device=device, precision=precision))
+        loaded, options = load_engine(EngineOptions.of(weights, recipe, device, engine, precision))
+        net = cls(loaded)
+        net._options = options
+        return net
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine; a network that came from another process loads it now."""
+        if self._engine is None:
+            assert self._options is not None
+            self._engine = shared_engine(self._options)
+        return self._engine
+
+    def __getstate__(self) -> EngineOptions:
+        if self._options is None:
+            raise UsageError(
+                "a network that was made of an engine cannot be sent to another process",
+                remedy="load it with ApogeeNet.load",
+            )
+        return self._options
+
+    def __setstate__(self, options: EngineOptions) -> None:
+        self._engine, self._options = None, options
+
+    def __copy__(self) -> ApogeeNet:
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self, memo: object) -> ApogeeNet:
+        return self.__copy__()
+
+    def __repr__(self) -> str:
+        options = self._options
+        weights = "" if options is None else f", weights {options.weights!r}"
+        if self._engine is None:
+            return f"<ApogeeNet, not loaded yet{weights}>"
+        engine, recipe = self._engine, self._engine.recipe
+        return (
+            f"<ApogeeNet {recipe.network}, recipe {recipe.name!r}, engine {engine.name!r} on {engine.device} in"
+            f" {engine.precision}{weights}>"
+        )
 
     @property
     def recipe(self) -> Recipe:
@@ -75,7 +120,7 @@ class ApogeeNet:
     @property
     def label_dtype(self) -> np.dtype[np.void]:
         """Return the dtype of the arrays that `predict` returns."""
-        return label_dtype(self.recipe.network)
+        return label_dtype(self.recipe.network, self.recipe.medians)
 
     def labels(
         self,
@@ -128,9 +173,9 @@ class ApogeeNet:
 
     def predict(
         self,
-        flux: ArrayLike,
-        error: ArrayLike,
-        ids: Sequence[object] | None = None,
+        flux: Flux,
+        error: ArrayLike | None = None,
+        ids: Iterable[object] | None = None,
         *,
         draws: int | None = None,
         seed: int = 0,
@@ -144,8 +189,12 @@ class ApogeeNet:
         flux, error: (n, 8575) or (8575,), rest frame, 1-sigma errors, both in 1e-17 erg/s/cm^2/Angstrom, the unit of
             apStar files, or astropy Quantities, which are converted. Spectra divided by their median get wrong labels.
             Missing pixels may be NaN, be masked (numpy's masked arrays), or have errors of 0, NaN, infinity or 1e10.
+            Tensors of torch, columns of Arrow, pandas and polars that hold one array per row, and lists of rows are
+            taken too. flux may be an NDData of astropy or a Spectrum of specutils, or a list of them: error is then
+            theirs and is left out, their masked pixels are missing, and their wavelengths must be the grid's.
         ids: the keys of each spectrum's noise: the catalogue's `identity` gives the catalogue's labels. Default the
-            positions 0..n-1, so that a spectrum's noise then depends on its place in the array.
+            positions 0..n-1, so that a spectrum's noise then depends on its place in the array. Blanks and NULs at
+            the end, with which FITS fills up texts, do not count.
         draws: noise realisations per spectrum; default the recipe's (20 for v3, 100 for v2 and v1).
         seed: seed of the noise, an integer.
         photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown. v2 uses it;
@@ -156,13 +205,13 @@ class ApogeeNet:
         Returns
         -------
         Structured array (n,) with the catalogue's label columns: teff [K], logg [log10(cm/s^2)], fe_h [dex], their
-        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool). v2 adds the medians of the
-        draws, teff_sample_median, logg_sample_median, fe_h_sample_median.
+        e_ and raw_e_ errors (float32), result_flags (int64), flag_warn, flag_bad (bool). v2, and recipes with
+        "+medians", add the medians of the draws, teff_sample_median, logg_sample_median, fe_h_sample_median.
 
         Raises
         ------
         UsageError for shapes that do not fit together, a single string as ids, a seed or draws that are no integers,
-        negative errors, and units that are not those of flux.
+        missing or negative errors, units that are not those of flux, and wavelengths that are not those of the grid.
 
         Warns
         -----
@@ -178,9 +227,9 @@ class ApogeeNet:
 
     def predict_and_count(
         self,
-        flux: ArrayLike,
-        error: ArrayLike,
-        ids: Sequence[object] | None = None,
+        flux: Flux,
+        error: ArrayLike | None = None,
+        ids: Iterable[object] | None = None,
         *,
         draws: int | None = None,
         seed: int = 0,
@@ -191,9 +240,9 @@ class ApogeeNet:
         check_ids(ids)
         if not isinstance(seed, Integral):
             raise UsageError("the seed of the noise is no integer", got=repr(seed), expected="an integer, such as 0")
-        flux, error = flux_and_error(flux, error)
-        flux_rows = np.atleast_2d(without_mask(flux))
-        error_rows = np.atleast_2d(without_mask(error))
+        plain_flux, plain_error = flux_and_error(flux, error)
+        flux_rows = np.atleast_2d(without_mask(plain_flux))
+        error_rows = np.atleast_2d(without_mask(plain_error))
         names = [_name(identity) for identity in (range(len(flux_rows)) if ids is None else ids)]
         if flux_rows.shape != error_rows.shape or flux_rows.shape != (len(names), PIXELS):
             raise UsageError(
@@ -215,7 +264,7 @@ class ApogeeNet:
             unreliable=np.full(len(names), self.engine.checkpoint.for_simulated_only and not simulated),
         )
         out = np.empty(len(names), dtype=self.label_dtype)
-        for name in label_names(self.recipe.network):
+        for name in self.recipe.label_names:
             out[name] = getattr(labels, name)
         return out, self.count(flux_rows, labels, usable, draws)
 
@@ -264,5 +313,5 @@ def check_errors(error: NDArray[np.floating], names: Sequence[str]) -> None:
 
 
 def _name(identity: object) -> str:
-    """Return an id as a string; FITS readers give strings as bytes."""
-    return identity.decode() if isinstance(identity, bytes) else str(identity)
+    """Return an id as a string. FITS readers give strings as bytes, some with what FITS fills them up with."""
+    return (identity.decode() if isinstance(identity, bytes) else str(identity)).rstrip(" \0")

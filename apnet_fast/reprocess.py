@@ -45,7 +45,8 @@ def reprocess_command(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="v3: dr19 | astra-0.6 | bossnet-2; v2: astra-0.6 | dr19 | apogeenet-2; v1: astra-2020",
+            help="v3: dr19 | astra-0.6 | bossnet-2 (dr19+medians, bossnet-2+medians: with the draws' medians);"
+            " v2: astra-0.6 | dr19 | apogeenet-2; v1: astra-2020",
             show_default="the network's first",
         ),
     ] = None,

@@ -14,7 +14,9 @@ from apnet_fast.api import ApogeeNet, check_ids
 from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.recipes.photometry import as_photometry
+from apnet_fast.spectra.containers import Flux
 from apnet_fast.spectra.masked import without_mask
+from apnet_fast.spectra.quantities import flux_and_error
 from apnet_fast.support.errors import UsageError
 
 StreamItem = tuple[ArrayLike, ArrayLike, object] | tuple[ArrayLike, ArrayLike, object, ArrayLike | None]
@@ -23,45 +25,59 @@ StreamChunk = tuple[NDArray, NDArray, Sequence[object]] | tuple[NDArray, NDArray
 
 def predict(
     net: ApogeeNet,
-    flux: NDArray,
-    error: NDArray,
-    ids: Sequence[object] | None = None,
+    flux: Flux,
+    error: ArrayLike | None = None,
+    ids: Iterable[object] | None = None,
     *,
     draws: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
-    photometry: NDArray | None = None,
+    photometry: ArrayLike | None = None,
     simulated: bool = False,
 ) -> NDArray[np.void]:
     """Return the labels of n spectra in batches, so that memory-mapped arrays may have any length.
 
-    flux, error: (n, 8575), as `ApogeeNet.predict` takes them. ids: n keys of the noise; default the place in the
-    array. photometry: (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the
-    catalogue's label columns (`ApogeeNet.label_dtype`; for v2 with the medians of the draws). simulated: as
-    `ApogeeNet.predict` takes it. Raises UsageError, and warns once, as `ApogeeNet.predict` does.
+    flux, error: (n, 8575), or (8575,) for one spectrum, as `ApogeeNet.predict` takes them. Two-dimensional arrays are
+    read a batch at a time; anything else is turned into one array first. ids: n keys of the noise; default the place
+    in the array. photometry: (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the
+    catalogue's label columns (`ApogeeNet.label_dtype`). simulated: as `ApogeeNet.predict` takes it. Raises UsageError,
+    and warns once, as `ApogeeNet.predict` does.
     """
     check_ids(ids)
-    if np.ndim(flux) != 2 or np.shape(flux) != np.shape(error) or (ids is not None and len(ids) != len(flux)):
+    fluxes, errors = _rows(flux, error)
+    names = range(len(fluxes)) if ids is None else list(ids)
+    if len(np.shape(fluxes)) != 2 or np.shape(fluxes) != np.shape(errors) or len(names) != len(fluxes):
         raise UsageError(
             "flux, error and ids do not fit together",
-            got=f"flux {np.shape(flux)}, error {np.shape(error)}, {'no' if ids is None else len(ids)} ids",
+            got=f"flux {np.shape(fluxes)}, error {np.shape(errors)}, {'no' if ids is None else len(names)} ids",
             expected="flux and error (n, 8575) and n ids, or none",
         )
-    if photometry is not None:
-        photometry = as_photometry(without_mask(photometry), len(flux))
+    known = None if photometry is None else as_photometry(np.atleast_2d(without_mask(photometry)), len(fluxes))
     if batch_size < 1:
         raise UsageError("too small a batch", got=batch_size, expected="at least 1")
-    out, counts = np.empty(len(flux), dtype=net.label_dtype), FluxCounts()
-    for start in range(0, len(flux), batch_size):
-        rows = slice(start, min(start + batch_size, len(flux)))
-        names = range(rows.start, rows.stop) if ids is None else ids[rows]
-        known = None if photometry is None else photometry[rows]
+    out, counts = np.empty(len(fluxes), dtype=net.label_dtype), FluxCounts()
+    for start in range(0, len(fluxes), batch_size):
+        rows = slice(start, min(start + batch_size, len(fluxes)))
         out[rows], found = net.predict_and_count(
-            flux[rows], error[rows], names, draws=draws, seed=seed, photometry=known, simulated=simulated
+            fluxes[rows],
+            errors[rows],
+            names[rows],
+            draws=draws,
+            seed=seed,
+            photometry=None if known is None else known[rows],
+            simulated=simulated,
         )
         counts += found
     net.warn(counts, simulated=simulated, stacklevel=3)
     return out
+
+
+def _rows(flux: Any, error: Any) -> tuple[Any, Any]:
+    """Return flux and errors as something of two dimensions that can be cut into batches, uncopied where it is so."""
+    if all(len(getattr(values, "shape", ())) == 2 and not hasattr(values, "uncertainty") for values in (flux, error)):
+        return flux, error
+    flux, error = flux_and_error(flux, error)
+    return np.atleast_2d(without_mask(flux)), np.atleast_2d(without_mask(error))
 
 
 def stream(

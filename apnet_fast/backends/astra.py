@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Result, Spectrum, label_stream
 from apnet_fast.networks.checkpoint import network_of
+from apnet_fast.networks.shipped import weights_path
 from apnet_fast.recipes import RECIPES_OF, network_version
 from apnet_fast.recipes.flag_tables import ASTRA_06, FlagTable
 from apnet_fast.recipes.labels import MEDIANS
 from apnet_fast.recipes.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
-from apnet_fast.spectra.masked import without_mask
+from apnet_fast.spectra.containers import error_of
 from apnet_fast.spectra.quantities import flux_and_ivar
 from apnet_fast.support.errors import UsageError
 
@@ -110,18 +111,21 @@ def apogeenet(
     Parameters
     ----------
     spectra: iterable of objects with spectrum_pk, source_pk, flux and ivar. If it has a method `iterator()` (a peewee
-        query), that method is used, so that rows are not kept.
+        query), that method is used, so that rows are not kept. Astra's own default, the coadds without a row, is a
+        query on its database: docs/backends.md has a task with it. Errors are missing where ivar is not above 0, not
+        finite, or masked.
     num_uncertainty_draws: noise realisations per spectrum; default the recipe's (v3 20, v2 and v1 100).
     limit: the most spectra to take.
     row: called as row(spectrum_pk=, source_pk=, t_elapsed=, ...) with plain Python values: the labels, e_ and
-        raw_e_ errors and result_flags, for v2 also *_sample_median. Without a result it gets only
+        raw_e_ errors and result_flags, with medians also *_sample_median. Without a result it gets only
         flag_runtime_exception=True, or only result_flags if the recipe has another bit for it. Astra 0.6's model class
         ApogeeNet fits.
     from_spectrum: called as from_spectrum(spectrum, t_elapsed=, ...) instead of `row`, without the keys. The
         classmethod of that name in Astra's development branch fits.
-    net: a loaded network. Without it weights, recipe, device, engine and precision are as in `ApogeeNet.load`, with the
-        environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as defaults. The default recipe is
-        astra-0.6 if the network has it, else the network's first. Weights are loaded once per process.
+    net: a loaded network. Without it weights (a file, or "demo"), recipe, device, engine and precision are as in
+        `ApogeeNet.load`, with the environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as
+        defaults. The default recipe is astra-0.6 if the network has it, else the network's first. Weights are loaded
+        once per process.
     seed: seed of the noise. Noise is keyed on spectrum_pk, so it is the same in every run.
     mark_overhead: give `...` once the network is loaded, as Astra's decorator wants it to tell overhead from work.
         Off by default, because it is one item more than there are spectra.
@@ -144,9 +148,9 @@ def apogeenet(
     net = _network(net, weights, recipe, device, engine, precision)
     if mark_overhead:
         yield ...
-    items = spectra.iterator() if hasattr(spectra, "iterator") else iter(spectra)
+    items = _rows_of(spectra)
     read = _read_with_photometry if network_version(net.recipe.network).photometry else _read
-    medians = MEDIANS if network_version(net.recipe.network).medians else ()
+    medians = MEDIANS if net.recipe.medians else ()
     results = label_stream(
         net,
         islice(items, limit),
@@ -162,6 +166,14 @@ def apogeenet(
             yield from_spectrum(result.item, **fields)
         else:
             yield row(spectrum_pk=result.item.spectrum_pk, source_pk=result.item.source_pk, **fields)
+
+
+def _rows_of(spectra: Any) -> Iterator[Any]:
+    if not hasattr(spectra, "iterator"):
+        return iter(spectra)
+    # A query of peewee keeps its first cursor. Its clone asks anew: as a default, it serves more calls than one.
+    query = spectra.clone() if hasattr(spectra, "clone") else spectra
+    return iter(query.iterator())
 
 
 def _network(
@@ -186,19 +198,9 @@ def _network(
 
 @lru_cache(maxsize=1)
 def _loaded(weights: str, recipe: str | None, device: str | None, engine: str, precision: str | None) -> ApogeeNet:
-    if recipe is None and _RECIPE in RECIPES_OF[network_of(Path(weights))]:
+    if recipe is None and _RECIPE in RECIPES_OF[network_of(weights_path(weights))]:
         recipe = _RECIPE
     return ApogeeNet.load(weights, recipe=recipe, device=device, engine=engine, precision=precision)
-
-
-def error_of(ivar: ArrayLike) -> NDArray[np.float64]:
-    """Return 1-sigma errors, float64, of inverse variances of any shape; 0 (missing) if ivar is masked or not above 0.
-
-    In float64, error -> ivar -> error gives back every float32 error; in float32 some would lose their last bit.
-    """
-    inverse = without_mask(ivar, np.float64)
-    known = np.isfinite(inverse) & (inverse > 0)
-    return np.where(known, np.sqrt(1.0 / np.where(known, inverse, 1.0)), 0.0)
 
 
 def _read(spectrum: AstraSpectrum) -> Spectrum:

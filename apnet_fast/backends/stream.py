@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from apnet_fast.api import ApogeeNet, check_errors
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.recipes.photometry import PHOTOMETRY
+from apnet_fast.spectra.containers import Flux
 from apnet_fast.spectra.masked import without_mask
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.quantities import UnitError, flux_and_error
@@ -33,13 +34,14 @@ class Spectrum:
     """Hold what the network needs of a spectrum.
 
     flux, error: (8575,), rest frame, in 1e-17 erg/s/cm^2/Angstrom, or astropy Quantities, which are converted; missing
-    pixels may be NaN, be masked, or have errors of 0, NaN, infinity or 1e10.
+    pixels may be NaN, be masked, or have errors of 0, NaN, infinity or 1e10. flux may also be an NDData of astropy or a
+    Spectrum of specutils, with its own uncertainty; error is then None.
     identity: key of its noise. photometry: (7,) parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown, or
     `recipes.photometry.NO_SOURCE`, for networks that use it; None means that nothing is known.
     """
 
-    flux: ArrayLike
-    error: ArrayLike
+    flux: Flux
+    error: ArrayLike | None
     identity: object
     photometry: ArrayLike | None = None
 

@@ -51,6 +51,8 @@ def write_fits(
     cards: Sequence[Card],
     created: datetime,
     network: str,
+    *,
+    described: bool = False,
 ) -> None:
     """Write a product, one table of rows at a time, so that memory does not grow with their number.
 
@@ -62,17 +64,18 @@ def write_fits(
     widths: longest text of each text column over all tables, from `text_widths`.
     cards: provenance, for HDU 0.
     network: version of the network, for the card PIPELINE.
+    described: whether columns have TUNIT, TCOMM and TUCD cards, which the released files lack.
     """
     origin = _origin_cards(_PIPELINES[network], created)
     with open(path, "wb") as file:
         file.write(_checked_header(_primary_cards(cards, origin), 0, created))
-        file.write(_checked_header(_table_cards("BOSS", boss, {}, 0, origin), 0, created))
+        file.write(_checked_header(_table_cards("BOSS", boss, {}, 0, origin, described), 0, created))
         start = file.tell()
         # The number of rows and the checksums are known at the end; no card changes its length then.
-        file.write(_checked_header(_table_cards("APOGEE", columns, widths, 0, origin), 0, created))
+        file.write(_checked_header(_table_cards("APOGEE", columns, widths, 0, origin, described), 0, created))
         rows, datasum = _write_rows(file, tables, columns, widths)
         file.seek(start)
-        file.write(_checked_header(_table_cards("APOGEE", columns, widths, rows, origin), datasum, created))
+        file.write(_checked_header(_table_cards("APOGEE", columns, widths, rows, origin, described), datasum, created))
 
 
 def fits_time(created: datetime) -> str:
@@ -90,13 +93,19 @@ def _primary_cards(cards: Sequence[Card], origin: Sequence[str]) -> list[str]:
         *origin,
         *title_cards("Provenance (apnet_fast)"),
     ]
-    for card in cards:
-        lines += value_card(*card)
-    return [*lines, *title_cards("HDU Descriptions"), *(comment_card(text) for text in _DESCRIPTIONS)]
+    provenance = [line for card in cards for line in value_card(*card)]
+    if any(line.startswith("CONTINUE") for line in provenance):
+        lines += value_card("LONGSTRN", "OGIP 1.0", "long texts go on in CONTINUE cards")
+    return [*lines, *provenance, *title_cards("HDU Descriptions"), *(comment_card(text) for text in _DESCRIPTIONS)]
 
 
 def _table_cards(
-    instrument: str, columns: Sequence[Column], widths: Mapping[str, int], rows: int, origin: Sequence[str]
+    instrument: str,
+    columns: Sequence[Column],
+    widths: Mapping[str, int],
+    rows: int,
+    origin: Sequence[str],
+    described: bool,
 ) -> list[str]:
     lines = [
         *value_card("XTENSION", "BINTABLE", "binary table extension"),
@@ -121,9 +130,16 @@ def _table_cards(
         lines += value_card(f"TFORM{number}", column.tform(width))
         if column.form == "B":
             lines += value_card(f"TDIM{number}", f"({max(width, column.length)})")
+        if described:
+            lines += _description_cards(number, column)
         if column.note:
             lines.append(comment_card(column.note))
     return lines
+
+
+def _description_cards(number: int, column: Column) -> list[str]:
+    unit = value_card(f"TUNIT{number}", column.tunit) if column.tunit else []
+    return [*unit, *value_card(f"TCOMM{number}", column.comment), *value_card(f"TUCD{number}", column.ucd)]
 
 
 def _origin_cards(pipeline: str, created: datetime) -> list[str]:

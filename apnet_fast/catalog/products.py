@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from apnet_fast.catalog.cards import Card
 from apnet_fast.catalog.columns import arrow_schema, boss_columns, product_columns
 from apnet_fast.catalog.fits import fits_time, write_fits
+from apnet_fast.catalog.parquet_metadata import astropy_metadata
 from apnet_fast.catalog.rows import with_nulls
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.files import written_whole
 
-# FITS files of this recipe replace the released ones, so they have no column more.
+# FITS files of this recipe replace the released ones, so they have no column and no card of columns more.
 _DROP_IN_RECIPE = "astra-0.6"
 
 
@@ -32,6 +33,7 @@ def write_product(
     recipe: str,
     cards: Sequence[Card],
     created: datetime,
+    medians: bool = False,
 ) -> dict[str, int]:
     """Write `name`.fits and `name`.parquet; each appears complete or not at all.
 
@@ -39,16 +41,18 @@ def write_product(
     ----------
     tables: rows in order, a table at a time, from `catalogue_rows`; one pass over them feeds both files.
     widths: longest text of each text column, from `text_widths`.
-    network, recipe: they decide which columns there are.
+    network, recipe, medians: they decide which columns there are; medians as in `product_columns`.
     cards: provenance, for HDU 0 and the metadata of the Parquet file.
 
     Returns
     -------
     Numbers of rows by `source_match`; none without a table of sources.
     """
-    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE)
-    every = product_columns(product, network)
+    drop_in = recipe == _DROP_IN_RECIPE
+    columns = product_columns(product, network, own=not drop_in, medians=medians)
+    every = product_columns(product, network, medians=medians)
     metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
+    metadata |= astropy_metadata(every, widths)
     matches: Counter[str] = Counter()
     with (
         written_whole(folder / f"{name}.fits") as fits,
@@ -65,5 +69,6 @@ def write_product(
                 yield table
                 del table
 
-        write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created, network)
+        boss = boss_columns(network, medians)
+        write_fits(fits, columns, boss, also_to_parquet(), widths, cards, created, network, described=not drop_in)
     return dict(matches)

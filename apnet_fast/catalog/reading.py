@@ -8,6 +8,8 @@ import fitsio
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from apnet_fast.catalog.parquet_metadata import is_astropys
+
 
 def catalogue_cards(path: str | Path) -> dict[str, str]:
     """Return keywords and values of HDU 0 of a FITS catalogue, or of the metadata of a Parquet one.
@@ -18,7 +20,10 @@ def catalogue_cards(path: str | Path) -> dict[str, str]:
     try:
         if path.suffix == ".parquet":
             metadata = pq.read_schema(path).metadata or {}
-            return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in metadata.items()}
+            texts = {
+                key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in metadata.items()
+            }
+            return {key: value for key, value in texts.items() if not is_astropys(key)}
         header = fitsio.read_header(str(path), ext=0)
         return {name: str(header[name]).strip() for name in header if name}
     except (OSError, ValueError, pa.ArrowInvalid):

@@ -86,12 +86,13 @@ def catalogue_rows(
     matches: SourceMatches | None = None,
     *,
     network: str,
+    medians: bool = False,
 ) -> pa.Table:
     """Return rows of one product for those of the records that belong to it, in their order.
 
     records, the arrays of `labels`, `times.t_elapsed` and `matches` have equal length n and may mix products. Columns
     that nothing at hand can fill are left out: `with_nulls` adds them. A value of the table of sources replaces the
-    file's own, except for the names of the file itself.
+    file's own, except for the names of the file itself. medians: as in `product_columns`.
     """
     chosen = np.fromiter((record.product == product for record in records), bool, len(records))
     mine = [record for record in records if record.product == product]
@@ -103,7 +104,7 @@ def catalogue_rows(
 
     known |= _origins(of_records, of_sources, len(mine))
     arrays, columns = [], []
-    for column in product_columns(product, network):
+    for column in product_columns(product, network, medians=medians):
         if column.name in of_sources and column.name not in known:
             file = of_records.get(column.name)
             values = _merged(column, file, of_sources[column.name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from apnet_fast.engines.forks import in_a_sound_thread
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Predictions, Recipe
 from apnet_fast.recipes.photometry import as_photometry, normalised_photometry
@@ -43,6 +45,7 @@ class Engine(ABC):
         self.recipe = recipe
         self.device = device
         self.precision = precision
+        self._process = os.getpid()
 
     @classmethod
     def check(cls, precision: str, device: str) -> None:
@@ -132,9 +135,25 @@ class Engine(ABC):
                 got=f"{flux.shape[1]} pixels",
                 expected=f"{only} pixels",
             )
+        if self._process != os.getpid():
+            self._renew()
         metadata = self._metadata(as_photometry(photometry, len(flux)))
         flux, error = self._clean(flux, error)
-        return self._submit(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata)
+        return in_a_sound_thread(lambda: self._submit(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata))
+
+    def _renew(self) -> None:
+        """Make the engine usable in a process that was forked from the one that made it, or raise UsageError.
+
+        Threads do not survive a fork, so engines that have some override this and make new ones. GPUs do not either.
+        """
+        if "cuda" in self.device:
+            raise UsageError(
+                "this process was forked from one that uses a GPU, and cannot use it",
+                got=self.device,
+                expected="processes that are spawned",
+                remedy='multiprocessing.get_context("spawn"), or multiprocessing_context="spawn" of a DataLoader',
+            )
+        self._process = os.getpid()
 
     def _predictions(self, labels: NDArray) -> Predictions:
         """Wrap labels (n, 1 + draws, 3) from the network's scaling, in which each spectrum comes before its draws."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -24,6 +25,11 @@ class SeveralDevices(Engine):
         first = self.engines[0]
         self.checkpoint, self.recipe, self.precision = first.checkpoint, first.recipe, first.precision
         self.device = ",".join(engine.device for engine in self.engines)
+        self._process = os.getpid()
+        self._pool = ThreadPoolExecutor(len(self.engines))
+
+    def _renew(self) -> None:
+        super()._renew()  # and each engine renews itself
         self._pool = ThreadPoolExecutor(len(self.engines))
 
     def _clean(

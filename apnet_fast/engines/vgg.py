@@ -39,6 +39,10 @@ class _VggEngine(Engine):
         self.threads = torch.get_num_threads()
         self._pool = single_threaded_workers(self.threads)
 
+    def _renew(self) -> None:
+        super()._renew()
+        self._pool = single_threaded_workers(self.threads)
+
 
 class VggCpuEngine(_VggEngine):
     """Compute one spectrum per thread."""

@@ -258,8 +258,9 @@ class Computer:
         matches = SourceMatches.concatenate(done.matches) if done.matches else self._matches(done.records)
         tables: dict[str, pa.Table] = {QUARANTINE: quarantine_rows(done.records)}
         for product in self.settings.products:
+            recipe = self.net.recipe
             tables[product] = catalogue_rows(
-                product, done.records, labels, times, matches, network=self.net.recipe.network
+                product, done.records, labels, times, matches, network=recipe.network, medians=recipe.medians
             )
         return tables
 

@@ -81,6 +81,7 @@ class Results:
                 recipe=recipe.name,
                 cards=cards(product),
                 created=created,
+                medians=recipe.medians,
             )
         with (
             written_whole(self.folder / QUARANTINE_FILE) as part,

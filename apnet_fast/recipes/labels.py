@@ -61,7 +61,7 @@ MEDIANS = ("teff_sample_median", "logg_sample_median", "fe_h_sample_median")
 class Labels:
     """Hold the catalogue's label columns, arrays of length n (float32, int64 and bool), in the products' order.
 
-    Only some networks' products have the medians of the draws; see `label_names`.
+    Only some products have the medians of the draws; see `label_names`.
     """
 
     teff: NDArray[np.float32]
@@ -81,10 +81,13 @@ class Labels:
     raw_e_fe_h: NDArray[np.float32]
 
 
-def label_names(network: str) -> tuple[str, ...]:
-    """Return the names of the label columns in a network's products, in their order."""
+def label_names(network: str, medians: bool = False) -> tuple[str, ...]:
+    """Return the names of the label columns in a network's products, in their order.
+
+    medians: whether the medians of the draws are wanted; v2's products always have them.
+    """
     names = (field.name for field in fields(Labels))
-    medians = network_version(network).medians
+    medians = medians or network_version(network).medians
     return tuple(name for name in names if medians or name not in MEDIANS)
 
 

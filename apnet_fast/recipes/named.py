@@ -5,6 +5,8 @@ docs/recipes.md has tables of what each name means.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from apnet_fast.recipes import flag_tables
 from apnet_fast.recipes.labels import NoiseModel
 from apnet_fast.recipes.recipe import Recipe
@@ -107,15 +109,24 @@ RECIPES_OF: dict[str, dict[str, Recipe]] = {
 }
 RECIPES = RECIPES_OF["v3"]
 
+MEDIANS_SUFFIX = "+medians"
+"""Behind a recipe's name: its products have the medians of the draws too. Nothing else changes."""
+
+# v2's recipes have them anyway, and astra-0.6 has exactly the columns of the released files.
+_MAY_ADD_MEDIANS = {"v3": ("dr19", "bossnet-2")}
+
 
 def get_recipe(name: str | None, network: str) -> Recipe:
     """Return a network's recipe by name; None means the network's default.
 
+    "dr19+medians" and "bossnet-2+medians" of v3 add the medians of the draws to the label columns.
     Raises UsageError for an unknown recipe or network.
     """
     recipes = RECIPES_OF[network_version(network).name]
     if name is None:
         return next(iter(recipes.values()))
+    if name.endswith(MEDIANS_SUFFIX):
+        return _with_medians(get_recipe(name.removesuffix(MEDIANS_SUFFIX), network))
     if name not in recipes:
         known = any(name in others for others in RECIPES_OF.values())
         raise UsageError(
@@ -125,3 +136,14 @@ def get_recipe(name: str | None, network: str) -> Recipe:
             remedy=f"--recipe {next(iter(recipes))}, or weights of the network that the recipe is for",
         )
     return recipes[name]
+
+
+def _with_medians(recipe: Recipe) -> Recipe:
+    names = _MAY_ADD_MEDIANS.get(recipe.network, ())
+    if recipe.name not in names:
+        raise UsageError(
+            f"recipe {recipe.name} of ApogeeNet {recipe.network} cannot add the medians of the draws",
+            expected=" | ".join(name + MEDIANS_SUFFIX for name in names) or "a recipe of v3",
+            remedy=f"--recipe {recipe.name}" + (", which has them" if recipe.medians else ""),
+        )
+    return replace(recipe, name=recipe.name + MEDIANS_SUFFIX, add_medians=True)

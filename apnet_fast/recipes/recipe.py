@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from apnet_fast.recipes import flag_packers
 from apnet_fast.recipes.cleanup import MissingErrors, clean_up
 from apnet_fast.recipes.flag_tables import FlagTable
-from apnet_fast.recipes.labels import Labels, NoiseModel, Predictions
+from apnet_fast.recipes.labels import Labels, NoiseModel, Predictions, label_names
 from apnet_fast.recipes.photometry import (
     PARALLAX,
     RP,
@@ -65,6 +65,7 @@ class Recipe:
         leave NaN out.
     clean_first: whether the clean spectrum takes the place of the first draw.
     photometry: the rule for missing photometry, for networks that use it.
+    add_medians: whether the products hold the medians of the draws although the network's usually do not.
 
     Raises UsageError for a word that no rule has, so that no misspelt rule silently becomes another one.
     """
@@ -86,6 +87,7 @@ class Recipe:
     skip_nonfinite: bool = False
     clean_first: bool = False
     photometry: MissingRule | None = None
+    add_medians: bool = False
 
     def __post_init__(self) -> None:
         for field, words in _WORDS.items():
@@ -95,6 +97,16 @@ class Recipe:
                     got=repr(getattr(self, field)),
                     expected=" | ".join(map(str, words)),
                 )
+
+    @property
+    def medians(self) -> bool:
+        """Return whether the products hold the medians of the draws beside the labels."""
+        return self.add_medians or network_version(self.network).medians
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Return the names of the label columns, in their order."""
+        return label_names(self.network, self.medians)
 
     @property
     def default_draws(self) -> int:

@@ -14,7 +14,7 @@ class NetworkVersion:
     outputs: names of the network's three outputs, in their order; log_teff is log10 of K, teff is in K.
     default_draws: noise realisations per spectrum in the upstream code.
     photometry: whether the network has a second input; see `recipes.photometry`.
-    medians: whether its products hold the medians of the draws beside the labels.
+    medians: whether its products always hold the medians of the draws beside the labels.
     """
 
     name: str

@@ -1,31 +1,86 @@
-"""Turn masked values into missing ones."""
+"""Turn numbers of any library into numpy arrays, and masked or missing values into NaN.
+
+Other libraries are recognised by what their objects have, and none is imported: torch's tensors by `detach`, columns of
+Arrow, pandas and polars by `__array__`.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from apnet_fast.support.errors import UsageError
+
 
 def without_mask(values: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
-    """Return values of any shape as an array of this float type, with NaN for masked values.
+    """Return values of any shape as an array of this float type, with NaN for masked and missing values.
 
     Masks are those of numpy's masked arrays (astropy's and fitsio's columns are such), of astropy's `Masked`, and of
-    lists of either. An array of that type without a mask comes back uncopied. Raises numpy's error if the values are
-    no array of numbers.
+    lists of either. Missing are None and pandas's NA, as one value or as a row. Tensors may have a gradient, be on a
+    GPU or hold bfloat16. Columns of Arrow, pandas and polars may hold numbers, or one array per row. An array of that
+    type without a mask comes back uncopied. Raises numpy's error if the values are no array of numbers, and UsageError
+    for rows of different lengths.
     """
-    if isinstance(values, list | tuple) and any(_mask(each) is not None for each in values):
-        return np.array([without_mask(each, dtype) for each in values], dtype=dtype)
-    mask = _mask(values)
+    numbers = _numpy(values)
+    if _has_rows(numbers):
+        return _stacked(list(numbers), dtype)
+    mask = _mask(numbers)
     # Masked values may be anything, also out of range.
     with np.errstate(over="ignore", invalid="ignore"):
         if mask is None or not mask.any():
-            return np.asarray(values, dtype=dtype)
-        out = np.array(values, dtype=dtype, subok=False)
+            return np.asarray(_without_none(numbers), dtype=dtype)
+        out = np.array(numbers, dtype=dtype, subok=False)
     out[np.broadcast_to(mask, out.shape)] = np.nan
     return out
 
 
+def _numpy(values: Any) -> Any:
+    """Return values as an array, a list, a tuple or a number; arrays of numpy and its subclasses as they are."""
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        try:
+            return tensor.numpy()
+        except TypeError:  # bfloat16, which numpy does not know, and which float32 holds exactly
+            return tensor.float().numpy()
+    if isinstance(values, np.ndarray | list | tuple) or np.isscalar(values):
+        return values
+    if hasattr(values, "as_py"):  # one value of an Arrow column: a number, or a row
+        return np.asarray(values.values if hasattr(values, "values") else values.as_py())
+    return np.asarray(values)
+
+
+def _has_rows(values: Any) -> bool:
+    """Return whether each value is a row for itself: a list of arrays, a column of a table with an array per row."""
+    if isinstance(values, list | tuple):
+        return any(not issubclass(kind, float | int | np.generic | str) for kind in set(map(type, values)))
+    return isinstance(values, np.ndarray) and values.dtype == object and any(np.ndim(each) for each in values.flat)
+
+
+def _stacked(rows: list[Any], dtype: DTypeLike) -> NDArray[np.floating]:
+    if all(_is_none(row) or np.isscalar(row) for row in rows):
+        return np.array([np.nan if _is_none(row) else row for row in rows], dtype=dtype)
+    arrays = [None if _is_none(row) else without_mask(row, dtype) for row in rows]
+    shapes = {array.shape for array in arrays if array is not None}
+    if len(shapes) > 1:
+        raise UsageError("rows of different lengths", got=sorted(shapes), expected="one length")
+    missing = np.full(shapes.pop(), np.nan, dtype=dtype)
+    return np.array([missing if array is None else array for array in arrays], dtype=dtype)
+
+
+def _without_none(values: Any) -> Any:
+    """Return the values with NaN in place of None and NA, which only arrays of objects can hold."""
+    if not isinstance(values, np.ndarray) or values.dtype != object:
+        return values
+    return np.array([np.nan if _is_none(each) else each for each in values.flat], dtype=object).reshape(values.shape)
+
+
+def _is_none(value: object) -> bool:
+    return value is None or type(value).__name__ == "NAType"
+
+
 def _mask(values: object) -> NDArray[np.bool_] | None:
-    """Return the mask of an array, or None. (A pandas column's `mask` is a method.)"""
+    """Return the mask of an array, or None."""
     mask = getattr(values, "mask", None)
     return np.asarray(mask) if isinstance(mask, np.ndarray | np.bool_ | bool) else None

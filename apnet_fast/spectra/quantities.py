@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from apnet_fast.recipes.flux import FLUX_UNIT
+from apnet_fast.spectra.containers import Flux, unpacked
 from apnet_fast.support.errors import UsageError
 
 _REMEDY = f"convert it to {FLUX_UNIT} before, or give plain numbers in this unit"
@@ -21,13 +22,15 @@ class UnitError(UsageError):
     """Flux or errors have a unit that is not that of flux: a fault of the caller's code, not of one spectrum."""
 
 
-def flux_and_error(flux: ArrayLike, error: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+def flux_and_error(flux: Flux, error: ArrayLike | None) -> tuple[ArrayLike, ArrayLike]:
     """Return flux and errors as plain values in 1e-17 erg/s/cm^2/Angstrom; without a unit they come back as they are.
 
+    If `flux` is a container (`spectra.containers`), `error` may be None: then it is the container's.
+
     Raises UnitError, naming the unit, for one that is no flux density per wavelength, for units of other libraries,
-    and if only one of the two has a unit.
+    and if only one of the two has a unit; UsageError as `containers.unpacked` does.
     """
-    return _both(flux, error, "error", 1)
+    return _both(*unpacked(flux, error), "error", 1)
 
 
 def flux_and_ivar(flux: ArrayLike, ivar: ArrayLike) -> tuple[ArrayLike, ArrayLike]:

@@ -50,6 +50,49 @@ def test_in_batches_it_is_the_same(net: ApogeeNet, data: Data, expected: NDArray
     assert by_place.tobytes() != expected.tobytes()
 
 
+def test_one_spectrum(net: ApogeeNet, data: Data, expected: NDArray[np.void]) -> None:
+    flux, error, ids = data
+    for one in (
+        arrays.predict(net, flux[0], error[0], ids[:1], draws=3),
+        arrays.predict(net, flux[0].tolist(), error[0].tolist(), ids[:1], draws=3),
+        arrays.predict(net, flux[:1], error[:1], ids[:1], draws=3),
+    ):
+        assert one.tobytes() == expected[:1].tobytes()
+    v2 = network(small_v2())
+    known = np.arange(10, 17, dtype=np.float32)
+    assert arrays.predict(v2, flux[0], error[0], draws=2, photometry=known)["result_flags"][0] & 512 == 0
+
+
+def test_columns_of_tables_and_containers(net: ApogeeNet, data: Data, expected: NDArray[np.void]) -> None:
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    nddata = pytest.importorskip("astropy.nddata")
+    flux, error, ids = data
+    frame = pd.DataFrame({"flux": list(flux), "error": list(error), "id": ids}, index=np.arange(7)[::-1])
+    table = pa.Table.from_pandas(frame)
+    spectra = [
+        nddata.NDData(row, uncertainty=nddata.StdDevUncertainty(sigma)) for row, sigma in zip(flux, error, strict=True)
+    ]
+    asked: list[tuple[Any, ...]] = [
+        (frame["flux"], frame["error"], frame["id"]),
+        (table["flux"], table["error"], table["id"]),
+        (spectra, None, pd.Series(ids)),
+        (nddata.NDData(flux, uncertainty=nddata.StdDevUncertainty(error)), None, np.array(ids, "S5")),
+        (flux, error, [f"{name}   " for name in ids]),
+        (flux, error, (f"{name}\0\0".encode() for name in ids)),
+    ]
+    for given in asked:
+        assert arrays.predict(net, *given, draws=3, batch_size=3).tobytes() == expected.tobytes()
+    for given in asked[:4]:
+        assert net.predict(*given, draws=3).tobytes() == expected.tobytes()
+    # The twin: blanks in front belong to a name.
+    assert arrays.predict(net, flux, error, [f" {name}" for name in ids], draws=3).tobytes() != expected.tobytes()
+    (chunk,) = arrays.stream_chunks(net, [(table["flux"], table["error"], table["id"])], draws=3)  # type: ignore[list-item]
+    assert chunk.tobytes() == expected.tobytes()
+    items = zip(spectra, [None] * 7, ids, strict=True)
+    rows = list(arrays.stream(net, items, draws=3, batch_size=2))  # type: ignore[arg-type]
+    assert np.array(rows, dtype=net.label_dtype).tobytes() == expected.tobytes()
+
+
 def test_arrays_on_disk(net: ApogeeNet, data: Data, expected: NDArray[np.void], tmp_path: Path) -> None:
     for name, values in zip(("flux", "error"), data[:2], strict=True):
         np.save(tmp_path / f"{name}.npy", values)
@@ -104,7 +147,13 @@ def test_engine_batches_do_not_follow_the_chunks(small_checkpoint: Checkpoint, m
 
 def test_what_does_not_fit_is_refused(net: ApogeeNet, data: Data) -> None:
     flux, error, ids = data
-    wrong: list[tuple[Any, ...]] = [(flux, error[:2], ids), (flux, error, ids[:2]), (flux[0], error[0], None)]
+    wrong: list[tuple[Any, ...]] = [
+        (flux, error[:2], ids),
+        (flux, error, ids[:2]),
+        (flux[0], error, None),
+        (flux[0], error[0], ids),
+        (flux[None], error[None], None),
+    ]
     for given in wrong:
         with pytest.raises(UsageError, match="do not fit together"):
             arrays.predict(net, *given)

@@ -185,6 +185,15 @@ def test_weights_recipe_and_device_from_the_environment(small_weights: Path, mon
     assert row.result_flags == 1
 
 
+def test_the_demo_weights_have_their_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("APNET_FAST_RECIPE", raising=False)
+    (row,) = apogeenet([AstraLike(1)], weights="demo", device="cpu", engine="null", simulated=True)
+    assert row.teff > 0
+    monkeypatch.setenv("APNET_FAST_WEIGHTS", "demo")
+    (again,) = apogeenet([AstraLike(1)], device="cpu", engine="null", simulated=True)
+    assert again.teff == row.teff
+
+
 def test_what_is_wrong_with_the_call_is_an_error(null: ApogeeNet, small_weights: Path) -> None:
     for wrong in ({"num_uncertainty_draws": 1}, {"batch_size": 0}, {"weights": small_weights}, {"recipe": "dr19"}):
         with pytest.raises(UsageError):

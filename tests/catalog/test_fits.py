@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tracemalloc
 import warnings
 import weakref
@@ -152,6 +154,53 @@ def test_created_card_has_astras_form(star_hdus: fits.HDUList) -> None:
 
 def test_header_values_have_no_units_in_tunit_nor_nulls_in_tnull(star_hdus: fits.HDUList) -> None:
     assert not [key for key in star_hdus[2].header if key.startswith(("TUNIT", "TNULL", "TSCAL", "TZERO"))]
+
+
+def test_described_columns_have_units_comments_and_ucds(product: Product, tmp_path: Path) -> None:
+    columns, rows = COLUMNS[product], table(product, mixed_records(9))
+    plain, described = tmp_path / "plain.fits", tmp_path / "described.fits"
+    for path in (plain, described):
+        write_fits(
+            path,
+            columns,
+            boss_columns("v3"),
+            [rows],
+            text_widths(rows),
+            CARDS,
+            CREATED,
+            "v3",
+            described=path == described,
+        )
+    for hdu, expected in ((1, boss_columns("v3")), (2, columns)):
+        header = checked(described)[hdu].header
+        for number, column in enumerate(expected, start=1):
+            assert header.get(f"TUNIT{number}", "") == column.tunit
+            assert header[f"TCOMM{number}"] == column.comment
+            assert header[f"TUCD{number}"] == column.ucd
+    assert checked(described)[2].header["DATASUM"] == checked(plain)[2].header["DATASUM"]
+    assert not any(key.startswith(("TUNIT", "TCOMM", "TUCD")) for key in checked(plain)[2].header)
+
+
+def test_long_texts_are_announced(tmp_path: Path) -> None:
+    for cards, expected in ((CARDS, "OGIP 1.0"), (CARDS[:2], None)):
+        header = checked(write(tmp_path / "p.fits", "star", [], cards))[0].header
+        assert header.get("LONGSTRN") == expected
+        assert [header[keyword] for keyword, _, _ in cards] == [value for _, value, _ in cards]
+
+
+@pytest.mark.skipif(shutil.which("fitsverify") is None, reason="fitsverify is not installed")
+@pytest.mark.parametrize("described", [False, True])
+def test_fitsverify_finds_nothing(described: bool, product: Product, tmp_path: Path) -> None:
+    rows = table(product, mixed_records(9))
+    path = tmp_path / "p.fits"
+    boss, widths = boss_columns("v3"), text_widths(rows)
+    write_fits(path, COLUMNS[product], boss, [rows], widths, CARDS, CREATED, "v3", described=described)
+    done = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True, timeout=120)
+    assert "0 warning(s) and 0 error(s)" in done.stdout, done.stdout
+    # The twin: it is asked, and answers.
+    path.write_bytes(path.read_bytes().replace(b"LONGSTRN", b"LONGSTRX"))
+    done = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True, timeout=120)
+    assert "0 warning(s) and 0 error(s)" not in done.stdout
 
 
 def test_text_widths_are_the_longest_values_in_bytes() -> None:

@@ -46,6 +46,7 @@ def test_only_the_drop_in_leaves_out_own_columns(
         pipelines = {str(hdu.read_header()["PIPELINE"]).strip() for hdu in file}
         assert pipelines == {"ApogeeNetV2" if network == "v2" else "ApogeeNet"}
         assert file[2].get_colnames() == [column.name for column in product_columns(product, network, own)]
+        assert all(("TUCD1" in hdu.read_header()) == own for hdu in file[1:])
     schema = pq.read_schema(tmp_path / "p-0.1.parquet")
     assert schema.names == [column.name for column in product_columns(product, network)]
     assert schema.metadata[b"RECIPE"] == recipe.encode()

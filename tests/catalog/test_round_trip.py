@@ -67,7 +67,7 @@ def columns_in_fits(path: Path) -> dict[str, list[Any]]:
 
 
 def of_astropy(path: Path) -> dict[str, Any]:
-    table = Table.read(path.with_suffix(".fits"), hdu=2, mask_invalid=False)
+    table = Table.read(path.with_suffix(".fits"), hdu=2, mask_invalid=False, unit_parse_strict="silent")
     return {name: table[name] for name in table.colnames}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from apnet_fast.recipes.labels import MEDIANS
 from apnet_fast.recipes.named import RECIPES, RECIPES_OF, get_recipe
 from apnet_fast.recipes.versions import VERSIONS
 from apnet_fast.support.errors import UsageError
@@ -36,3 +39,26 @@ def test_unknown_recipes_name_the_known_ones() -> None:
         get_recipe("dr20", "v2")
     with pytest.raises(UsageError, match="unknown network"):
         get_recipe(None, "v4")
+
+
+@pytest.mark.parametrize("name", ["dr19", "bossnet-2"])
+def test_medians_on_request_change_nothing_else(name: str) -> None:
+    plain, more = get_recipe(name, "v3"), get_recipe(f"{name}+medians", "v3")
+    assert more.name == f"{name}+medians"
+    assert replace(more, name=name, add_medians=False) == plain
+    assert (plain.medians, more.medians) == (False, True)
+    assert set(more.label_names) - set(plain.label_names) == set(MEDIANS)
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "said"),
+    [
+        ("v3", "astra-0.6+medians", r"cannot add the medians.*expected dr19\+medians \| bossnet-2\+medians"),
+        ("v2", "dr19+medians", "cannot add the medians.*--recipe dr19, which has them"),
+        ("v1", "astra-2020+medians", "cannot add the medians"),
+        ("v3", "dr20+medians", "unknown recipe; got 'dr20'"),
+    ],
+)
+def test_medians_where_they_cannot_be_added(network: str, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        get_recipe(name, network)

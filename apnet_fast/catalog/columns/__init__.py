@@ -38,9 +38,12 @@ SPECTRUM_COLUMNS: dict[Product, tuple[Column, ...]] = {"star": STAR_SPECTRUM_COL
 """Columns of the spectrum itself: they follow those of the source and precede those of the results."""
 
 
-def product_columns(product: Product, network: str, own: bool = True) -> tuple[Column, ...]:
-    """Return all columns of a product of a network (v2 has medians too), with or without this package's own."""
-    return _columns(product, result_columns(network), own_columns(product) if own else ())
+def product_columns(product: Product, network: str, own: bool = True, medians: bool = False) -> tuple[Column, ...]:
+    """Return all columns of a product of a network, with or without this package's own.
+
+    medians: whether the medians of the draws are wanted; v2 always has them.
+    """
+    return _columns(product, result_columns(network, medians), own_columns(product) if own else ())
 
 
 def own_columns(product: Product) -> tuple[Column, ...]:
@@ -52,18 +55,18 @@ def _columns(product: Product, results: Sequence[Column], own: Sequence[Column])
     return (*SOURCE_COLUMNS, *SPECTRUM_COLUMNS[product], *results, *own)
 
 
-def result_columns(network: str) -> tuple[Column, ...]:
-    """Return the columns of the results of a network."""
-    return RESULT_COLUMNS_WITH_MEDIANS if network_version(network).medians else RESULT_COLUMNS
+def result_columns(network: str, medians: bool = False) -> tuple[Column, ...]:
+    """Return the columns of the results of a network; medians as in `product_columns`."""
+    return RESULT_COLUMNS_WITH_MEDIANS if medians or network_version(network).medians else RESULT_COLUMNS
 
 
-def boss_columns(network: str) -> tuple[Column, ...]:
+def boss_columns(network: str, medians: bool = False) -> tuple[Column, ...]:
     """Return the columns of the empty table of BOSS spectra: those it shares with the table of APOGEE spectra.
 
     Astra's file has more of them there, on the BOSS spectra themselves (179 in all for stars, 213 for visits), which
     no source at hand lists.
     """
-    return (*SOURCE_COLUMNS, *result_columns(network))
+    return (*SOURCE_COLUMNS, *result_columns(network, medians))
 
 
 COLUMNS: dict[Product, tuple[Column, ...]] = {
@@ -74,14 +77,14 @@ COLUMNS: dict[Product, tuple[Column, ...]] = {
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the Parquet schema of columns; description and unit are metadata of each field."""
+    """Return the Parquet schema of columns; description, unit and UCD are metadata of each field."""
     return pa.schema(
         [
             pa.field(
                 column.name,
                 column.arrow_type,
                 nullable=column.nullable,
-                metadata={"description": column.comment, "unit": column.unit},
+                metadata={"description": column.comment, "unit": column.tunit, "ucd": column.ucd},
             )
             for column in columns
         ]

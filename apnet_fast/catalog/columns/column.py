@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from apnet_fast.catalog.columns.ucds import ucd_of
+
 Form = Literal["A", "B", "E", "J", "K", "L"]
 
 _NULLS: dict[Form, object] = {"A": "", "E": np.nan, "J": -1, "K": -1, "L": False}
@@ -22,6 +24,9 @@ _ARROW: dict[Form, pa.DataType] = {
 # In the file, numbers are big-endian and a logical is the letter T or F.
 _FITS: dict[Form, str] = {"E": ">f4", "J": ">i4", "K": ">i8", "L": "S1"}
 
+# Of units that the released files give in words of their own.
+_SPELLINGS = {"log10(cm/s^2)": "dex(cm.s**-2)", "Vega nMgy": "nMgy", "Vega": "mag"}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -29,8 +34,9 @@ class Column:
 
     form: FITS type letter (A: text, B: field of bits in bytes, E: float32, J: int32, K: int64, L: logical), without
     the width of A and B: that is the longest value of the file, at least `length`. category: the group whose card
-    stands in front of it. bits: whether the integer is a field of bits. card: comment of the TTYPE card, if it is not
-    "comment [unit]". note: text of a COMMENT card behind the column.
+    stands in front of it. unit: as the released files have it. bits: whether the integer is a field of bits. card:
+    comment of the TTYPE card, if it is not "comment [unit]". note: text of a COMMENT card behind the column. true_unit:
+    the unit, where the released files have none.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Column:
     length: int = 1
     card: str = ""
     note: str = ""
+    true_unit: str = ""
 
     @property
     def null(self) -> object:
@@ -77,3 +84,13 @@ class Column:
     def fits_comment(self) -> str:
         """Return the comment of the TTYPE card: the unit, if there is one, in brackets at the end."""
         return self.card or (f"{self.comment} [{self.unit}]" if self.unit else self.comment)
+
+    @property
+    def tunit(self) -> str:
+        """Return the unit as astropy spells it, for TUNIT cards and Parquet; "" without one."""
+        return self.true_unit or _SPELLINGS.get(self.unit, self.unit)
+
+    @property
+    def ucd(self) -> str:
+        """Return the column's UCD."""
+        return ucd_of(self.name)

@@ -42,11 +42,18 @@ class CpuEngine(Engine):
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32") -> None:
         super().__init__(checkpoint, recipe, device=device, precision=precision)
         self.threads = torch.get_num_threads()
-        self._pool = single_threaded_workers(self.threads)
         self._network: CpuNetwork | None = None
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        self._pool = single_threaded_workers(self.threads)
         self._tiles: list[_Tile] = []
         self._busy = threading.Lock()
         self._mine = threading.local()
+
+    def _renew(self) -> None:
+        super()._renew()
+        self._start_threads()
 
     def _clean(
         self, flux: NDArray[np.float32], error: NDArray[np.float32]

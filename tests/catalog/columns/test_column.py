@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from apnet_fast.catalog.columns import Column, Form
+from apnet_fast.catalog.columns import Column, Form, product_columns
 
 
 @pytest.mark.parametrize(("form", "null"), [("A", ""), ("J", -1), ("K", -1), ("L", False)])
@@ -49,6 +49,22 @@ def test_types_of_a_form(form: Form, arrow: pa.DataType, numpy: str, tform: str)
 @pytest.mark.parametrize(("length", "width", "tform"), [(1, 0, "1A"), (1, 9, "9A"), (57, 3, "57A"), (57, 60, "60A")])
 def test_text_is_at_least_as_wide_as_its_column(length: int, width: int, tform: str) -> None:
     assert Column("x", "A", "", "", length=length).tform(width) == tform
+
+
+@pytest.mark.parametrize(
+    ("unit", "tunit"),
+    [("km/s", "km/s"), ("log10(cm/s^2)", "dex(cm.s**-2)"), ("Vega nMgy", "nMgy"), ("Vega", "mag"), ("", "")],
+)
+def test_units_are_spelt_as_astropy_reads_them(unit: str, tunit: str) -> None:
+    assert Column("x", "E", "", "", unit).tunit == tunit
+    assert Column("x", "E", "", "", unit, true_unit="d").tunit == "d"
+
+
+def test_units_of_all_columns_are_astropys() -> None:
+    units = pytest.importorskip("astropy.units")
+    for column in (*product_columns("star", "v2"), *product_columns("visit", "v2")):
+        if column.tunit and column.tunit != "nMgy":  # there is no unit of fluxes relative to Vega
+            units.Unit(column.tunit)
 
 
 def test_fits_comment_ends_in_the_unit_unless_the_column_says_otherwise() -> None:

@@ -141,11 +141,12 @@ def test_schema_has_the_columns_in_order_and_nulls_in_bits_and_logicals(product:
     ]
 
 
-def test_parquet_file_keeps_descriptions_and_units(product: Product, tmp_path: Path) -> None:
+def test_parquet_file_keeps_descriptions_units_and_ucds(product: Product, tmp_path: Path) -> None:
     path = tmp_path / "product.parquet"
     pq.write_table(arrow_schema(COLUMNS[product]).empty_table(), path)
     schema = pq.read_schema(path)
     for column in COLUMNS[product]:
         metadata = schema.field(column.name).metadata
         assert metadata[b"description"] == column.comment.encode()
-        assert metadata[b"unit"] == column.unit.encode()
+        assert metadata[b"unit"] == column.tunit.encode()
+        assert metadata[b"ucd"] == column.ucd.encode()
