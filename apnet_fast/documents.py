@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
 
 app = typer.Typer(
@@ -14,12 +15,14 @@ app = typer.Typer(
 
 
 @app.command("columns")
+@with_common_options
 def columns_command() -> None:
     """Print docs/columns.md: every column of the two catalogues."""
     print(columns_page())
 
 
 @app.command("flags")
+@with_common_options
 def flags_command() -> None:
     """Print docs/flags.md: every bit of result_flags."""
     print(flags_page())

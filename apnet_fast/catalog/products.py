@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.cards import Card
-from apnet_fast.catalog.columns import arrow_schema, boss_columns, product_columns
+from apnet_fast.catalog.columns import Column, arrow_schema, boss_columns, product_columns
 from apnet_fast.catalog.fits import fits_time, write_fits
 from apnet_fast.catalog.rows import with_nulls
 from apnet_fast.spectra.batch import Product
@@ -46,7 +47,7 @@ def write_product(
     -------
     Numbers of rows by `source_match`; none without a table of sources.
     """
-    columns = product_columns(product, network, own=recipe != _DROP_IN_RECIPE)
+    columns = _columns_of(product, network, recipe)
     every = product_columns(product, network)
     metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
     matches: Counter[str] = Counter()
@@ -67,3 +68,14 @@ def write_product(
 
         write_fits(fits, columns, boss_columns(network), also_to_parquet(), widths, cards, created, network)
     return dict(matches)
+
+
+def least_row_bytes(product: Product, network: str, recipe: str) -> int:
+    """Return the bytes of a row in the FITS file, without its text, whose width is known only at the end."""
+    columns = _columns_of(product, network, recipe)
+    return sum(np.dtype(column.numpy_type()).itemsize for column in columns if column.form != "A")
+
+
+def _columns_of(product: Product, network: str, recipe: str) -> Sequence[Column]:
+    """Return the columns of the FITS file."""
+    return product_columns(product, network, own=recipe != _DROP_IN_RECIPE)

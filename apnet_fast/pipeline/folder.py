@@ -14,6 +14,7 @@ from apnet_fast.pipeline.stored import StoredPlan, StoredRecord, Unsound, read_m
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.notices import log_descriptor
 
 # Entries that every file system and program may leave; hidden files are not looked at either.
 _NOBODYS = {"lost+found"}
@@ -59,8 +60,32 @@ def result_names(products: Iterable[Product], version: str) -> list[str]:
     return [f"{stem}{suffix}" for stem in stems for suffix in (".fits", ".parquet")] + [QUARANTINE_FILE]
 
 
+def check_place(output: Path) -> None:
+    """Raise UsageError, before anything is computed, for an output that cannot be a folder to write in."""
+    expected = "a folder that exists or can be made, and that you may write in"
+    if os.path.lexists(output) and not output.is_dir():
+        what = "a link to nothing" if output.is_symlink() else "a file"
+        raise UsageError(f"the output is {what}", got=str(output), expected=expected, remedy="give another --output")
+    there = next(folder for folder in (output.absolute(), *output.absolute().parents) if os.path.lexists(folder))
+    if not there.is_dir():
+        raise UsageError(
+            "the output folder cannot be made",
+            got=f"{output}, where {there} is a file",
+            expected=expected,
+            remedy="give another --output",
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"the output folder cannot be {'written to' if there == output.absolute() else 'made'}",
+            got=f"{there}, which is not yours to write in",
+            expected=expected,
+            remedy="give another --output, or have the rights changed",
+        )
+
+
 def check_folder(output: Path) -> None:
-    """Raise UsageError that names what is in an output folder, if there is something and no run of ours wrote there."""
+    """Raise UsageError for an output that `check_place` refuses, or that names what is in it and is no run's of ours."""
+    check_place(output)
     if not output.is_dir() or ours_in(output).proven:
         return
     own_streams = _own_streams()
@@ -147,7 +172,9 @@ def _names(folder: Path) -> list[str]:
 def _own_streams() -> set[tuple[int, int]]:
     """Return the files that this command writes its messages to: a log may lie in the output folder."""
     streams = set()
-    for descriptor in (1, 2):
+    for descriptor in (1, 2, log_descriptor()):
+        if descriptor is None:
+            continue
         with suppress(OSError):
             state = os.fstat(descriptor)
             streams.add((state.st_dev, state.st_ino))

@@ -86,12 +86,17 @@ class ShardStore:
         """Begin a run in this folder, or go on with it. Raises UsageError if the folder belongs to another run."""
         # Where a link points to a folder that is gone, that folder is made.
         os.makedirs(os.path.realpath(self.folder), exist_ok=True)
-        path = self.folder / PLAN_FILE
-        if os.path.lexists(path):
-            self.plan.fingerprint.check_same(_stored_plan(path), str(self.folder.parent))
-        else:
-            write_json(path, {**self.plan.fingerprint.as_dict(), "shards": self.plan.shards})
+        if not self.begun():
+            write_json(self.folder / PLAN_FILE, {**self.plan.fingerprint.as_dict(), "shards": self.plan.shards})
         remove_stale_attempts(self.folder, lambda name: is_shard_file(name, self.plan.shards))
+
+    def begun(self) -> bool:
+        """Return whether this run has begun in this folder. Raises UsageError if the folder belongs to another run."""
+        path = self.folder / PLAN_FILE
+        if not os.path.lexists(path):
+            return False
+        self.plan.fingerprint.check_same(_stored_plan(path), str(self.folder.parent))
+        return True
 
     def write(
         self,
