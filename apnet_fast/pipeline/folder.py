@@ -84,7 +84,7 @@ def check_place(output: Path) -> None:
 
 
 def check_folder(output: Path) -> None:
-    """Raise UsageError for an output that `check_place` refuses, or that names what is in it and is no run's of ours."""
+    """Raise UsageError for an output that `check_place` refuses, or that holds what no run of ours wrote."""
     check_place(output)
     if not output.is_dir() or ours_in(output).proven:
         return
