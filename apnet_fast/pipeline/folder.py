@@ -77,7 +77,7 @@ def check_place(output: Path) -> None:
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
             f"the output folder cannot be {'written to' if there == output.absolute() else 'made'}",
-            got=f"{there}, which is not yours to write in",
+            got=f"{output}, where {there} is not yours to write in",
             expected=expected,
             remedy="give another --output, or have the rights changed",
         )

@@ -26,6 +26,7 @@ from apnet_fast.support.notices import Volume, listening
 
 PROGRAM = "apnet-fast"
 _PANEL = "Common options"
+_DONE_BEFORE = ("config", "version", "install_completion")
 
 
 def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -35,7 +36,7 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def verb(*words: Any, quiet: bool = False, verbose: bool = False, log: Path | None = None, **options: Any) -> None:
         # What these did is done: they are read before all other options.
-        for name in ("config", "version", "install_completion"):
+        for name in _DONE_BEFORE:
             options.pop(name, None)
         if quiet and verbose:
             raise UsageError("--quiet and --verbose at once", remedy="give one of them")
@@ -48,6 +49,11 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
     verb.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     verb.__annotations__ = {each.name: each.annotation for each in parameters}
     return verb
+
+
+def common_option_names() -> tuple[str, ...]:
+    """Return the names of the parameters that every verb has."""
+    return tuple(inspect.signature(_common).parameters)
 
 
 def print_version(wanted: bool) -> None:
