@@ -23,6 +23,7 @@ app = typer.Typer(add_completion=False)
 @app.command("reprocess")
 @with_common_options
 def reprocess_command(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -128,6 +129,7 @@ def reprocess_command(
     from apnet_fast.pipeline.defaults import complete_arguments
     from apnet_fast.pipeline.run import run
 
+    gpus, device = _of_the_command_line(context, gpus, device)
     asked = partial(
         complete_arguments,
         inputs=inputs or None,
@@ -163,6 +165,19 @@ def reprocess_command(
     _say_summary(summary, arguments.output)
     if summary.failures:
         raise SystemExit(EXIT_QUARANTINED)
+
+
+def _of_the_command_line(context: typer.Context, gpus: str | None, device: str | None) -> tuple[str | None, str | None]:
+    """Return --gpus and --device without the one that a configuration file gives beside the other on the command line.
+
+    They exclude each other, and the command line comes first.
+    """
+    sources = [getattr(context.get_parameter_source(name), "name", "") for name in ("gpus", "device")]
+    if sources == ["DEFAULT_MAP", "COMMANDLINE"]:
+        return None, device
+    if sources == ["COMMANDLINE", "DEFAULT_MAP"]:
+        return gpus, None
+    return gpus, device
 
 
 def _say_forecast(asked: Callable[..., RunArguments], cluster: str | None) -> None:

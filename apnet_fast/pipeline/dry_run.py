@@ -232,11 +232,10 @@ def measured_rate(settings: RunSettings) -> Rate | None:
 
 
 def _records(output: Path) -> Iterable[Path]:
-    beside = output.absolute().parent
     names: list[str] = []
     with suppress(OSError):
-        names = sorted(os.listdir(beside))
-    return dict.fromkeys([output.absolute() / RUN_FILE, *(beside / name / RUN_FILE for name in names)])
+        names = sorted(os.listdir(output.parent))
+    return dict.fromkeys([output / RUN_FILE, *(output.parent / name / RUN_FILE for name in names)])
 
 
 def _rate_of(path: Path, settings: RunSettings) -> Rate | None:

@@ -17,6 +17,7 @@ from apnet_fast.inputs.newest_summary import (
 )
 from apnet_fast.support.errors import UsageError
 
+
 def table(root: Path, place: str, rows: int = 1) -> str:
     """Write a table with some rows at a place of the survey; Astra's have one of optical spectra before it."""
     path = root / place

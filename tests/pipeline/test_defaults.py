@@ -93,7 +93,9 @@ def test_tables_of_several_telescopes_are_inputs(
 def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     said = refusal(gpus="0,1")
-    assert said.startswith("3 things are missing\n  GPUs: no such GPU is visible: cuda:0, cuda:1; this machine has none")
+    assert said.startswith(
+        "3 things are missing\n  GPUs: no such GPU is visible: cuda:0, cuda:1; this machine has none"
+    )
     for name in ("--device", "--weights", "APNET_FAST_WEIGHTS", "MWM_ASTRA", str(IN_ASTRA), "SAS_BASE_DIR", "INPUT"):
         assert name in said
     monkeypatch.setenv("MWM_ASTRA", str(tmp_path / "none"))
@@ -125,9 +127,7 @@ def test_one_thing_that_is_wrong(asked: dict[str, object], words: str, sdss: Pat
     assert words in refusal(**({"device": None if "gpus" in asked else "cpu"} | asked))
 
 
-def test_a_table_without_its_tree_names_the_root(
-    sdss: Path, sdss_tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_without_its_tree_names_the_root(sdss: Path, sdss_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAS_BASE_DIR")
     table = sdss_tree / TABLE
     assert refusal(inputs=[str(table)], device="cpu").startswith("no root; got a table names its spectra")

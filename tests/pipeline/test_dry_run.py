@@ -78,7 +78,11 @@ def test_the_rate_is_that_of_the_last_run_like_this(tree: Path, small_weights: P
     wanted = settings([tree], small_weights, tmp_path / "out")
     assert measured_rate(wanted) is None
     same = {"network": "v3", "engine": "cpu", "precision": "fp32", "draws": 3}
-    others = [{"fingerprint": same | {"draws": 20}}, {"fingerprint": same | {"engine": "triton"}}, {"device": "cpu,cpu"}]
+    others = [
+        {"fingerprint": same | {"draws": 20}},
+        {"fingerprint": same | {"engine": "triton"}},
+        {"device": "cpu,cpu"},
+    ]
     others += [{"machine": {"processor": "Z80", "cores": 1}}, {"spectra_per_second": None}, {"finished": 3}]
     for number, changes in enumerate(others):
         record(tmp_path / f"other{number}", **changes)
