@@ -10,6 +10,7 @@ import typer
 
 from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.files import check_output_folder
 from apnet_fast.support.notices import tell
 
 app = typer.Typer(add_completion=False)
@@ -31,6 +32,7 @@ def demo_command(
     from apnet_fast.simulate.tree import TRUTH_FILE
     from apnet_fast.validate.recovery import catalogue_recovery, recovery_lines
 
+    check_output_folder(output)
     trees = [output / "apstar" / layout for layout in _LAYOUTS]
     for seed, tree in enumerate(trees):
         _say(

@@ -44,8 +44,10 @@ def pack_command(
     # Imported here, so that --help is quick.
     from apnet_fast.inputs.newest_summary import default_inputs, default_root
     from apnet_fast.readers.packing import PackArguments, pack
+    from apnet_fast.support.files import check_output_folder
     from apnet_fast.support.notices import say
 
+    check_output_folder(output)
     root = default_root(root)
     words = tuple(inputs) if inputs else default_inputs(root)
     manifest = pack(PackArguments(words, output, root, readers, spectra_per_file, restart))

@@ -9,6 +9,7 @@ import typer
 
 from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.files import check_folder_of, check_output_folder
 from apnet_fast.support.notices import tell
 
 app = typer.Typer(no_args_is_help=True, help="Import, export and make weights files (safetensors).")
@@ -33,6 +34,7 @@ def import_command(
     """Turn an upstream checkpoint into a checked safetensors file."""
     from apnet_fast.networks.upstream import import_upstream
 
+    check_folder_of(output, made=True)
     checkpoint = import_upstream(path, network)
     checkpoint.save(output)
     tell(f"{output}: ApogeeNet {network}, {len(checkpoint.state)} tensors, from {checkpoint.origin}")
@@ -50,6 +52,7 @@ def random_command(
     """Write well-scaled random weights, for trying things out."""
     from apnet_fast.networks.random import random_checkpoint
 
+    check_folder_of(output, made=True)
     random_checkpoint(seed, network=network).save(output)
     tell(f"{output}: ApogeeNet {network}, random weights, seed {seed}: not for science")
 
@@ -65,6 +68,7 @@ def export_command(
     from apnet_fast.networks.default_weights import find_weights
     from apnet_fast.networks.upstream import export_upstream
 
+    check_output_folder(output)
     names = export_upstream(load_checkpoint(find_weights(weights)), output)
     tell(f"{output}: {', '.join(names)}")
 

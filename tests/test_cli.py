@@ -107,3 +107,22 @@ def test_the_package_runs_as_a_module() -> None:
         [sys.executable, "-m", "apnet_fast", "--version"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, f"apnet_fast {_version.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["simulate", "--stars", "1", "--layout", "dr17"],
+        ["pack", "tree"],
+        ["weights", "export", "demo"],
+        ["demo"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_is_a_file_is_refused_before_any_work(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    error = CliRunner().invoke(app, [*words, "--output", str(tmp_path / "file")]).exception
+    assert isinstance(error, UsageError)
+    assert "the output is a file" in str(error)
+    assert "expected a folder" in str(error)
+    assert "Remedy: give another --output" in str(error)

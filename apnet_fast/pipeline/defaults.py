@@ -15,9 +15,9 @@ from apnet_fast.inputs.newest_summary import default_root, default_summary, what
 from apnet_fast.networks import default_weights
 from apnet_fast.networks.default_weights import WeightsSource, weights_source
 from apnet_fast.pipeline.arguments import RunArguments
-from apnet_fast.pipeline.folder import check_place
 from apnet_fast.recipes import get_recipe
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import check_output_folder
 from apnet_fast.support.notices import say
 from apnet_fast.support.variables import ASTRA, DEVICE, RECIPE, SAS, cache_folder, folder_of, state_of, value_of
 
@@ -82,7 +82,7 @@ def complete_arguments(
     recipe = recipe or _from(RECIPE, "recipe")
     if output is None:
         output = _default_output(get_recipe(recipe, source.network).name)
-    check_place(output)
+    check_output_folder(output)
     return RunArguments(
         inputs=asked.inputs or (),
         weights=_weights_file(source, import_into or output.absolute().parent),
@@ -169,8 +169,6 @@ def _default_output(recipe: str) -> Path:
 def _weights_file(source: WeightsSource, folder: Path) -> Path:
     if source.variable is not None and source.upstream is None:
         say(f"weights: {source.path} ({source.variable})")
-    if source.upstream is not None:
-        folder.mkdir(parents=True, exist_ok=True)
     return source.file([folder, cache_folder()])
 
 

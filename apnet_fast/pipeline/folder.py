@@ -14,6 +14,7 @@ from apnet_fast.pipeline.stored import StoredPlan, StoredRecord, Unsound, read_m
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import check_output_folder
 from apnet_fast.support.notices import log_descriptor
 
 # Entries that every file system and program may leave; hidden files are not looked at either.
@@ -60,32 +61,9 @@ def result_names(products: Iterable[Product], version: str) -> list[str]:
     return [f"{stem}{suffix}" for stem in stems for suffix in (".fits", ".parquet")] + [QUARANTINE_FILE]
 
 
-def check_place(output: Path) -> None:
-    """Raise UsageError, before anything is computed, for an output that cannot be a folder to write in."""
-    expected = "a folder that exists or can be made, and that you may write in"
-    if os.path.lexists(output) and not output.is_dir():
-        what = "a link to nothing" if output.is_symlink() else "a file"
-        raise UsageError(f"the output is {what}", got=str(output), expected=expected, remedy="give another --output")
-    there = next(folder for folder in (output.absolute(), *output.absolute().parents) if os.path.lexists(folder))
-    if not there.is_dir():
-        raise UsageError(
-            "the output folder cannot be made",
-            got=f"{output}, where {there} is a file",
-            expected=expected,
-            remedy="give another --output",
-        )
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"the output folder cannot be {'written to' if there == output.absolute() else 'made'}",
-            got=f"{output}, where {there} is not yours to write in",
-            expected=expected,
-            remedy="give another --output, or have the rights changed",
-        )
-
-
 def check_folder(output: Path) -> None:
-    """Raise UsageError for an output that `check_place` refuses, or that holds what no run of ours wrote."""
-    check_place(output)
+    """Raise UsageError for an output that cannot be a folder to write in, or that holds what no run of ours wrote."""
+    check_output_folder(output)
     if not output.is_dir() or ours_in(output).proven:
         return
     own_streams = _own_streams()

@@ -10,6 +10,7 @@ import typer
 from apnet_fast.simulate.tree import TRUTH_FILE, simulate_tree
 from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.files import check_output_folder
 from apnet_fast.support.notices import tell
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ def simulate_command(
     ] = False,
 ) -> None:
     """Write simulated apStar files in the layout's tree, and truth.parquet with their true labels."""
+    check_output_folder(output)
     tree = simulate_tree(output, stars=stars, layout=layout, visits=visits, snr=snr, seed=seed, edge_cases=edge_cases)
     extra = " and the edge cases" if edge_cases else ""
     tell(f"{tree}: {stars} stars{extra}, layout {layout}; labels in {tree / TRUTH_FILE}")

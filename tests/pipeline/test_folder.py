@@ -11,7 +11,7 @@ import pytest
 
 from apnet_fast._version import __version__
 from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
-from apnet_fast.pipeline.folder import check_folder, check_place, discard, ours_in, result_names
+from apnet_fast.pipeline.folder import check_folder, discard, ours_in, result_names
 from apnet_fast.pipeline.run import run
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.notices import listening
@@ -185,32 +185,6 @@ def test_a_record_that_lists_foreign_names_gives_no_leave_to_remove_them(finishe
     ours = ours_in(finished)
     assert ours.proven
     assert not any("notes" in name for name in ours.results)
-
-
-def test_an_output_that_cannot_be_a_folder_is_refused_with_a_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "link").symlink_to(tmp_path / "gone")
-
-    def refused(output: Path) -> str:
-        with pytest.raises(UsageError) as raised:
-            check_folder(output)
-        said = str(raised.value)
-        assert "expected a folder that exists or can be made, and that you may write in" in said
-        assert "Remedy: give another --output" in said
-        assert str(output) in said
-        return said
-
-    assert refused(tmp_path / "file").startswith("the output is a file")
-    assert refused(tmp_path / "link").startswith("the output is a link to nothing")
-    assert "file is a file" in refused(tmp_path / "file" / "out")
-    for usable in (tmp_path, tmp_path / "new" / "deep"):
-        check_place(usable)
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # so that the test holds for root as well
-    monkeypatch.chdir(tmp_path)
-    assert refused(tmp_path / "new").startswith("the output folder cannot be made")
-    assert refused(tmp_path).startswith("the output folder cannot be written to")
 
 
 def test_a_log_may_lie_in_the_output_folder(tmp_path: Path) -> None:
