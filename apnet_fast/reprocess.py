@@ -192,7 +192,7 @@ def _say_forecast(asked: Callable[..., RunArguments], cluster: str | None) -> No
         )
     # Weights that would have to be imported are, but not into a place that stays.
     with TemporaryDirectory(prefix="apnet_fast-") as folder:
-        for line in forecast(resolve_settings(asked(import_into=Path(folder)))).lines():
+        for line in forecast(resolve_settings(asked(scratch=Path(folder)))).lines():
             typer.echo(line)
 
 

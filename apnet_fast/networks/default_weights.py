@@ -44,9 +44,12 @@ class WeightsSource:
         """Return "v3", "v2" or "v1"; raises WeightsError for a file that is no weights file."""
         return self.upstream or read_header(self.path).metadata.network
 
-    def file(self, folders: Sequence[Path]) -> Path:
-        """Return the weights file, imported into the first of `folders` that can be written, if it must be."""
-        return self.path if self.upstream is None else _imported(self.path, self.upstream, folders)
+    def file(self, folders: Sequence[Path], scratch: Path | None = None) -> Path:
+        """Return the weights file, imported into the first of `folders` that can be written, if it must be.
+
+        scratch: a folder to import into instead, unless one of `folders` has the file already.
+        """
+        return self.path if self.upstream is None else _imported(self.path, self.upstream, folders, scratch)
 
 
 def weights_source(weights: str | Path | None) -> WeightsSource | None:
@@ -81,7 +84,7 @@ def what_is_there() -> str:
     return f"{WEIGHTS} is not set, and {missing}"
 
 
-def _imported(source: Path, network: str, folders: Sequence[Path]) -> Path:
+def _imported(source: Path, network: str, folders: Sequence[Path], scratch: Path | None) -> Path:
     """Return the weights file of an upstream checkpoint: one that was imported before, else a new one."""
     checksum = upstream_sha256(source, network)
     name = f"apogeenet-{network}-{checksum[:_DIGITS_IN_NAME]}.safetensors"
@@ -90,6 +93,10 @@ def _imported(source: Path, network: str, folders: Sequence[Path]) -> Path:
             say(f"weights: {folder / name}, imported from {source} (sha256 {checksum})")
             return folder / name
     checkpoint = import_upstream(source, network)
+    if scratch is not None:
+        checkpoint.save(scratch / name)
+        say(f"weights: {source} (sha256 {checksum}); a run imports them into {folders[0] / name}")
+        return scratch / name
     for folder in folders:
         try:
             checkpoint.save(folder / name)

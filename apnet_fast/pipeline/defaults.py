@@ -50,7 +50,7 @@ def complete_arguments(
     gpus: str | None = None,
     device: str | None = None,
     recipe: str | None = None,
-    import_into: Path | None = None,
+    scratch: Path | None = None,
     on_this_machine: bool = True,
     **options: Any,
 ) -> RunArguments:
@@ -58,11 +58,12 @@ def complete_arguments(
 
     An empty list of inputs is none that was forgotten: it is an error, as in `RunArguments`, and not the whole survey.
 
-    weights: APNET_FAST_WEIGHTS, else Astra's below MWM_ASTRA, imported once beside the output (or into `import_into`).
+    weights: APNET_FAST_WEIGHTS, else Astra's below MWM_ASTRA, imported once beside the output.
     inputs: the newest summary table below SAS_BASE_DIR, which also fills the source columns, as `catalog` does.
     output: a folder in MWM_ASTRA, else in the current folder, named by version and recipe. root: SAS_BASE_DIR.
     device: APNET_FAST_DEVICE, unless `gpus` is given. recipe: APNET_FAST_RECIPE. options: other fields of
-    `RunArguments`. on_this_machine: whether its devices compute.
+    `RunArguments`. scratch: a folder for what would be imported, if that is to leave nothing behind. on_this_machine:
+    whether its devices compute.
 
     Raises UsageError that names all that is missing, GPUs first, with the variables and options that would give it.
     """
@@ -85,7 +86,7 @@ def complete_arguments(
     check_output_folder(output)
     return RunArguments(
         inputs=asked.inputs or (),
-        weights=_weights_file(source, import_into or output.absolute().parent),
+        weights=_weights_file(source, output, scratch),
         output=output,
         catalog=asked.catalog,
         root=asked.root,
@@ -166,10 +167,10 @@ def _default_output(recipe: str) -> Path:
     return output
 
 
-def _weights_file(source: WeightsSource, folder: Path) -> Path:
+def _weights_file(source: WeightsSource, output: Path, scratch: Path | None) -> Path:
     if source.variable is not None and source.upstream is None:
         say(f"weights: {source.path} ({source.variable})")
-    return source.file([folder, cache_folder()])
+    return source.file([output.absolute().parent, cache_folder()], scratch)
 
 
 def _all_at_once(missing: Sequence[_Missing]) -> UsageError:

@@ -95,6 +95,20 @@ def test_the_next_folder_is_taken_if_the_first_cannot_be_written(astra: Path, tm
         source.file([tmp_path / "a-file"])
 
 
+def test_scratch_is_used_only_if_there_is_no_import_yet(
+    astra: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, place, scratch = weights_source(None), tmp_path / "place", tmp_path / "scratch"
+    assert source is not None
+    file = source.file([place], scratch)
+    assert file.parent == scratch
+    assert not place.exists()
+    assert f"a run imports them into {place / file.name}" in capsys.readouterr().err
+    assert source.file([place]).read_bytes() == file.read_bytes()
+    assert source.file([place], tmp_path / "other") == place / file.name
+    assert not (tmp_path / "other").exists()
+
+
 def test_python_calls_import_into_the_users_cache(astra: Path, tmp_path: Path) -> None:
     assert find_weights(None).parent == tmp_path / "cache" / "apnet_fast"
 
