@@ -83,6 +83,12 @@ def test_the_example_of_a_configuration_file_works(tmp_path: Path, monkeypatch: 
     assert (asked["gpus"], asked["device"]) == (None, "cpu")
 
 
+def test_the_page_shows_what_is_missing_as_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    error = CliRunner().invoke(app, ["reprocess", "--gpus", "0,1"]).exception
+    assert f"error: {error}\n" in PAGE.read_text(encoding="utf-8")
+
+
 def test_the_program_installs_its_completion() -> None:
     options = {option for parameter in get_command(app).params for option in parameter.opts}
     assert {"--version", "--install-completion", "--show-completion"} <= options

@@ -45,6 +45,11 @@ class NewestSummary:
     tables: tuple[str, ...]
     empty: tuple[str, ...] = ()
 
+    def lines(self, root: Path | None) -> list[str]:
+        """Return in words what was found below `root`."""
+        left_out = [f"left out: {table} has no rows" for table in self.empty]
+        return [*left_out, f"input: {', '.join(self.tables)} (the newest below {root})"]
+
 
 def default_root(root: Path | None) -> Path | None:
     """Return the root of tables: the one given, else SAS_BASE_DIR; None if that is not set."""
@@ -56,23 +61,19 @@ def default_root(root: Path | None) -> Path | None:
     return None if named is None else Path(named)
 
 
-def default_summary(root: Path | None) -> tuple[str, ...]:
-    """Return the tables of `newest_summary` below the root and in MWM_ASTRA, and say so; none if there are none."""
-    found = newest_summary(root, folder_of(ASTRA)) if root is not None and root.is_dir() else None
-    if found is None:
-        return ()
-    for table in found.empty:
-        say(f"left out: {table} has no rows")
-    say(f"input: {', '.join(found.tables)} (the newest below {root})")
-    return found.tables
+def default_summary(root: Path | None) -> NewestSummary | None:
+    """Return the tables of `newest_summary` below the root and in MWM_ASTRA; None if there are none."""
+    return newest_summary(root, folder_of(ASTRA)) if root is not None and root.is_dir() else None
 
 
 def default_inputs(root: Path | None) -> tuple[str, ...]:
     """Return the INPUT words of a command that was given none. Raises UsageError if there is no summary table."""
-    tables = default_summary(root)
-    if not tables:
+    found = default_summary(root)
+    if found is None:
         raise UsageError("no input", got=what_is_there(root), expected=_LOOKED_FOR, remedy=REMEDY)
-    return tables
+    for line in found.lines(root):
+        say(line)
+    return found.tables
 
 
 def what_is_there(root: Path | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,19 @@ class _Missing:
 
 @dataclass
 class _Asked:
-    """What a run is asked for, as far as it is known."""
+    """What a run is asked for, as far as it is known. notes: lines about what the environment gave."""
 
     inputs: tuple[str, ...] | None
     catalog: Path | None
     root: Path | None
+    notes: list[str] = field(default_factory=list)
+
+    def variable(self, name: str, what: str) -> str | None:
+        """Return the value of a variable, and make a note of it."""
+        value = value_of(name)
+        if value is not None:
+            self.notes.append(f"{what}: {value} ({name})")
+        return value
 
 
 def complete_arguments(
@@ -67,22 +75,25 @@ def complete_arguments(
 
     Raises UsageError that names all that is missing, GPUs first, with the variables and options that would give it.
     """
+    asked = _Asked(None if inputs is None else tuple(inputs), catalog, root)
     if device is None and gpus is None:
-        device = _from(DEVICE, "device")
+        device = asked.variable(DEVICE, "device")
     # The CPU engine refuses GPUs with a better reason.
     looks_at_gpus = on_this_machine and options.get("engine") != "cpu"
     missing = _missing_gpus(gpus, device) if looks_at_gpus else []
     source = weights_source(weights)
     missing += _missing_weights(source)
-    asked = _Asked(None if inputs is None else tuple(inputs), catalog, root)
-    missing += _find_inputs(asked)
+    missing += _find_inputs(asked, bool(missing))
     if output is None and value_of(ASTRA) is not None and folder_of(ASTRA) is None:
         missing.append(_Missing("output", state_of(ASTRA), f"--output FOLDER, or set {ASTRA} to a folder"))
     if missing or source is None:
         raise _all_at_once(missing)
-    recipe = recipe or _from(RECIPE, "recipe")
+    recipe = recipe or asked.variable(RECIPE, "recipe")
     if output is None:
-        output = _default_output(get_recipe(recipe, source.network).name)
+        output = _default_output(get_recipe(recipe, source.network).name, asked)
+    # Not before: what is missing is said first.
+    for note in asked.notes:
+        say(note)
     check_output_folder(output)
     return RunArguments(
         inputs=asked.inputs or (),
@@ -95,13 +106,6 @@ def complete_arguments(
         recipe=recipe,
         **options,
     )
-
-
-def _from(variable: str, what: str) -> str | None:
-    value = value_of(variable)
-    if value is not None:
-        say(f"{what}: {value} ({variable})")
-    return value
 
 
 def _missing_gpus(gpus: str | None, device: str | None) -> list[_Missing]:
@@ -132,17 +136,27 @@ def _missing_weights(source: WeightsSource | None) -> list[_Missing]:
     return []
 
 
-def _find_inputs(asked: _Asked) -> list[_Missing]:
-    """Fill in inputs and root from the environment; return what is missing."""
+def _find_inputs(asked: _Asked, others_are_missing: bool) -> list[_Missing]:
+    """Fill in inputs and root from the environment; return what is missing.
+
+    Raises UsageError for a summary table that cannot be read, unless that must wait for what else is missing.
+    """
     asked.root = default_root(asked.root)
     if asked.inputs is None and asked.catalog is None:
-        tables = default_summary(asked.root)
-        if not tables:
-            return [_Missing("input", what_is_there(asked.root), f"{newest_summary.REMEDY}; or give --catalog TABLE")]
-        if len(tables) == 1:
-            asked.catalog = Path(tables[0])  # without INPUT, the files of its rows are the input
+        remedy = f"{newest_summary.REMEDY}; or give --catalog TABLE"
+        try:
+            found = default_summary(asked.root)
+        except UsageError as error:
+            if not others_are_missing:
+                raise
+            return [_Missing("input", str(error), remedy)]
+        if found is None:
+            return [_Missing("input", what_is_there(asked.root), remedy)]
+        asked.notes += found.lines(asked.root)
+        if len(found.tables) == 1:
+            asked.catalog = Path(found.tables[0])  # without INPUT, the files of its rows are the input
         else:
-            asked.inputs = tables
+            asked.inputs = found.tables
     words = asked.inputs or (() if asked.catalog is None else (str(asked.catalog),))
     kinds = {word: classify(word) for word in words}
     absent = [word for word, kind in kinds.items() if kind is InputKind.NOTHING]
@@ -159,11 +173,11 @@ def _find_inputs(asked: _Asked) -> list[_Missing]:
     return []
 
 
-def _default_output(recipe: str) -> Path:
+def _default_output(recipe: str, asked: _Asked) -> Path:
     """Return the folder of a run that names none."""
     astra = folder_of(ASTRA)
     output = (astra or Path()) / f"apnet_fast-{__version__}-{recipe}"
-    say(f"output: {output}" + (f" ({ASTRA})" if astra else " (in the current folder)"))
+    asked.notes.append(f"output: {output}" + (f" ({ASTRA})" if astra else " (in the current folder)"))
     return output
 
 

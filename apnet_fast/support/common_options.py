@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import platform
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +24,7 @@ from typer.completion import install_callback
 from apnet_fast._version import __version__
 from apnet_fast.support.config_file import read_config
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.notices import Volume, listening
+from apnet_fast.support.notices import Volume, detail, listening
 
 PROGRAM = "apnet-fast"
 _PANEL = "Common options"
@@ -42,7 +44,10 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
             raise UsageError("--quiet and --verbose at once", remedy="give one of them")
         volume = Volume.QUIET if quiet else Volume.VERBOSE if verbose else Volume.NORMAL
         with listening(" ".join(sys.argv), volume=volume, log=log):
+            detail(f"apnet_fast {__version__}, Python {platform.python_version()}, on {platform.node()}")
+            started = time.monotonic()
             function(*words, **options)
+            detail(f"took {time.monotonic() - started:.1f} s")
 
     common = inspect.signature(_common, eval_str=True).parameters
     parameters = [*own.parameters.values(), *common.values()]
@@ -94,7 +99,8 @@ def _common(
         bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.", rich_help_panel=_PANEL)
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more: where defaults come from.", rich_help_panel=_PANEL)
+        bool,
+        typer.Option("--verbose", "-v", help="Say more: versions, times, every stored shard.", rich_help_panel=_PANEL),
     ] = False,
     log: Annotated[
         Path | None,

@@ -103,11 +103,14 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch, t
     assert "output" not in refusal(device="cpu", output=tmp_path)
 
 
-def test_gpus_that_are_not_there_are_named_alone_and_first(monkeypatch: pytest.MonkeyPatch, sdss: Path) -> None:
+def test_gpus_that_are_not_there_are_named_alone_and_first(
+    monkeypatch: pytest.MonkeyPatch, sdss: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     said = refusal(gpus="0,1")
     assert said.startswith("no such GPU; got no such GPU is visible: cuda:1; this machine has 1: cuda:0 .. cuda:0")
     assert not list(sdss.glob("*.safetensors"))  # nothing was imported in vain
+    assert capsys.readouterr().err == ""  # nor is anything said before
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert complete_arguments(gpus="0,1").gpus == "0,1"
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
@@ -125,6 +128,20 @@ def test_gpus_that_are_not_there_are_named_alone_and_first(monkeypatch: pytest.M
 )
 def test_one_thing_that_is_wrong(asked: dict[str, object], words: str, sdss: Path) -> None:
     assert words in refusal(**({"device": None if "gpus" in asked else "cpu"} | asked))
+
+
+def test_a_damaged_table_waits_for_gpus_that_are_not_there(
+    sdss: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    table = tmp_path / "sas" / TABLE
+    table.parent.mkdir(parents=True)
+    table.write_bytes(b"SIMPLE  =" + bytes(5000))
+    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path / "sas"))
+    assert str(table) in refusal(device="cpu")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    said = refusal(gpus="0")
+    assert said.startswith("2 things are missing\n  GPUs: ")
+    assert str(table) in said
 
 
 def test_a_table_without_its_tree_names_the_root(sdss: Path, sdss_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

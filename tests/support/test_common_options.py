@@ -52,7 +52,10 @@ def test_a_verb_keeps_its_own_options() -> None:
 
 def test_quiet_and_verbose() -> None:
     assert run("-o", "out", "-q") == (0, "out None 20 '' False None\n", "")
-    assert run("-o", "out", "--verbose")[2] == "working\ndetails\n"
+    first, *said, last = run("-o", "out", "--verbose")[2].splitlines()
+    assert said == ["working", "details"]
+    assert first.startswith(f"apnet_fast {__version__}, Python 3.")
+    assert last.startswith("took ")
     assert "at once" in str(CliRunner().invoke(app, ["-o", "out", "-q", "-v"]).exception)
 
 
