@@ -24,6 +24,7 @@ from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.folder import check_folder
 from apnet_fast.pipeline.plan import Plan, make_plan
 from apnet_fast.pipeline.provenance import processor
+from apnet_fast.pipeline.run import left_out_lines
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import SHARDS_FOLDER, ShardStore
 from apnet_fast.pipeline.stored import Unsound, read_stored
@@ -68,14 +69,14 @@ class Amount:
     """How much there is to read: bytes, and spectra of each product, in all files.
 
     looked_at: number of files that were counted; the rest is estimated from them. unusable: how many spectra of those
-    files will have no result.
+    files will have no result, by reason.
     """
 
     files: int
     looked_at: int
     bytes: int
     spectra: Mapping[Product, int]
-    unusable: int
+    unusable: Mapping[str, int]
 
     @property
     def is_exact(self) -> bool:
@@ -131,8 +132,10 @@ class Forecast:
         )
         lines = [f"reads     {amount.files} files, {about}{_size(amount.bytes)}: {products} ({how})"]
         lines += [f"          from {word}" for word in self.settings.words]
+        lines += [f"          {line}" for line in left_out_lines(self.inputs)]
         if amount.unusable:
-            lines.append(f"          {amount.unusable} of the spectra looked at will have no result")
+            reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(amount.unusable.items()))
+            lines.append(f"          of the spectra looked at, these will have no result: {reasons}")
         return lines
 
     def _computes(self) -> list[str]:
@@ -196,7 +199,7 @@ def amount_of(files: Sequence[str], products: Sequence[Product], looked_at: int 
     """Count bytes and spectra of files of a plan; of many files, those of `looked_at` of them, times their share."""
     packed = [file for file in files if file.endswith(PACK_SUFFIX)]
     plain = [file for file in files if not file.endswith(PACK_SUFFIX)]
-    size, spectra, unusable = 0, Counter[Product](dict.fromkeys(products, 0)), 0
+    size, spectra, unusable = 0, Counter[Product](dict.fromkeys(products, 0)), Counter[str]()
     for file in packed:
         entry = _manifest(os.path.dirname(file)).files[os.path.basename(file)]
         size += entry.bytes
@@ -209,11 +212,11 @@ def amount_of(files: Sequence[str], products: Sequence[Product], looked_at: int 
             found_bytes += os.stat(file).st_size
         records = read_spectra(file, products).records
         found.update(record.product for record in records)
-        unusable += sum(record.reason is not None for record in records)
+        unusable.update(str(record.reason) for record in records if record.reason is not None)
     factor = len(plain) / number if number else 0
     for product in products:
         spectra[product] += round(found[product] * factor)
-    return Amount(len(files), len(packed) + number, size + round(found_bytes * factor), dict(spectra), unusable)
+    return Amount(len(files), len(packed) + number, size + round(found_bytes * factor), dict(spectra), dict(unusable))
 
 
 @lru_cache(maxsize=8)

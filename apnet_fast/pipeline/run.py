@@ -97,7 +97,8 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
         settings = replace(settings, precision=settings.effective_precision(checkpoint))
     stop.check()
     plan = make_plan(settings, inputs, checkpoint)
-    _say_what_is_left_out(inputs)
+    for line in left_out_lines(inputs):
+        say(line)
     check_folder(settings.output)
     settings.output.mkdir(parents=True, exist_ok=True)
     with locked(settings.output):
@@ -105,15 +106,20 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
         return _Run(settings, plan, checkpoint, inputs, times, stop, team).go()
 
 
-def _say_what_is_left_out(inputs: Inputs) -> None:
-    for note in inputs.notes:
-        say(note)
+def left_out_lines(inputs: Inputs) -> list[str]:
+    """Return in words what of the inputs a run leaves out, and other notes about them."""
+    lines = list(inputs.notes)
     if inputs.nameless_rows:
-        say(f"{inputs.nameless_rows} rows of tables left out: they name no file")
+        lines.append(f"{inputs.nameless_rows} rows of tables left out: they name no file")
     if inputs.other_products:
-        say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
+        lines.append(
+            f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}"
+        )
     if inputs.superseded:
-        say(f"{len(inputs.superseded)} FITS files left out: older versions (STARVER) of stars; {RUN_FILE} names them")
+        lines.append(
+            f"{len(inputs.superseded)} FITS files left out: older versions (STARVER) of stars; {RUN_FILE} names them"
+        )
+    return lines
 
 
 class _Run:

@@ -108,11 +108,21 @@ def test_of_many_files_some_are_counted(broken_trees: dict[str, Path], tree: Pat
     assert (some.files, some.looked_at, some.spectra) == (7, 3, every.spectra)  # two visits each
     assert every.bytes == sum(os.stat(file).st_size for file in files) == pytest.approx(some.bytes, rel=0.1)
     assert amount_of(files, ("visit",)).spectra == {"visit": 14}
-    assert every.unusable == 0
+    assert every.unusable == {}
     damaged = amount_of(sorted(map(str, broken_trees["dr17"].rglob("*.fits"))), ("star", "visit"))
-    assert damaged.unusable > 0
+    assert damaged.unusable["truncated"] > 0
     gone = amount_of([*files, "gone.fits"], ("star", "visit"))
-    assert (gone.bytes, gone.unusable > 0) == (every.bytes, True)
+    assert (gone.bytes, gone.unusable) == (every.bytes, {"missing_file": 2})
+
+
+def test_what_is_left_out_and_will_fail_is_said(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "apVisit-dr17-5226-56468-100.fits").write_bytes(b"SIMPLE  =")
+    words: list[Path | str] = [tree, folder, tmp_path / "gone.fits"]
+    text = "\n".join(forecast(settings(words, small_weights, tmp_path / "out")).lines())
+    assert "1 FITS files left out: not apStar" in text
+    assert "of the spectra looked at, these will have no result: 2 missing_file" in text
 
 
 def test_packs_are_counted_by_their_manifest(tree: Path, small_weights: Path, tmp_path: Path) -> None:
