@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.engines import Engine, NullEngine
 from apnet_fast.engines.loading import EngineOptions, load_engine, shared_engine
+from apnet_fast.networks.default_weights import find_weights
 from apnet_fast.recipes import Labels, Recipe, label_names
 from apnet_fast.recipes.flux import FluxCounts, FluxRange, count_flux
 from apnet_fast.recipes.noise import noise_keys
@@ -22,6 +23,7 @@ from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.quantities import flux_and_error
 from apnet_fast.support.errors import FluxWarning, UsageError, WeightsWarning
 from apnet_fast.support.grid import PIXELS
+from apnet_fast.support.variables import DEVICE, RECIPE, value_of
 
 _COLUMN_TYPES = {"result_flags": "i8", "flag_warn": "?", "flag_bad": "?"}
 
@@ -47,7 +49,7 @@ class ApogeeNet:
     @classmethod
     def load(
         cls,
-        weights: str | Path,
+        weights: str | Path | None = None,
         *,
         recipe: str | None = None,
         device: str | None = None,
@@ -56,15 +58,19 @@ class ApogeeNet:
     ) -> ApogeeNet:
         """Load a weights file (see `python -m apnet_fast.weights`), or "demo", the shipped one, into an engine.
 
+        weights: default APNET_FAST_WEIGHTS, else Astra's below MWM_ASTRA (`networks.default_weights`). recipe and
+        device have APNET_FAST_RECIPE and APNET_FAST_DEVICE before the defaults given here.
         recipe: a recipe of the weights' network; default "dr19" for v3, "astra-0.6" for v2, "astra-2020" for v1. v3's
         "dr19+medians" and "bossnet-2+medians" add the medians of the draws to the label columns.
         device: "cpu", "cuda:0", or several separated by commas; default every visible GPU, else the CPU. engine:
         "auto", "triton" (v3), "torch" (v2 and v1 on a GPU), "cpu", "reference" or "null". precision: "fp16", "fp32" or
         "fp64", if the engine has it; default fp16 for the Triton engine, else fp32.
 
-        Raises WeightsError for weights that cannot be used, UsageError for unknown names.
+        Raises WeightsError for weights that cannot be used, UsageError for unknown names and if there are no weights.
         """
-        loaded, options = load_engine(EngineOptions.of(weights, recipe, device, engine, precision))
+        chosen = find_weights(None) if weights is None else weights
+        recipe, device = recipe or value_of(RECIPE), device or value_of(DEVICE)
+        loaded, options = load_engine(EngineOptions.of(chosen, recipe, device, engine, precision))
         net = cls(loaded)
         net._options = options
         return net

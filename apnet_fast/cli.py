@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from apnet_fast import demo, documents, pack, recovery, reprocess, tune, weights
-from apnet_fast._version import __version__
 from apnet_fast.plots.__main__ import app as plots_app
 from apnet_fast.report.__main__ import report_command
 from apnet_fast.simulate.__main__ import simulate_command
+from apnet_fast.support.common_options import PROGRAM, print_version, with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.train.__main__ import train_command
 from apnet_fast.validate.__main__ import app as validate_app
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet over the whole APOGEE survey.")
+app = typer.Typer(no_args_is_help=True, help="ApogeeNet over the whole APOGEE survey.")
 app.command("reprocess")(reprocess.reprocess_command)
 app.command("pack")(pack.pack_command)
 app.add_typer(weights.app, name="weights")
@@ -30,22 +30,17 @@ app.command("report")(report_command)
 app.add_typer(documents.app, name="documents")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"apnet_fast {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """ApogeeNet over the whole APOGEE survey."""
 
 
 @app.command("flags")
+@with_common_options
 def flags_command() -> None:
     """Print the tables of result flags."""
     from apnet_fast.flags import print_tables
@@ -55,4 +50,4 @@ def flags_command() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    run_app(app)
+    run_app(app, program=PROGRAM)

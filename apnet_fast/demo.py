@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.files import check_output_folder
+from apnet_fast.support.notices import tell
 
 app = typer.Typer(add_completion=False)
 
@@ -18,6 +21,7 @@ _SHOWN = 4  # stars of each tree in the table; the figure shows all
 
 
 @app.command("demo")
+@with_common_options
 def demo_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")] = Path("demo"),
 ) -> None:
@@ -28,6 +32,7 @@ def demo_command(
     from apnet_fast.simulate.tree import TRUTH_FILE
     from apnet_fast.validate.recovery import catalogue_recovery, recovery_lines
 
+    check_output_folder(output)
     trees = [output / "apstar" / layout for layout in _LAYOUTS]
     for seed, tree in enumerate(trees):
         _say(
@@ -47,10 +52,10 @@ def demo_command(
     for line in recovery_lines(catalogue_recovery(stars, truths)):
         typer.echo(line)
     _draw(stars, output / "kiel.png")
-    typer.echo("The demo weights are for simulated spectra only: of real stars they say nothing.")
+    tell("The demo weights are for simulated spectra only: of real stars they say nothing.")
     for name in PRODUCT_NAMES.values():
-        typer.echo(f"{catalogues / name}.fits (and .parquet)")
-    typer.echo(f"{catalogues / RUN_FILE}")
+        tell(f"{catalogues / name}.fits (and .parquet)")
+    tell(f"{catalogues / RUN_FILE}")
 
 
 def _draw(catalogue: Path, figure: Path) -> None:
@@ -62,14 +67,14 @@ def _draw(catalogue: Path, figure: Path) -> None:
 
     _say(f"python -m apnet_fast.plots kiel {catalogue} --output {figure}")
     if find_spec("matplotlib") is None:
-        typer.echo("no figure: matplotlib is not installed (python -m pip install 'apnet_fast[plots]')")
+        tell("no figure: matplotlib is not installed (python -m pip install 'apnet_fast[plots]')")
         return
     save_figure(draw_kiel(read_stars(catalogue), style="points", title="demo weights, simulated spectra"), figure)
-    typer.echo(f"{figure}: main sequence and giant branch of {len(_LAYOUTS) * _STARS} simulated stars")
+    tell(f"{figure}: main sequence and giant branch of {len(_LAYOUTS) * _STARS} simulated stars")
 
 
 def _say(command: str) -> None:
-    typer.echo(f"$ {command}")
+    tell(f"$ {command}")
 
 
 def _show(path: Path) -> None:

@@ -1,12 +1,19 @@
-"""Generate pages of docs/ from the code: `python -m apnet_fast.documents columns > docs/columns.md`."""
+"""Generate pages of docs/ from the code: `python -m apnet_fast.documents columns > docs/columns.md`.
+
+`python -m apnet_fast documents verbs` prints the tables of docs/commands.md, which is else written by hand.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import typer
 
+from apnet_fast.support.common_options import common_option_names, with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.variables import VARIABLES
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Print the pages of docs/ that are generated from the code."
@@ -14,15 +21,62 @@ app = typer.Typer(
 
 
 @app.command("columns")
+@with_common_options
 def columns_command() -> None:
     """Print docs/columns.md: every column of the two catalogues."""
     print(columns_page())
 
 
 @app.command("flags")
+@with_common_options
 def flags_command() -> None:
     """Print docs/flags.md: every bit of result_flags."""
     print(flags_page())
+
+
+@app.command("verbs")
+@with_common_options
+def verbs_command(context: typer.Context) -> None:
+    """Print the tables of docs/commands.md: every verb, common option and variable, with a line each."""
+    root = context.find_root().command
+    if "documents" not in getattr(root, "commands", {}):
+        raise UsageError(
+            "this part of the program does not know the other verbs",
+            remedy="`python -m apnet_fast documents verbs` or `apnet-fast documents verbs`",
+        )
+    print("\n".join(verbs_tables(root)))
+
+
+def verbs_tables(root: Any) -> list[str]:
+    """Return the tables of verbs, common options and variables, of the program (a click group) with all verbs."""
+    verbs = list(leaves(root))
+    common = common_option_names()
+    options = [
+        [", ".join(f"`{name}`" for name in option.opts), option.help]
+        for option in verbs[0][1].params
+        if option.name in common
+    ]
+    return [
+        *_table(["verb", "what it does"], ([f"`{name}`", first_line(verb.help)] for name, verb in verbs)),
+        "",
+        *_table(["common option", "what it does"], options),
+        "",
+        *_table(["variable", "what it gives"], ([f"`{name}`", gives] for name, gives in VARIABLES.items())),
+    ]
+
+
+def leaves(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every verb below a click group, with its full name."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def first_line(text: str | None) -> str:
+    """Return the first line of a help text."""
+    return (text or "").strip().partition("\n")[0]
 
 
 def columns_page() -> str:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command("recovery")
+@with_common_options
 def recovery_command(
     catalogue: Annotated[Path, typer.Argument(help="Star or visit catalogue (Parquet or FITS).")],
     labels: Annotated[

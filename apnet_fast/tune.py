@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import check_folder_of
+from apnet_fast.support.notices import say, tell
+from apnet_fast.support.variables import DEVICE, value_of
 
 if TYPE_CHECKING:
     import torch
@@ -115,7 +120,7 @@ def best_conv(
             wrong = not float((got - twin).norm() / twin.norm()) < _TOLERANCE
             taken = float("inf") if wrong else measure(work)
         except Exception as error:  # noqa: BLE001 (compilers and drivers raise what they like for a tile they cannot make)
-            typer.echo(f"  {candidate}: {type(error).__name__}", err=True)
+            say(f"  {candidate}: {type(error).__name__}")
             continue
         if taken < (best[1] if best else float("inf")):
             best = candidate, taken
@@ -164,28 +169,42 @@ def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tunin
 
 
 @app.command("tune")
+@with_common_options
 def tune_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write (JSON).")],
-    device: Annotated[str, typer.Option(help="GPU to measure.")] = "cuda:0",
+    device: Annotated[
+        str | None, typer.Option(help="GPU to measure.", show_default="APNET_FAST_DEVICE, else cuda:0")
+    ] = None,
 ) -> None:
     """Measure a GPU and write its tuning table, for review."""
+    device = device or value_of(DEVICE) or "cuda:0"
+    _check_device(device)
+    check_folder_of(output)
     import torch
     import triton
 
-    from apnet_fast.engines.base import check_gpu
     from apnet_fast.engines.triton import architecture_of
     from apnet_fast.kernels.timing import kernel_seconds
     from apnet_fast.kernels.tuning import table_for
 
-    check_gpu(device)
     architecture, where = architecture_of(device), torch.device(device)
     machine = f"{torch.cuda.get_device_name(where)}, torch {torch.__version__}, triton {triton.__version__}"
-    typer.echo(f"{architecture}: {machine}")
+    tell(f"{architecture}: {machine}")
     with torch.cuda.device(where):
-        table = tune(table_for(architecture), where, lambda work: kernel_seconds(work, where), typer.echo)
-        table = best_group(table, device, typer.echo)
+        table = tune(table_for(architecture), where, lambda work: kernel_seconds(work, where), tell)
+        table = best_group(table, device, tell)
     replace(table, name=architecture, measured=machine).save(output)
-    typer.echo(f"{output}: table {architecture}, sha256 {table.sha256}")
+    tell(f"{output}: table {architecture}, sha256 {table.sha256}")
+
+
+def _check_device(device: str) -> None:
+    """Raise UsageError for what is no GPU of this machine: tuning measures one, and has no meaning elsewhere."""
+    from apnet_fast.engines.base import check_gpu
+
+    remedy = "give the command on the machine whose GPU is to be measured; without a GPU there is nothing to tune"
+    if not device.startswith("cuda") or "," in device:
+        raise UsageError("tune measures one GPU", got=device, expected="cuda:0, cuda:1, ...", remedy=remedy)
+    check_gpu(device, remedy)
 
 
 if __name__ == "__main__":

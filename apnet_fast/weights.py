@@ -7,15 +7,25 @@ from typing import Annotated
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.files import check_folder_of, check_output_folder
+from apnet_fast.support.notices import tell
 
 app = typer.Typer(no_args_is_help=True, help="Import, export and make weights files (safetensors).")
 
 Network = Annotated[str, typer.Option(help="v3 | v2 | v1")]
+Weights = Annotated[
+    str | None,
+    typer.Argument(
+        help="A weights file of this package, or demo.", show_default="APNET_FAST_WEIGHTS, else Astra's in MWM_ASTRA"
+    ),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
 
 @app.command("import")
+@with_common_options
 def import_command(
     path: Annotated[Path, typer.Argument(help="Upstream file (.pt), or its folder (v3: model_chunk_0..9).")],
     output: Output,
@@ -24,14 +34,16 @@ def import_command(
     """Turn an upstream checkpoint into a checked safetensors file."""
     from apnet_fast.networks.upstream import import_upstream
 
+    check_folder_of(output, made=True)
     checkpoint = import_upstream(path, network)
     checkpoint.save(output)
-    typer.echo(f"{output}: ApogeeNet {network}, {len(checkpoint.state)} tensors, from {checkpoint.origin}")
+    tell(f"{output}: ApogeeNet {network}, {len(checkpoint.state)} tensors, from {checkpoint.origin}")
     if checkpoint.left_out:
-        typer.echo(f"left out, not part of this network: {', '.join(checkpoint.left_out)}")
+        tell(f"left out, not part of this network: {', '.join(checkpoint.left_out)}")
 
 
 @app.command("random")
+@with_common_options
 def random_command(
     output: Output,
     network: Network = "v3",
@@ -40,36 +52,41 @@ def random_command(
     """Write well-scaled random weights, for trying things out."""
     from apnet_fast.networks.random import random_checkpoint
 
+    check_folder_of(output, made=True)
     random_checkpoint(seed, network=network).save(output)
-    typer.echo(f"{output}: ApogeeNet {network}, random weights, seed {seed}: not for science")
+    tell(f"{output}: ApogeeNet {network}, random weights, seed {seed}: not for science")
 
 
 @app.command("export")
+@with_common_options
 def export_command(
-    weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    weights: Weights = None,
 ) -> None:
     """Write a weights file back in the upstream form: v3 as chunks, v2 as model.pt, v1 as APOGEE_NET.pt."""
     from apnet_fast.networks.checkpoint import load_checkpoint
-    from apnet_fast.networks.shipped import weights_path
+    from apnet_fast.networks.default_weights import find_weights
     from apnet_fast.networks.upstream import export_upstream
 
-    names = export_upstream(load_checkpoint(weights_path(weights)), output)
-    typer.echo(f"{output}: {', '.join(names)}")
+    check_output_folder(output)
+    names = export_upstream(load_checkpoint(find_weights(weights)), output)
+    tell(f"{output}: {', '.join(names)}")
 
 
 @app.command("check")
+@with_common_options
 def check_command(
-    weights: Annotated[Path, typer.Argument(help="A weights file of this package, or demo.")],
+    weights: Weights = None,
 ) -> None:
     """Print the largest activation of every layer, and for v3 whether fp16 can hold it."""
     from apnet_fast.engines.ranges import LEAST_HEADROOM, layer_ranges
     from apnet_fast.networks.checkpoint import load_checkpoint
-    from apnet_fast.networks.shipped import weights_path
+    from apnet_fast.networks.default_weights import find_weights
     from apnet_fast.recipes.flux import FLUX_UNIT
 
-    checkpoint = load_checkpoint(weights_path(weights))
-    typer.echo(f"{weights}: ApogeeNet {checkpoint.network}, {checkpoint.origin}, sha256 {checkpoint.sha256}")
+    path = find_weights(weights)
+    checkpoint = load_checkpoint(path)
+    typer.echo(f"{weights or path}: ApogeeNet {checkpoint.network}, {checkpoint.origin}, sha256 {checkpoint.sha256}")
     least_flux, greatest_flux = checkpoint.plausible_flux
     typer.echo(f"for spectra with a median flux of {least_flux:.3g} to {greatest_flux:.3g} [{FLUX_UNIT}]")
     if checkpoint.for_simulated_only:

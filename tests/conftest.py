@@ -16,8 +16,16 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.simulate import simulate_tree
+from apnet_fast.support.variables import VARIABLES
 
 SMALL = ArchitectureV3(dim_mults=(1, 2, 4), adapt_pool_output_dim=64, num_linear=2, linear_dim=32)
+
+
+@pytest.fixture(autouse=True)
+def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests find no weights and surveys of the machine they run on."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,8 @@ def test_masked_photometry_is_unknown(rng: np.random.Generator) -> None:
     [
         ({"seed": 1.5}, "seed of the noise is no integer; got 1.5"),
         ({"seed": "1"}, "seed of the noise is no integer; got '1'"),
+        ({"draws": 0}, "too few noise draws for recipe dr19; got 0; expected at least 2"),
+        ({"draws": 0}, "Remedy: draws=20 in Python"),
         ({"draws": 2.5}, "number of noise draws is no integer; got 2.5"),
         ({"draws": "3"}, "number of noise draws is no integer; got '3'"),
         ({"ids": "2M0001"}, r"ids is a single string; got '2M0001'.*ids=\['2M0001'\]"),
@@ -109,6 +111,17 @@ def test_integers_of_numpy_are_integers(net: apnet_fast.ApogeeNet, rng: np.rando
     flux, error = ordinary_spectra(rng, 1)
     expected = net.predict(flux, error, draws=3, seed=7)
     assert net.predict(flux, error, draws=np.int64(3), seed=np.uint8(7)).tobytes() == expected.tobytes()
+
+
+def test_weights_recipe_and_device_of_the_environment(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no weights; got APNET_FAST_WEIGHTS is not set"):
+        apnet_fast.ApogeeNet.load()
+    for name, value in (("WEIGHTS", str(small_weights)), ("RECIPE", "bossnet-2"), ("DEVICE", "cpu,cpu")):
+        monkeypatch.setenv(f"APNET_FAST_{name}", value)
+    net = apnet_fast.ApogeeNet.load()
+    assert (net.recipe.name, net.engine.device) == ("bossnet-2", "cpu,cpu")
+    net = apnet_fast.ApogeeNet.load("demo", recipe="dr19", device="cpu")
+    assert (net.recipe.name, net.engine.device, net.engine.checkpoint.trained_on) == ("dr19", "cpu", "simulated")
 
 
 def test_v2_takes_photometry_and_gives_medians(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from apnet_fast import _version
+from apnet_fast import _version, documents
 from apnet_fast.cli import app
+from apnet_fast.documents import first_line, leaves
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.variables import VARIABLES
 
 VERBS = [
     "demo", "documents", "flags", "pack", "plots", "recovery", "report", "reprocess", "simulate", "train", "tune",
     "validate", "weights",
 ]  # fmt: skip
+
+LEAVES = dict(leaves(get_command(app)))
+PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 
 
 def test_every_verb_is_there() -> None:
@@ -36,8 +45,62 @@ def test_groups_keep_the_names_of_their_commands() -> None:
         "weights": ["check", "export", "import", "random"],
         "validate": ["compare", "repeats"],
         "plots": ["curves", "kiel"],
-        "documents": ["columns", "flags"],
+        "documents": ["columns", "flags", "verbs"],
     }
+
+
+@pytest.mark.parametrize("name", list(LEAVES))
+def test_every_verb_has_the_common_options_and_a_line(name: str) -> None:
+    verb = LEAVES[name]
+    options = {option for parameter in verb.params for option in parameter.opts}
+    assert {"--config", "--quiet", "-q", "--verbose", "-v", "--log", "--version", "--install-completion"} <= options
+    assert ("--output" in options) <= ("-o" in options)
+    assert first_line(verb.help).endswith(".")
+    assert len(first_line(verb.help)) < 120
+
+
+def test_the_page_of_commands_has_every_verb_option_and_variable() -> None:
+    printed = CliRunner().invoke(app, ["documents", "verbs"]).output
+    assert all(f"| `{name}` | " in printed for name in (*LEAVES, *VARIABLES))
+    assert printed.strip() in PAGE.read_text(encoding="utf-8")
+    assert isinstance(CliRunner().invoke(documents.app, ["verbs"]).exception, UsageError)
+
+
+def test_the_example_of_a_configuration_file_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "site.toml").write_text(example)
+    asked = {}
+    monkeypatch.setattr(
+        "apnet_fast.pipeline.defaults.complete_arguments", lambda **options: asked.update(options) or sys.exit(0)
+    )
+    assert CliRunner().invoke(app, ["reprocess", "--config", str(tmp_path / "site.toml"), "--seed", "5"]).exit_code == 0
+    given = {name.replace("-", "_"): value for name, value in tomllib.loads(example).items()}
+    assert len(given) > 5
+    assert {**given, "output": Path(given["output"])} == {name: asked[name] for name in given}
+    assert asked["seed"] == 5
+    # --gpus of the file gives way to --device of the command line, which excludes it.
+    CliRunner().invoke(app, ["reprocess", "--config", str(tmp_path / "site.toml"), "--device", "cpu"])
+    assert (asked["gpus"], asked["device"]) == (None, "cpu")
+
+
+def test_the_page_shows_what_is_missing_as_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    error = CliRunner().invoke(app, ["reprocess", "--gpus", "0,1"]).exception
+    assert f"error: {error}\n" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_program_installs_its_completion() -> None:
+    options = {option for parameter in get_command(app).params for option in parameter.opts}
+    assert {"--version", "--install-completion", "--show-completion"} <= options
+
+
+def test_shells_complete_verbs_and_options() -> None:
+    words = "apnet-fast weights im"
+    environment = {**os.environ, "_APNET_FAST_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "apnet_fast"], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["import"], done.stderr
 
 
 def test_the_version_and_the_flags() -> None:
@@ -50,3 +113,22 @@ def test_the_package_runs_as_a_module() -> None:
         [sys.executable, "-m", "apnet_fast", "--version"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, f"apnet_fast {_version.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["simulate", "--stars", "1", "--layout", "dr17"],
+        ["pack", "tree"],
+        ["weights", "export", "demo"],
+        ["demo"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_is_a_file_is_refused_before_any_work(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    error = CliRunner().invoke(app, [*words, "--output", str(tmp_path / "file")]).exception
+    assert isinstance(error, UsageError)
+    assert "the output is a file" in str(error)
+    assert "expected a folder" in str(error)
+    assert "Remedy: give another --output" in str(error)

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast._version import __version__
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
@@ -18,6 +20,7 @@ from apnet_fast.reprocess import app
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.support.console import run_app
 from tests.inputs.survey_tables import records_of, write
+from tests.sdss import astras_folder, small_survey
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +161,68 @@ def test_an_output_that_is_a_file_is_a_usage_error(tree: Path, small_weights: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["afile"]
 
 
-def test_missing_options_are_usage_errors(tree: Path) -> None:
-    assert reprocess(tree)[0] == 2
+def test_all_that_is_missing_is_named_at_once(tree: Path) -> None:
+    code, said = reprocess("--gpus", "0,1") if not torch.cuda.is_available() else reprocess()
+    assert code == 2
+    lines = [line.split(":")[0].strip() for line in said.splitlines() if not line.startswith("    ")]
+    assert lines == ["error", *(["GPUs"] if not torch.cuda.is_available() else []), "weights", "input"]
+
+
+@pytest.fixture
+def sdss(tmp_path: Path, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SDSS's environment; Astra's folder is returned."""
+    monkeypatch.setenv("SAS_BASE_DIR", str(small_survey(tmp_path / "sas")))
+    monkeypatch.setenv("MWM_ASTRA", str(astras_folder(tmp_path / "astra", small_checkpoint)))
+    return tmp_path / "astra"
+
+
+@pytest.mark.slow
+def test_as_it_stands_in_the_environment_of_sdss(sdss: Path) -> None:
+    """`reprocess` with nothing but a device: --gpus 0,1 where there are GPUs."""
+    code, said = reprocess("--device", "cpu")
+    assert code == 0, said
+    output = sdss / f"apnet_fast-{__version__}-dr19"
+    assert json.loads((output / "run.json").read_text())["rows"] == {"star": 2, "visit": 2}
+    (weights,) = sdss.glob("apogeenet-v3-*.safetensors")
+    assert load_checkpoint(weights).source_sha256 in said
+    assert "catalog: star 2 spectrum; visit 2 source" in " ".join(said.split())  # the table fills the source columns
+    # Again, it is done, and the weights are not imported again.
+    before = weights.stat().st_mtime_ns
+    code, said = reprocess("--device", "cpu")
+    assert (code, "complete already" in said) == (0, True), said
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_a_dry_run_leaves_nothing_behind(
+    sdss: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(sdss.parent.rglob("*"))
+    monkeypatch.setattr("sys.argv", ["reprocess", "--device", "cpu", "--dry-run"])
+    with pytest.raises(SystemExit) as ended:
+        run_app(app)
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert "2 star spectra, 2 visit spectra" in printed
+    assert printed.endswith("nothing was computed or written\n")
+    assert sorted(sdss.parent.rglob("*")) == before
+    monkeypatch.setattr("sys.argv", ["reprocess", "--dry-run", "--cluster", "srun"])
+    with pytest.raises(SystemExit) as ended:
+        run_app(app)
+    assert ended.value.code == 2
+    assert "--dry-run and --cluster at once" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_configuration_file_holds_the_whole_command(tree: Path, small_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        f'inputs = ["{tree}"]\nweights = "{small_weights}"\noutput = "{tmp_path / "out"}"\n'
+        f'device = "cpu"\ndraws = 2\nspectra = "star"\nquiet = true\nlog = "{tmp_path / "log"}"\n'
+    )
+    code, said = reprocess("--config", tmp_path / "run.toml", "--seed", "7")
+    assert (code, said) == (0, "")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["rows"], record["fingerprint"]["draws"], record["fingerprint"]["seed"]) == ({"star": 2}, 2, 7)
+    assert "2 rows, in HDU 2" in (tmp_path / "log").read_text()
 
 
 def test_stopped(tree: Path, small_weights: Path, tmp_path: Path) -> None:

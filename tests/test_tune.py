@@ -90,5 +90,12 @@ def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_without_a_gpu_it_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such GPU"):
+    with pytest.raises(UsageError, match=r"no such GPU.*expected a machine with a GPU\. Remedy: give the command on"):
+        tuning.tune_command(tmp_path / "t.json")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0,cuda:1"])
+def test_what_is_not_one_gpu_cannot_be_tuned(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APNET_FAST_DEVICE", device)
+    with pytest.raises(UsageError, match=f"tune measures one GPU; got {device}; expected cuda:0, .* Remedy: "):
         tuning.tune_command(tmp_path / "t.json")

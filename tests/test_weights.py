@@ -73,6 +73,16 @@ def test_check_tells_what_the_weights_are_for(small_weights: Path) -> None:
     assert "simulated" not in said
 
 
+def test_weights_of_the_environment_are_checked_and_exported(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="no weights; got APNET_FAST_WEIGHTS is not set"):
+        invoke("check")
+    monkeypatch.setenv("APNET_FAST_WEIGHTS", str(small_weights))
+    assert invoke("check").startswith(f"{small_weights}: ApogeeNet v3")
+    assert "model_chunk_9" in invoke("export", "--output", tmp_path / "folder")
+
+
 def test_every_way_to_make_weights_writes_a_checksum(small_weights: Path, tmp_path: Path) -> None:
     invoke("export", small_weights, "--output", tmp_path / "folder")
     invoke("import", tmp_path / "folder", "--output", tmp_path / "imported.safetensors")

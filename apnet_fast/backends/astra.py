@@ -6,7 +6,6 @@ The contract is that of Astra 0.6.0, and also of its development branch if the t
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,7 +19,7 @@ from numpy.typing import ArrayLike
 from apnet_fast.api import ApogeeNet
 from apnet_fast.backends.stream import BATCH_SIZE, Result, Spectrum, label_stream
 from apnet_fast.networks.checkpoint import network_of
-from apnet_fast.networks.shipped import weights_path
+from apnet_fast.networks.default_weights import find_weights
 from apnet_fast.recipes import RECIPES_OF, network_version
 from apnet_fast.recipes.flag_tables import ASTRA_06, FlagTable
 from apnet_fast.recipes.labels import MEDIANS
@@ -28,12 +27,10 @@ from apnet_fast.recipes.photometry import NO_SOURCE, PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.containers import error_of
 from apnet_fast.spectra.quantities import flux_and_ivar
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.variables import DEVICE, RECIPE, value_of
 
 log = logging.getLogger(__name__)
 
-WEIGHTS_VARIABLE = "APNET_FAST_WEIGHTS"
-RECIPE_VARIABLE = "APNET_FAST_RECIPE"
-DEVICE_VARIABLE = "APNET_FAST_DEVICE"
 _RECIPE = "astra-0.6"
 
 # Astra's own decorator and command line pass these along; they are meant for them.
@@ -123,9 +120,9 @@ def apogeenet(
     from_spectrum: called as from_spectrum(spectrum, t_elapsed=, ...) instead of `row`, without the keys. The
         classmethod of that name in Astra's development branch fits.
     net: a loaded network. Without it weights (a file, or "demo"), recipe, device, engine and precision are as in
-        `ApogeeNet.load`, with the environment's APNET_FAST_WEIGHTS, APNET_FAST_RECIPE and APNET_FAST_DEVICE as
-        defaults. The default recipe is astra-0.6 if the network has it, else the network's first. Weights are loaded
-        once per process.
+        `ApogeeNet.load`, with the same variables of the environment as defaults: APNET_FAST_WEIGHTS (else Astra's own
+        copy below MWM_ASTRA), APNET_FAST_RECIPE and APNET_FAST_DEVICE. The default recipe is astra-0.6 if the network
+        has it, else the network's first. Weights are loaded once per process.
     seed: seed of the noise. Noise is keyed on spectrum_pk, so it is the same in every run.
     mark_overhead: give `...` once the network is loaded, as Astra's decorator wants it to tell overhead from work.
         Off by default, because it is one item more than there are spectra.
@@ -188,17 +185,13 @@ def _network(
         if weights is not None or (recipe is not None and recipe != net.recipe.name):
             raise UsageError("a loaded network and other weights or another recipe at once", remedy="give one of them")
         return net
-    path = weights or os.environ.get(WEIGHTS_VARIABLE)
-    if not path:
-        raise UsageError("no weights", expected="a weights file", remedy=f"weights=PATH, or set {WEIGHTS_VARIABLE}")
-    recipe = recipe or os.environ.get(RECIPE_VARIABLE) or None
-    device = device or os.environ.get(DEVICE_VARIABLE) or None
-    return _loaded(str(path), recipe, device, engine, precision)
+    path = find_weights(weights)
+    return _loaded(str(path), recipe or value_of(RECIPE), device or value_of(DEVICE), engine, precision)
 
 
 @lru_cache(maxsize=1)
 def _loaded(weights: str, recipe: str | None, device: str | None, engine: str, precision: str | None) -> ApogeeNet:
-    if recipe is None and _RECIPE in RECIPES_OF[network_of(weights_path(weights))]:
+    if recipe is None and _RECIPE in RECIPES_OF[network_of(Path(weights))]:
         recipe = _RECIPE
     return ApogeeNet.load(weights, recipe=recipe, device=device, engine=engine, precision=precision)
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.cards import Card
-from apnet_fast.catalog.columns import arrow_schema, boss_columns, product_columns
+from apnet_fast.catalog.columns import Column, arrow_schema, boss_columns, product_columns
 from apnet_fast.catalog.fits import fits_time, write_fits
 from apnet_fast.catalog.parquet_metadata import astropy_metadata
 from apnet_fast.catalog.rows import with_nulls
@@ -49,7 +50,7 @@ def write_product(
     Numbers of rows by `source_match`; none without a table of sources.
     """
     drop_in = recipe == _DROP_IN_RECIPE
-    columns = product_columns(product, network, own=not drop_in, medians=medians)
+    columns = _columns_of(product, network, recipe, medians)
     every = product_columns(product, network, medians=medians)
     metadata = {"CREATED": fits_time(created)} | {keyword: str(value) for keyword, value, _ in cards}
     metadata |= astropy_metadata(every, widths)
@@ -72,3 +73,14 @@ def write_product(
         boss = boss_columns(network, medians)
         write_fits(fits, columns, boss, also_to_parquet(), widths, cards, created, network, described=not drop_in)
     return dict(matches)
+
+
+def least_row_bytes(product: Product, network: str, recipe: str, medians: bool = False) -> int:
+    """Return the bytes of a row in the FITS file, without its text, whose width is known only at the end."""
+    columns = _columns_of(product, network, recipe, medians)
+    return sum(np.dtype(column.numpy_type()).itemsize for column in columns if column.form != "A")
+
+
+def _columns_of(product: Product, network: str, recipe: str, medians: bool) -> Sequence[Column]:
+    """Return the columns of the FITS file."""
+    return product_columns(product, network, own=recipe != _DROP_IN_RECIPE, medians=medians)

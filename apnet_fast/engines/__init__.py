@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from apnet_fast.engines.base import Engine
+from apnet_fast.engines.base import Engine, absent_gpus
 from apnet_fast.engines.cpu import CpuEngine
 from apnet_fast.engines.null import NullEngine
 from apnet_fast.engines.reference import ReferenceEngine
@@ -23,6 +23,7 @@ __all__ = [
     "SeveralDevices",
     "VggCpuEngine",
     "VggTorchEngine",
+    "absent_gpus",
     "choose_devices",
     "create_engine",
     "default_precision",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -194,18 +194,28 @@ class Engine(ABC):
         """Do the work of `predict`, on checked arguments, with the results of `_clean` and `_metadata`; n may be 0."""
 
 
-def check_gpu(device: str) -> None:
-    """Raise UsageError if `device` names a GPU that torch does not see; "cpu" is always there."""
-    kind, _, number = device.partition(":")
-    if kind != "cuda":
-        return
+def absent_gpus(devices: Sequence[str]) -> tuple[list[str], int]:
+    """Return those of some devices that are GPUs which torch does not see, and the number of GPUs that it sees."""
+    if not any(device.partition(":")[0] == "cuda" for device in devices):
+        return [], 0
     import torch
 
     visible = torch.cuda.device_count()
-    if visible == 0 or (number and (not number.isdigit() or int(number) >= visible)):
+    return [device for device in devices if not _is_there(device, visible)], visible
+
+
+def _is_there(device: str, visible: int) -> bool:
+    kind, _, number = device.partition(":")
+    return kind != "cuda" or (visible > 0 and (not number or (number.isdigit() and int(number) < visible)))
+
+
+def check_gpu(device: str, remedy: str = "--device cpu") -> None:
+    """Raise UsageError if `device` names a GPU that torch does not see; "cpu" is always there."""
+    absent, visible = absent_gpus([device])
+    if absent:
         raise UsageError(
             "no such GPU is visible",
             got=device,
             expected=f"one of {visible}: cuda:0 .. cuda:{visible - 1}" if visible else "a machine with a GPU",
-            remedy="--device cpu",
+            remedy=remedy,
         )

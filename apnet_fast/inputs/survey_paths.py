@@ -41,7 +41,7 @@ class Release:
         return None
 
 
-_SDSS5_HOMES = (
+SDSS5_HOMES = (
     "sdsswork/mwm/apogee/spectro/redux",
     "dr19/spectro/apogee/redux",
     "dr20/spectro/apogee/redux",
@@ -64,9 +64,9 @@ TEMPLATES: dict[str, Release] = {
     "dr14": _sdss4("dr14", "location_id"),
     "dr16": _sdss4("dr16", "field"),
     # DR19 and DR20 serve the reduction of DR17 beside their own.
-    "dr17": _sdss4("dr17", "field", *_SDSS5_HOMES[1:3]),
+    "dr17": _sdss4("dr17", "field", *SDSS5_HOMES[1:3]),
     "sdss5": Release(
-        (*_SDSS5_HOMES, ""),
+        (*SDSS5_HOMES, ""),
         "{apred}/stars/{telescope}/{healpix_group}/{healpix}",
         "{apred}/stars/{telescope}/{field}",
         "apStar-{apred}-{telescope}-{obj}.fits",

@@ -7,6 +7,7 @@ are ignored. No torch here.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import reprlib
@@ -30,6 +31,11 @@ _JSON = ("architecture", "labels", "left_out", "flux_range")
 # A header of the published networks has 6 to 8 kB.
 _LONGEST_HEADER = 4 << 20
 _LENGTH_BYTES = 8
+_PROBED = 64
+# torch.save writes a zip file, and wrote pickles before.
+_MAGIC_OF_TORCH = (b"PK\x03\x04", b"\x80\x02")
+_LFS_POINTER = b"version https://git-lfs"
+_IMPORT = "`python -m apnet_fast.weights import"
 # Digits of 2**63: no size or setting needs more.
 _MOST_DIGITS = 19
 _METADATA = "__metadata__"
@@ -108,7 +114,7 @@ def read_header(path: Path) -> WeightsHeader:
             "not a weights file of this package",
             got=f"format {reprlib.repr(texts.get('format'))}",
             expected=repr(FORMAT),
-            remedy="convert the upstream checkpoint with `python -m apnet_fast.weights import`",
+            remedy=f"convert the upstream checkpoint with {_IMPORT}`",
             where=str(path),
         )
     metadata = _metadata_of(texts, str(path))
@@ -118,15 +124,24 @@ def read_header(path: Path) -> WeightsHeader:
 
 def _header_of(path: Path) -> tuple[dict[str, Any], bytes]:
     """Return the header of a safetensors file, which must fit into the file and describe all of it, and its bytes."""
+    if path.is_dir():
+        raise WeightsError(
+            "no such weights file: this is a folder",
+            got=str(path),
+            expected="a .safetensors file",
+            remedy=f"{_IMPORT} {path} --network v3 --output W.safetensors`, if it is the folder of a checkpoint",
+        )
     if not path.is_file():
         raise WeightsError(
             "no such weights file",
             got=str(path),
             expected="a .safetensors file",
-            remedy="`python -m apnet_fast.weights import` or `... random` makes one",
+            remedy=f"{_IMPORT}` or `... random` makes one",
         )
     with path.open("rb") as file:
         size = file.seek(0, 2)
+        file.seek(0)
+        _check_beginning(file.read(_PROBED), path)
         file.seek(0)
         beginning = file.read(_LENGTH_BYTES)
         length = int.from_bytes(beginning, "little")
@@ -144,6 +159,45 @@ def _header_of(path: Path) -> tuple[dict[str, Any], bytes]:
     return values, beginning + text
 
 
+def _check_beginning(beginning: bytes, path: Path) -> None:
+    """Raise WeightsError for files that are often taken for weights: checkpoints of torch, and text."""
+    if beginning.startswith(_MAGIC_OF_TORCH):
+        raise WeightsError(
+            "cannot read weights: this is a checkpoint of torch",
+            got="a file that begins as torch.save writes them",
+            expected="a .safetensors file",
+            remedy=f"{_IMPORT} {path} --network v3|v2|v1 --output W.safetensors`",
+            where=str(path),
+        )
+    if beginning.startswith(_LFS_POINTER):
+        raise WeightsError(
+            "cannot read weights: Git LFS keeps them elsewhere",
+            got="a pointer file",
+            expected="a .safetensors file",
+            remedy="`git lfs pull` in its repository fetches the file itself",
+            where=str(path),
+        )
+    text = _as_text(beginning)
+    if text is not None:
+        raise WeightsError(
+            "cannot read weights: this is text",
+            got=f"a file that begins {text.strip().partition(chr(10))[0]!r}",
+            expected="a .safetensors file",
+            remedy=f"give the weights themselves; {_IMPORT}` makes them from an upstream checkpoint",
+            where=str(path),
+        )
+
+
+def _as_text(beginning: bytes) -> str | None:
+    """Return the beginning of a file as text; None if it is none. The length of a header, 8 bytes, has zeros."""
+    if not beginning or any(byte < ord(" ") and chr(byte) not in "\t\n\r\f" for byte in beginning):
+        return None
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return None
+
+
 def _end_of(layout: object) -> int:
     """Return where a tensor ends, by a layout that has not been checked yet; 0 if it does not tell."""
     offsets = layout.get("data_offsets") if isinstance(layout, dict) else None
@@ -154,7 +208,7 @@ def _unreadable(path: Path, why: str) -> WeightsError:
     return WeightsError(
         f"cannot read weights: {why}",
         expected="a .safetensors file",
-        remedy="get a sound copy, or convert the upstream checkpoint with `python -m apnet_fast.weights import`",
+        remedy=f"get a sound copy, or convert the upstream checkpoint with {_IMPORT}`",
         where=str(path),
     )
 

@@ -53,6 +53,11 @@ def import_upstream(path: Path, network: str) -> Checkpoint:
     )
 
 
+def upstream_sha256(path: Path, network: str) -> str:
+    """Return the hash that `import_upstream` would record of a checkpoint. Raises WeightsError if it is not there."""
+    return hashlib.sha256(_read_bytes(path, network_kind(network))[0]).hexdigest()
+
+
 def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
     """Load the state_dict that torch.save wrote, without running anything that its pickle may hold."""
     # A safetensors file begins with the length of its header, 8 bytes, and the header's brace.

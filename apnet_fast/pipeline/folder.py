@@ -21,6 +21,8 @@ from apnet_fast.pipeline.stored import StoredPlan, StoredRecord, Unsound, read_m
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import check_output_folder
+from apnet_fast.support.notices import log_descriptor
 
 # Entries that every file system and program may leave; hidden files are not looked at either.
 _NOBODYS = {"lost+found"}
@@ -69,7 +71,8 @@ def result_names(products: Iterable[Product], version: str) -> list[str]:
 
 
 def check_folder(output: Path) -> None:
-    """Raise UsageError that names what is in an output folder, if there is something and no run of ours wrote there."""
+    """Raise UsageError for an output that cannot be a folder to write in, or that holds what no run of ours wrote."""
+    check_output_folder(output)
     if not output.is_dir() or ours_in(output).proven:
         return
     own_streams = _own_streams()
@@ -157,7 +160,9 @@ def _names(folder: Path) -> list[str]:
 def _own_streams() -> set[tuple[int, int]]:
     """Return the files that this command writes its messages to: a log may lie in the output folder."""
     streams = set()
-    for descriptor in (1, 2):
+    for descriptor in (1, 2, log_descriptor()):
+        if descriptor is None:
+            continue
         with suppress(OSError):
             state = os.fstat(descriptor)
             streams.add((state.st_dev, state.st_ino))

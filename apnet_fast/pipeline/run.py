@@ -14,6 +14,7 @@ from apnet_fast.catalog.names import RUN_FILE
 from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.defaults import complete_arguments
 from apnet_fast.pipeline.folder import check_folder, clean, discard
 from apnet_fast.pipeline.plan import MOST_SHARDS, Plan, make_plan
 from apnet_fast.pipeline.provenance import provenance_cards, run_record, shards_by_instructions
@@ -30,7 +31,7 @@ from apnet_fast.support.errors import Stopped
 from apnet_fast.support.files import write_json
 from apnet_fast.support.limits import doing
 from apnet_fast.support.lock import locked
-from apnet_fast.support.notices import say
+from apnet_fast.support.notices import detail, say
 from apnet_fast.support.progress import RunProgress
 from apnet_fast.support.stopping import StopRequest
 
@@ -41,10 +42,10 @@ _MOST_REPAIRS = 5
 
 
 def run_survey(
-    inputs: PathLike | Iterable[PathLike],
+    inputs: PathLike | Iterable[PathLike] | None = None,
     *,
-    weights: PathLike,
-    output: PathLike,
+    weights: PathLike | None = None,
+    output: PathLike | None = None,
     catalog: PathLike | None = None,
     root: PathLike | None = None,
     **options: Any,
@@ -52,16 +53,17 @@ def run_survey(
     """Run ApogeeNet over apStar files and write the star and visit catalogues, as `reprocess` does.
 
     inputs: files, folders, packs, "@list.txt" or summary tables, one or several. weights: a weights file, or "demo".
-    options: any other field of `RunArguments`, such as device="cpu", recipe="dr19" or draws=20.
+    options: any other field of `RunArguments`, such as device="cpu", recipe="dr19" or draws=20. What is left out comes
+    from the environment, see `pipeline.defaults.complete_arguments`.
 
     Call it again after an interruption and it goes on. Raises UsageError and Stopped as `run` does.
     """
     words = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     return run(
-        RunArguments(
-            inputs=tuple(os.fspath(word) for word in words),
-            weights=Path(weights),
-            output=Path(output),
+        complete_arguments(
+            inputs=None if words is None else tuple(os.fspath(word) for word in words),
+            weights=None if weights is None else os.fspath(weights),
+            output=None if output is None else Path(output),
             catalog=None if catalog is None else Path(catalog),
             root=None if root is None else Path(root),
             **options,
@@ -94,7 +96,8 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
         checkpoint = load_checkpoint(settings.weights)
     stop.check()
     plan = make_plan(settings, inputs, checkpoint)
-    _say_what_is_left_out(inputs)
+    for line in left_out_lines(inputs):
+        say(line)
     if plan.shard_size > settings.shard_size:
         say(f"{plan.shard_size} files per shard, not {settings.shard_size}: a run has at most {MOST_SHARDS} shards")
     check_folder(settings.output)
@@ -104,15 +107,20 @@ def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:
         return _Run(settings, plan, checkpoint, inputs, times, stop, team).go()
 
 
-def _say_what_is_left_out(inputs: Inputs) -> None:
-    for note in inputs.notes:
-        say(note)
+def left_out_lines(inputs: Inputs) -> list[str]:
+    """Return in words what of the inputs a run leaves out, and other notes about them."""
+    lines = list(inputs.notes)
     if inputs.nameless_rows:
-        say(f"{inputs.nameless_rows} rows of tables left out: they name no file")
+        lines.append(f"{inputs.nameless_rows} rows of tables left out: they name no file")
     if inputs.other_products:
-        say(f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}")
+        lines.append(
+            f"{len(inputs.other_products)} FITS files left out: not apStar, such as {inputs.other_products[0]}"
+        )
     if inputs.superseded:
-        say(f"{len(inputs.superseded)} FITS files left out: older versions (STARVER) of stars; {RUN_FILE} names them")
+        lines.append(
+            f"{len(inputs.superseded)} FITS files left out: older versions (STARVER) of stars; {RUN_FILE} names them"
+        )
+    return lines
 
 
 class _Run:
@@ -195,11 +203,17 @@ class _Run:
         self.stop.unit = "shard"
         with RunProgress(len(plan.files), files_done) as progress:
             count = _Count(progress, sum(marker.failures for marker in done), settings.max_failures)
+
+            def stored(shard: int, marker: Marker) -> None:
+                markers[shard] = marker
+                rows = ", ".join(f"{part.rows} {name} rows" for name, part in marker.parts.items())
+                detail(f"shard {shard} of {plan.shards} is stored: {rows}")
+
             self.team.go(
                 Job(settings, plan, self.checkpoint, self.store, self.times),
                 work,
                 on_batch=count.add,
-                on_shard=markers.__setitem__,
+                on_shard=stored,
                 stop=lambda: self.stop.requested,
             )
         self.stop.check()

@@ -102,21 +102,27 @@ class ShardStore:
         """Begin a run in this folder, or go on with it. Raises UsageError if the folder belongs to another run."""
         # Where a link points to a folder that is gone, that folder is made.
         os.makedirs(os.path.realpath(self.folder), exist_ok=True)
-        path = self.folder / PLAN_FILE
-        if os.path.lexists(path):
-            stored = _stored_plan(path)
-            if stored.get("layout", 1) != LAYOUT:
-                raise UsageError(
-                    "the output folder belongs to another run, of another version of apnet_fast",
-                    got=f"shards in layout {stored.get('layout', 1)}",
-                    expected=f"layout {LAYOUT}",
-                    remedy="give another --output, or --restart to discard what is there",
-                    where=str(self.folder.parent),
-                )
-            self.plan.fingerprint.check_same(stored, str(self.folder.parent))
-        else:
-            write_json(path, {**self.plan.fingerprint.as_dict(), "layout": LAYOUT, "shards": self.plan.shards})
+        if not self.begun():
+            content = {**self.plan.fingerprint.as_dict(), "layout": LAYOUT, "shards": self.plan.shards}
+            write_json(self.folder / PLAN_FILE, content)
         remove_stale_attempts(self.folder, lambda name: is_shard_file(name, self.plan.shards))
+
+    def begun(self) -> bool:
+        """Return whether this run has begun in this folder. Raises UsageError if the folder belongs to another run."""
+        path = self.folder / PLAN_FILE
+        if not os.path.lexists(path):
+            return False
+        stored = _stored_plan(path)
+        if stored.get("layout", 1) != LAYOUT:
+            raise UsageError(
+                "the output folder belongs to another run, of another version of apnet_fast",
+                got=f"shards in layout {stored.get('layout', 1)}",
+                expected=f"layout {LAYOUT}",
+                remedy="give another --output, or --restart to discard what is there",
+                where=str(self.folder.parent),
+            )
+        self.plan.fingerprint.check_same(stored, str(self.folder.parent))
+        return True
 
     def write(
         self,

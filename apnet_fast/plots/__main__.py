@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.notices import tell
 
 app = typer.Typer(no_args_is_help=True, help="Draw figures of a catalogue (needs matplotlib, the extra `plots`).")
 
@@ -18,6 +20,7 @@ def plots() -> None:
 
 
 @app.command("kiel")
+@with_common_options
 def kiel_command(
     catalogue: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
@@ -50,10 +53,11 @@ def kiel_command(
     stars = read_stars(catalogue)
     figure = draw_kiel(stars, style=style, log_teff=log_teff, isochrones=lines, title=title)
     save_figure(figure, output)
-    typer.echo(f"{output}: {len(stars)} stars, {int(stars.bad.sum())} of them with flag_bad")
+    tell(f"{output}: {len(stars)} stars, {int(stars.bad.sum())} of them with flag_bad")
 
 
 @app.command("curves")
+@with_common_options
 def curves_command(
     path: Annotated[Path, typer.Argument(metavar="CURVES", help="curves.json of `python -m apnet_fast.train`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf.")],
@@ -65,7 +69,7 @@ def curves_command(
     check_figure_path(output)
     epochs = read_curves(path)
     save_figure(draw_curves(epochs), output)
-    typer.echo(f"{output}: {len(epochs)} epochs")
+    tell(f"{output}: {len(epochs)} epochs")
 
 
 if __name__ == "__main__":

@@ -115,8 +115,12 @@ class Recipe:
 
     def check_draws(self, draws: int, pixels: int = PIXELS) -> None:
         """Raise UsageError for a number of draws that is no integer or that the recipe's statistics cannot use."""
+        own = self.default_draws
+        remedy = f"draws={own} in Python, --draws {own} on the command line: the recipe's own number"
         if not isinstance(draws, Integral):
-            raise UsageError("the number of noise draws is no integer", got=repr(draws), expected="an integer")
+            raise UsageError(
+                "the number of noise draws is no integer", got=repr(draws), expected="an integer", remedy=remedy
+            )
         if draws >= 2 or (draws == 0 and self.label == "clean"):
             if self.percentile_over == "spectrum" and draws:
                 percentile_rank(draws * pixels)
@@ -126,7 +130,7 @@ class Recipe:
             got=draws,
             expected="at least 2 (a standard deviation needs two)"
             + (", or 0 for no errors at all" if self.label == "clean" else ""),
-            remedy=f"--draws {self.default_draws}",
+            remedy=remedy,
         )
 
     def clean_up(

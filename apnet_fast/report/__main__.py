@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.notices import tell
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command("report")
+@with_common_options
 def report_command(
     run_dir: Annotated[Path, typer.Argument(help="Output folder of a finished run of `reprocess`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
@@ -34,7 +37,7 @@ def report_command(
     text = report_of(run_dir, against or ())
     with written_whole(output) as partial:
         partial.write_text(text, encoding="utf-8")
-    typer.echo(f"{output}: {len(text.encode()) / 1e6:.1f} MB")
+    tell(f"{output}: {len(text.encode()) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from apnet_fast.simulate.tree import TRUTH_FILE, simulate_tree
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.files import check_output_folder
+from apnet_fast.support.notices import tell
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +21,7 @@ app = typer.Typer(
 
 
 @app.command("simulate")
+@with_common_options
 def simulate_command(
     stars: Annotated[int, typer.Option(help="Number of stars.")],
     layout: Annotated[str, typer.Option(metavar="legacy|dr17|sdss5", help="Generation of files to write.")],
@@ -30,9 +34,10 @@ def simulate_command(
     ] = False,
 ) -> None:
     """Write simulated apStar files in the layout's tree, and truth.parquet with their true labels."""
+    check_output_folder(output)
     tree = simulate_tree(output, stars=stars, layout=layout, visits=visits, snr=snr, seed=seed, edge_cases=edge_cases)
     extra = " and the edge cases" if edge_cases else ""
-    typer.echo(f"{tree}: {stars} stars{extra}, layout {layout}; labels in {tree / TRUTH_FILE}")
+    tell(f"{tree}: {stars} stars{extra}, layout {layout}; labels in {tree / TRUTH_FILE}")
 
 
 if __name__ == "__main__":

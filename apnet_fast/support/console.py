@@ -20,15 +20,16 @@ EXIT_STOPPED = 4
 EXIT_FAULT = 70
 
 
-def run_app(app: typer.Typer) -> NoReturn:
+def run_app(app: typer.Typer, *, program: str | None = None) -> NoReturn:
     """Run a typer application; turn what a user can act on into one message on stderr and its exit code.
 
+    program: its name in messages and for the shell's completion; default what it was started as.
     Any other exception is a fault of the package: print its traceback and a line about it, and exit with EXIT_FAULT.
     """
     end_quietly_while_importing()
     try:
         # In its own mode typer would turn every EOFError into the word "Aborted." and exit code 1.
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name=program)
     except typer.Abort as abort:
         _end_of(abort.__cause__ if isinstance(abort.__cause__, Exception) else abort)
     except Exception as error:  # noqa: BLE001 - told apart in `_end_of`

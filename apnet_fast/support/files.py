@@ -100,12 +100,50 @@ def _flush(attempt: Path, path: Path) -> None:
             )
 
 
-def check_folder_of(path: Path) -> None:
-    """Raise UsageError, before any work is done, if the folder of a file to write does not exist."""
-    if not path.absolute().parent.is_dir():
-        raise UsageError("no such folder", got=str(path.parent), remedy="make it first")
+def check_output_folder(output: Path) -> None:
+    """Raise UsageError, before anything is computed, for an output that cannot be a folder to write in."""
+    expected = "a folder that exists or can be made, and that you may write in"
+    if os.path.lexists(output) and not output.is_dir():
+        what = "a link to nothing" if output.is_symlink() else "a file"
+        raise UsageError(f"the output is {what}", got=str(output), expected=expected, remedy="give another --output")
+    there = next(folder for folder in (output.absolute(), *output.absolute().parents) if os.path.lexists(folder))
+    if not there.is_dir():
+        raise UsageError(
+            "the output folder cannot be made",
+            got=f"{output}, where {there} is a file",
+            expected=expected,
+            remedy="give another --output",
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"the output folder cannot be {'written to' if there == output.absolute() else 'made'}",
+            got=f"{output}, where {there} is not yours to write in",
+            expected=expected,
+            remedy="give another --output, or have the rights changed",
+        )
+
+
+def check_folder_of(path: Path, *, made: bool = False) -> None:
+    """Raise UsageError, before any work is done, for a path that cannot be a file to write.
+
+    made: whether its folder will be made; otherwise it must exist.
+    """
     if path.is_dir():
-        raise UsageError("this is a folder, not a file to write", got=str(path), remedy="add the file's name")
+        raise UsageError(
+            "this is a folder, not a file to write",
+            got=str(path),
+            expected="the name of a file, which may exist",
+            remedy=f"add the file's name: {path / 'NAME'}",
+        )
+    if made:
+        check_output_folder(path.parent)
+    elif not path.absolute().parent.is_dir():
+        raise UsageError(
+            "no such folder",
+            got=str(path.parent),
+            expected="a folder that exists",
+            remedy=f"make it first: mkdir -p {path.parent}",
+        )
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
+from apnet_fast.support.variables import DEVICE, RECIPE, value_of
 
 app = typer.Typer(add_completion=False)
 
@@ -15,6 +17,7 @@ _TRAINING, _AUGMENTATION, _COMPUTING = "Training", "Augmentation", "Computing"
 
 
 @app.command("train")
+@with_common_options
 def train_command(
     trees: Annotated[
         list[str],
@@ -35,7 +38,9 @@ def train_command(
         Path | None,
         typer.Option(help="YAML with the network's sizes, like upstream's model_args.yaml; default: full size."),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Recipe to train for.", show_default="the network's")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe to train for.", show_default="APNET_FAST_RECIPE, else the network's")
+    ] = None,
     kind: Annotated[str, typer.Option(help="Which spectra of a file: star | visit | both")] = "star",
     column: Annotated[
         list[str] | None, typer.Option(metavar="NAME=COLUMN", help="Column of teff, logg, fe_h, obj or path.")
@@ -72,7 +77,8 @@ def train_command(
         float, typer.Option(help="Largest share of single pixels dropped.", rich_help_panel=_AUGMENTATION)
     ] = 0.01,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda:0, ...", show_default="a GPU", rich_help_panel=_COMPUTING)
+        str | None,
+        typer.Option(help="cpu, cuda:0, ...", show_default="APNET_FAST_DEVICE, else a GPU", rich_help_panel=_COMPUTING),
     ] = None,
     precision: Annotated[
         str | None,
@@ -105,7 +111,7 @@ def train_command(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    where = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    where = device or value_of(DEVICE) or ("cuda:0" if torch.cuda.is_available() else "cpu")
     settings = TrainSettings(
         trees=tuple(trees),
         labels=tuple(labels),
@@ -113,7 +119,7 @@ def train_command(
         columns=named_columns(column or []),
         network=network,
         model_args=_model_args(model_args),
-        recipe=recipe,
+        recipe=recipe or value_of(RECIPE),
         products=kind,
         augmentation=Augmentation(noise, segments=drop_segments, segment_pixels=segment_pixels, pixels=drop_pixels),
         epochs=epochs,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
 
 app = typer.Typer(no_args_is_help=True, help="Check the errors of a catalogue, or compare two catalogues.")
@@ -17,6 +18,7 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all numbers
 
 
 @app.command("repeats")
+@with_common_options
 def repeats_command(
     catalogue: Annotated[Path, typer.Argument(help="A visit catalogue: FITS or Parquet.")],
     keep: Annotated[str, typer.Option(help="clean (result_flags = 0) | not-bad (flag_bad not set) | all")] = "clean",
@@ -80,6 +82,7 @@ def repeats_command(
 
 
 @app.command("compare")
+@with_common_options
 def compare_command(
     a: Annotated[Path, typer.Argument(help="A catalogue: FITS or Parquet.")],
     b: Annotated[Path, typer.Argument(help="Another catalogue of the same spectra.")],

@@ -237,3 +237,34 @@ def test_headers_are_read_without_torch(small_weights: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["v3", "False"]
+
+
+@pytest.mark.parametrize(
+    ("content", "got", "remedy"),
+    [
+        (b"# apnet_fast\n\nApogeeNet ...", "'# apnet_fast'", "give the weights themselves"),
+        ("Gewichte für Sterne, aus dem Tübinger Netz: bitte zuerst hier nachlesen ü".encode(), "Gewichte", "weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer file", "git lfs pull"),
+        (b"PK\x03\x04" + bytes(100), "as torch.save writes", "weights import"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + bytes(100), "as torch.save writes", "weights import"),
+    ],
+    ids=["readme", "text", "lfs", "zip", "pickle"],
+)
+def test_files_that_are_taken_for_weights_say_what_they_are(
+    content: bytes, got: str, remedy: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    said = refused(path)
+    assert got in said
+    assert "expected a .safetensors file" in said
+    assert remedy in said.partition("Remedy: ")[2]
+    assert str(path) in said
+
+
+def test_a_real_file_is_not_taken_for_text(small_weights: Path) -> None:
+    assert read_header(small_weights).metadata.network == "v3"
+
+
+def test_a_folder_has_the_command_that_imports_it(tmp_path: Path) -> None:
+    assert f"weights import {tmp_path} --network v3" in refused(tmp_path)

@@ -15,6 +15,7 @@ from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
 from apnet_fast.pipeline.folder import check_folder, discard, ours_in, result_names
 from apnet_fast.pipeline.run import run
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.notices import listening
 from tests.pipeline.runs import arguments, catalogue_bytes, stored_shards
 
 BOTH = ("star", "visit")
@@ -214,3 +215,12 @@ def test_a_record_that_lists_foreign_names_gives_no_leave_to_remove_them(finishe
     ours = ours_in(finished)
     assert ours.proven
     assert not any("notes" in name for name in ours.results)
+
+
+def test_a_log_may_lie_in_the_output_folder(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    with listening("command", log=output / "run.log"):
+        check_folder(output)
+    with pytest.raises(UsageError, match=r"run\.log"):
+        check_folder(output)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.support import notices
-from apnet_fast.support.files import write_json, written_whole
+from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import check_folder_of, check_output_folder, write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -110,3 +111,43 @@ def test_a_mode_that_cannot_be_set_does_not_matter(
 def test_an_error_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"a\.txt"), written_whole(tmp_path / "a.txt"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_output_that_cannot_be_a_folder_is_refused_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+
+    def refused(output: Path) -> str:
+        with pytest.raises(UsageError) as raised:
+            check_output_folder(output)
+        said = str(raised.value)
+        assert "expected a folder that exists or can be made, and that you may write in" in said
+        assert "Remedy: give another --output" in said
+        assert str(output) in said
+        return said
+
+    assert refused(tmp_path / "file").startswith("the output is a file")
+    assert refused(tmp_path / "link").startswith("the output is a link to nothing")
+    assert "file is a file" in refused(tmp_path / "file" / "out")
+    for usable in (tmp_path, tmp_path / "new" / "deep"):
+        check_output_folder(usable)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # so that the test holds for root as well
+    monkeypatch.chdir(tmp_path)
+    assert refused(tmp_path / "new").startswith("the output folder cannot be made")
+    assert refused(tmp_path).startswith("the output folder cannot be written to")
+
+
+def test_a_file_to_write_is_checked_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for usable in (tmp_path / "new", tmp_path / "file"):
+        check_folder_of(usable)
+        check_folder_of(usable, made=True)
+    with pytest.raises(UsageError, match=r"this is a folder.*expected the name of a file.*Remedy: add the file's name"):
+        check_folder_of(tmp_path)
+    with pytest.raises(UsageError, match=r"no such folder.*expected a folder that exists\. Remedy: make it first"):
+        check_folder_of(tmp_path / "no" / "w")
+    check_folder_of(tmp_path / "no" / "w", made=True)
+    with pytest.raises(UsageError, match="the output is a file"):
+        check_folder_of(tmp_path / "file" / "w", made=True)

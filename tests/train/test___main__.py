@@ -30,6 +30,14 @@ def test_trees_have_an_old_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.network, settings.products) == ("v3", "star")
 
 
+def test_device_and_recipe_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APNET_FAST_DEVICE", "cpu")
+    monkeypatch.setenv("APNET_FAST_RECIPE", "bossnet-2")
+    settings = settings_of_words(["--tree", "a"], monkeypatch)
+    assert (settings.device, settings.recipe) == ("cpu", "bossnet-2")
+    assert settings_of_words(["--tree", "a", "--recipe", "dr19"], monkeypatch).recipe == "dr19"
+
+
 def test_augmentation_and_columns_come_from_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--tree", "a", "--noise", "0.7", "--drop-segments", "3", "--column", "teff=TEFF_SPEC", "--device", "cpu"]
     settings = settings_of_words(words, monkeypatch)

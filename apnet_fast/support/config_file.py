@@ -1,0 +1,80 @@
+"""Read a configuration file: TOML whose keys are the options and arguments of a verb."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from apnet_fast.support.errors import UsageError
+
+# Options that mean nothing in a file.
+_NOT_IN_A_FILE = {"config", "help", "version", "install_completion"}
+
+
+def read_config(path: Path, parameters: Iterable[Any]) -> dict[str, Any]:
+    """Return the values of a configuration file by the names of a command's parameters (click's).
+
+    A key is an option's long name, with - or _, or an argument's name, such as inputs. An option that may be repeated
+    takes a list. Relative paths start at the current folder, as on the command line. Raises UsageError for a file that
+    cannot be read, a key that is no option of the command, and a value of another kind than text, number, true or
+    false, or a list of them.
+    """
+    known = _known(parameters)
+    values = {}
+    for key, value in _content(path).items():
+        parameter = known.get(key.replace("-", "_"))
+        if parameter is None:
+            raise UsageError(
+                "the configuration file has a key that is no option of this command",
+                got=repr(key),
+                expected=", ".join(sorted(known)),
+                remedy="correct the name, or leave it out",
+                where=str(path),
+            )
+        values[parameter.name] = _value(key, value, parameter, str(path))
+    return values
+
+
+def _known(parameters: Iterable[Any]) -> dict[str, Any]:
+    known = {}
+    for parameter in parameters:
+        if parameter.name in _NOT_IN_A_FILE:
+            continue
+        options = [option for option in parameter.opts if option.startswith("--")]
+        for name in options or [parameter.name]:
+            known[name.removeprefix("--").replace("-", "_")] = parameter
+    return known
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the configuration file: {error.strerror}",
+            got=str(path),
+            expected="a TOML file",
+            remedy="check the path of --config",
+        ) from error
+    except ValueError as error:  # TOMLDecodeError, or no UTF-8
+        raise UsageError(
+            f"the configuration file is no TOML: {error}",
+            expected='lines such as draws = 20 and weights = "FILE"',
+            remedy="text stands in quotes, true and false in lower case",
+            where=str(path),
+        ) from error
+
+
+def _value(key: str, value: Any, parameter: Any, where: str) -> Any:
+    several = getattr(parameter, "multiple", False) or parameter.nargs != 1
+    values = value if several and isinstance(value, list) else [value]
+    if any(not isinstance(each, str | int | float) for each in values):
+        raise UsageError(
+            f"the configuration file has a value that {key} cannot take",
+            got=type(value).__name__,
+            expected="text, a number, true or false" + (", or a list of them" if several else ""),
+            where=where,
+        )
+    return values if several else value
