@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast import demo, documents, pack, recovery, reprocess, tune, weights
+from apnet_fast import demo, documents, flags, pack, recovery, reprocess, tune, weights
 from apnet_fast._version import __version__
 from apnet_fast.plots.__main__ import app as plots_app
 from apnet_fast.report.__main__ import report_command
@@ -27,6 +27,7 @@ app.command("recovery")(recovery.recovery_command)
 app.command("demo")(demo.demo_command)
 app.command("tune")(tune.tune_command)
 app.command("report")(report_command)
+app.command("flags")(flags.flags_command)
 app.add_typer(documents.app, name="documents")
 
 
@@ -43,14 +44,6 @@ def options(
     ] = False,
 ) -> None:
     """ApogeeNet over the whole APOGEE survey."""
-
-
-@app.command("flags")
-def flags_command() -> None:
-    """Print the tables of result flags."""
-    from apnet_fast.flags import print_tables
-
-    print_tables()
 
 
 def main() -> None:
