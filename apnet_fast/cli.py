@@ -9,6 +9,7 @@ import typer
 from apnet_fast import demo, documents, flags, pack, recovery, reprocess, tune, weights
 from apnet_fast._version import __version__
 from apnet_fast.plots.__main__ import app as plots_app
+from apnet_fast.predict.__main__ import predict_command
 from apnet_fast.report.__main__ import report_command
 from apnet_fast.simulate.__main__ import simulate_command
 from apnet_fast.support.console import run_app
@@ -17,6 +18,7 @@ from apnet_fast.validate.__main__ import app as validate_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="ApogeeNet over the whole APOGEE survey.")
 app.command("reprocess")(reprocess.reprocess_command)
+app.command("predict")(predict_command)
 app.command("pack")(pack.pack_command)
 app.add_typer(weights.app, name="weights")
 app.add_typer(validate_app, name="validate")

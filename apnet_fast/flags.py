@@ -28,14 +28,16 @@ def flags_command(
     ] = None,
 ) -> None:
     """Print the tables of result flags, or say which bits are set in values of result_flags."""
-    if table is None:
-        chosen = TABLES
-    elif (known := known_table(table)) is not None:
-        chosen = (known,)
-    else:
-        raise UsageError("no such table of flags", got=repr(table), expected=" | ".join(each.name for each in TABLES))
+    chosen = TABLES if table is None else (_table(table),)
     pieces = [value_text(number_of(value), chosen) for value in values] if values else [each.text() for each in chosen]
     typer.echo("\n\n".join(pieces))
+
+
+def _table(name: str) -> FlagTable:
+    table = known_table(name)
+    if table is None:
+        raise UsageError("no such table of flags", got=repr(name), expected=" | ".join(each.name for each in TABLES))
+    return table
 
 
 def number_of(value: str) -> int:
@@ -48,7 +50,9 @@ def number_of(value: str) -> int:
     except ValueError:
         number = -1
     if number < 0:
-        raise UsageError("this is no value of result_flags", got=repr(value), expected="a number, such as 2080 or 0x820")
+        raise UsageError(
+            "this is no value of result_flags", got=repr(value), expected="a number, such as 2080 or 0x820"
+        )
     return number
 
 
@@ -68,7 +72,9 @@ def value_text(value: int, tables: tuple[FlagTable, ...] = TABLES) -> str:
 def _lines(value: int, numbers: list[int], table: FlagTable) -> list[str]:
     bits = {bit.number: bit for bit in table.bits}
     names = table.names(value)
-    roles = [role for role, members in (("flag_warn", table.warn), ("flag_bad", table.bad)) if set(members) & set(names)]
+    roles = [
+        role for role, members in (("flag_warn", table.warn), ("flag_bad", table.bad)) if set(members) & set(names)
+    ]
     width = max((len(name) for name in names), default=0)
     lines = [f"table {table.name} ({table.source}): {' and '.join(roles) or 'neither flag_warn nor flag_bad'}"]
     for number in numbers:

@@ -13,7 +13,7 @@ from apnet_fast import _version
 from apnet_fast.cli import app
 
 VERBS = [
-    "demo", "documents", "flags", "pack", "plots", "recovery", "report", "reprocess", "simulate", "train", "tune",
+    "demo", "documents", "flags", "pack", "plots", "predict", "recovery", "report", "reprocess", "simulate", "train", "tune",
     "validate", "weights",
 ]  # fmt: skip
 

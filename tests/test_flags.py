@@ -40,7 +40,10 @@ def test_a_value_is_said_in_words() -> None:
     assert "Error on metallicity is unreliable. Set if: raw_e_fe_h NaN" in bits[0]
     assert bits[1].split()[:3] == ["bit", "11", "NO_RESULT"]
     # The other table that has these bits, and no third one.
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("table")] == ["page", "astra-0.6-v2"]
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("table")] == [
+        "page",
+        "astra-0.6-v2",
+    ]
 
 
 @pytest.mark.parametrize("table", flag_tables.TABLES, ids=lambda table: table.name)
