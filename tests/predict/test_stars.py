@@ -14,11 +14,12 @@ import apnet_fast
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.names import PRODUCT_NAMES
 from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.engines import create_engine
 from apnet_fast.networks.checkpoint import SIMULATED
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.predict import Found, predict_files, stars
-from apnet_fast.recipes import label_names
+from apnet_fast.recipes import get_recipe, label_names
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra import Product
 from apnet_fast.support.errors import UsageError
@@ -119,8 +120,5 @@ def test_photometry_comes_from_the_catalog(files: list[Path]) -> None:
 
 
 def _v2() -> ApogeeNet:
-    from apnet_fast.engines import create_engine
-    from apnet_fast.recipes import get_recipe
-
     checkpoint = random_checkpoint(1, architecture=ArchitectureV2(linear_dim=8))
     return ApogeeNet(create_engine("auto", checkpoint, get_recipe("dr19", "v2"), device="cpu"))
