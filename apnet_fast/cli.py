@@ -8,6 +8,7 @@ import typer
 
 from apnet_fast import demo, documents, flags, pack, recovery, reprocess, tune, weights
 from apnet_fast._version import __version__
+from apnet_fast.doctor.__main__ import doctor_command
 from apnet_fast.plots.__main__ import app as plots_app
 from apnet_fast.predict.__main__ import predict_command
 from apnet_fast.report.__main__ import report_command
@@ -30,6 +31,7 @@ app.command("demo")(demo.demo_command)
 app.command("tune")(tune.tune_command)
 app.command("report")(report_command)
 app.command("flags")(flags.flags_command)
+app.command("doctor")(doctor_command)
 app.add_typer(documents.app, name="documents")
 
 

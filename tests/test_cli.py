@@ -13,8 +13,8 @@ from apnet_fast import _version
 from apnet_fast.cli import app
 
 VERBS = [
-    "demo", "documents", "flags", "pack", "plots", "predict", "recovery", "report", "reprocess", "simulate", "train", "tune",
-    "validate", "weights",
+    "demo", "doctor", "documents", "flags", "pack", "plots", "predict", "recovery", "report", "reprocess", "simulate",
+    "train", "tune", "validate", "weights",
 ]  # fmt: skip
 
 
