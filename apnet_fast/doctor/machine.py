@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-import apnet_fast
+from apnet_fast._version import __version__
 from apnet_fast.engines.instruction_set import instruction_set
 
 Facts = dict[str, str]
@@ -25,7 +25,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 def versions() -> Facts:
     """Return the versions of this package, Python, the system and every package that it uses; "none" if missing."""
     facts = {
-        "apnet_fast": f"{apnet_fast.__version__}, in {Path(apnet_fast.__file__).parent}",
+        "apnet_fast": f"{__version__}, in {Path(__file__).parents[1]}",
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "system": f"{platform.platform()}",
     }
