@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DECIMALS = {"teff": 0, "logg": 2, "fe_h": 2}
 _UNITS = {"teff": " K", "logg": "", "fe_h": ""}
 # An axis of flux shows the central part of the pixels; sky lines and bad pixels go beyond it.
-_SHOWN_FLUX = (0.3, 99.7)
+_SHOWN_FLUX, _MARGIN = (0.5, 98.0), 0.25
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _draw_observed(axes: Axes, picture: StarPicture) -> None:
     flux = np.where(known, picture.flux, np.nan)
     sigma = np.where(known & np.isfinite(picture.error), np.abs(picture.error), np.nan)
     low, high = np.percentile(flux[known], _SHOWN_FLUX)
-    margin = 0.08 * max(high - low, 1e-6 * abs(high))
+    margin = _MARGIN * max(high - low, 1e-6 * abs(high))
     with np.errstate(over="ignore"):  # bad pixels of some releases have errors of 1e10 x flux
         axes.fill_between(
             wavelength(), flux - sigma, flux + sigma, color=ORANGE, alpha=0.45, linewidth=0, label="1-sigma error"
@@ -106,9 +106,10 @@ def _frame_data(axes: Axes, picture: StarPicture) -> None:
     """Set the range of an axis by the pixels with data: in the gaps a logarithm falls to the floor."""
     known = np.isfinite(picture.flux) & (picture.flux != 0) & np.isfinite(picture.seen[0])
     if known.any():
-        low, high = np.percentile(picture.seen[0][known], (_SHOWN_FLUX[0], 100))
-        margin = 0.15 * max(high - low, 1e-3)
-        axes.set_ylim(low - 2 * margin, high + margin)
+        # Clipping makes the highest log flux a plateau, which is shown.
+        low, high = np.percentile(picture.seen[0][known], (_SHOWN_FLUX[0], 100 if picture.log_flux else _SHOWN_FLUX[1]))
+        margin = _MARGIN * max(high - low, 1e-3)
+        axes.set_ylim(low - margin, high + margin / 2)
     axes.set_ylabel("the network sees\n" + ("clipped ln(flux)" if picture.log_flux else "flux"), fontsize=8.5)
 
 

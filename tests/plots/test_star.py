@@ -73,3 +73,4 @@ def test_flux_itself_is_framed_by_the_data(picture: StarPicture) -> None:
     close = draw_star(replace(picture, seen=picture.flux[None], log_flux=False)).axes[1]
     assert close.get_ylabel().endswith("flux")
     assert "ln" not in close.get_ylabel()
+    assert close.get_ylim()[1] < 1000

@@ -8,7 +8,7 @@ import pytest
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.inputs.words import resolve_inputs
-from apnet_fast.predict import Found, predict_files
+from apnet_fast.predict.stars import Found, predict_files
 from apnet_fast.simulate import simulate_tree
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from apnet_fast.catalog.columns import product_columns
-from apnet_fast.predict import Found
 from apnet_fast.predict.columns import result_columns
+from apnet_fast.predict.stars import Found
 from apnet_fast.recipes import label_names
 
 OWN = {"number", "product", "flags"}

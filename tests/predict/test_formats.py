@@ -13,9 +13,9 @@ import pytest
 from astropy import units
 from astropy.table import QTable, Table
 
-from apnet_fast.predict import Found
 from apnet_fast.predict.columns import Value, result_columns
 from apnet_fast.predict.formats import FORMATS, csv_text, ecsv_text, json_text
+from apnet_fast.predict.stars import Found
 
 ABOUT: dict[str, Value] = {"recipe": "dr19", "draws": 5}
 

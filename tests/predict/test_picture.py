@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from apnet_fast.api import ApogeeNet
-from apnet_fast.predict import Found, predict_files
 from apnet_fast.predict.picture import star_picture, title_of
+from apnet_fast.predict.stars import Found, predict_files
 
 
 def test_the_draws_are_those_of_the_labels(found: Found, net: ApogeeNet) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from apnet_fast.predict import Found
 from apnet_fast.predict.screen import show, spectrum_name, value_text
+from apnet_fast.predict.stars import Found
 from apnet_fast.recipes.flag_tables import PAGE
 
 

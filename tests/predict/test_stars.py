@@ -18,7 +18,8 @@ from apnet_fast.engines import create_engine
 from apnet_fast.networks.checkpoint import SIMULATED
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.v2 import ArchitectureV2
-from apnet_fast.predict import Found, predict_files, stars
+from apnet_fast.predict import stars
+from apnet_fast.predict.stars import Found, predict_files
 from apnet_fast.recipes import get_recipe, label_names
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra import Product
