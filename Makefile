@@ -50,7 +50,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The site, in build/docs; a warning is an error. Its tools (150 MB) are an extra of their own, so `make test` does not
+# The site, in build/docs; a warning is an error. Its tools (200 MB) are an extra of their own, so `make test` does not
 # build it; it checks the links of the pages and runs the notebook.
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from apnet_fast.predict.__main__ import app
+from apnet_fast.predict.__main__ import _format, app
 from apnet_fast.support.errors import UsageError
 
 
@@ -44,6 +44,16 @@ def test_the_suffix_chooses_the_format(name: str, start: str, few: Path, small_w
     assert done.exit_code == 0
     assert done.stdout == ""
     assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
+
+
+def test_on_a_terminal_it_prints_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert _format(None, None) == "table"
+    assert _format("csv", None) == "csv"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    assert _format(None, None) == "csv"
+    assert _format(None, Path("a.ECSV")) == "ecsv"
+    assert _format("json", Path("a.txt")) == "json"
 
 
 def test_json_names_weights_recipe_and_draws(few: Path, small_weights: Path) -> None:
