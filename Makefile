@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo demo-weights test test-fast test-lower-isa lint clean
+.PHONY: demo demo-weights test test-fast test-lower-isa lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
@@ -53,6 +53,16 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, in build/docs; a warning is an error. Its tools (200 MB) are an extra of their own, so `make test` does not
+# build it; it checks the links of the pages and runs the notebook.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
+
+# The notebook of the site once more, with its output: after a change of what it shows.
+notebook: $(VENV)/installed-docs
+	$(BIN)/jupyter execute --inplace docs/first-star.ipynb
+
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[plots]'
@@ -60,6 +70,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 clean:

@@ -19,8 +19,8 @@ from apnet_fast.support.errors import UsageError
 from apnet_fast.support.variables import VARIABLES
 
 VERBS = [
-    "demo", "documents", "flags", "pack", "plots", "recovery", "report", "reprocess", "simulate", "train", "tune",
-    "validate", "weights",
+    "demo", "doctor", "documents", "flags", "pack", "plots", "predict", "recovery", "report", "reprocess", "simulate",
+    "train", "tune", "validate", "weights",
 ]  # fmt: skip
 
 LEAVES = dict(leaves(get_command(app)))

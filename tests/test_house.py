@@ -112,7 +112,9 @@ def test_every_test_file_is_of_a_module() -> None:
         assert room in rooms, f"{test}: there is no room {room}"
 
 
-@pytest.mark.parametrize("room", ["recipes", "catalog", "catalog.rows", "inputs.words", "readers.pool", "spectra"])
+@pytest.mark.parametrize(
+    "room", ["recipes", "catalog", "catalog.rows", "inputs.words", "readers.pool", "spectra", "cli"]
+)
 def test_rooms_without_torch_do_not_load_it(room: str) -> None:
     code = f"import sys, apnet_fast.{room}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

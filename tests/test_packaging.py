@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def _third_party() -> set[str]:
 def test_what_is_imported_is_declared() -> None:
     declared = [*PROJECT["dependencies"]]
     for extra, words in PROJECT["optional-dependencies"].items():
-        if extra not in ("dev", "bench"):
+        if extra not in ("dev", "bench", "docs"):
             declared += words
     names = {re.split(r"[^A-Za-z0-9_-]", word)[0].lower() for word in declared}
     assert _third_party() - _AT_THE_EDGE <= names
@@ -95,8 +96,63 @@ def test_wheel_and_sdist_hold_the_package(built: Path) -> None:
         "apnet_fast/simulate/stars/lines.py",
     }
     assert wanted <= in_wheel
-    assert wanted | {"pyproject.toml", "README.md", "LICENSE"} <= in_sdist
+    promised = {
+        "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "docs/install.md", "docs/first-star.ipynb", "docs/conf.py",
+        "benchmarks/cpu.py", "benchmarks/results/cpu.json", "tests/test_packaging.py", "setup.py",
+    }  # fmt: skip
+    assert wanted | promised | {"pyproject.toml", "README.md", "LICENSE"} <= in_sdist
     assert not {name for name in in_wheel if name.startswith(("tests/", "benchmarks/", "kernels/"))}
+
+
+@pytest.mark.slow
+def test_benchmarks_run_from_an_unpacked_sdist(built: Path, tmp_path: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.iterdir()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import apnet_fast, benchmarks.run; print(apnet_fast.__file__, benchmarks.__file__)"],
+        cwd=unpacked, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(unpacked)) == 2
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.run", "--help"],
+        cwd=unpacked, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "--tier" in done.stdout
+
+
+def _relative_links(text: str) -> list[str]:
+    return re.findall(r"\]\((?![a-z]+:|#)[^)]+\)", text)
+
+
+@pytest.mark.slow
+def test_the_readme_of_the_wheel_has_no_relative_links(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = archive.read(name).decode()
+    assert "Description-Content-Type: text/markdown" in metadata
+    assert "## Two commands" in metadata
+    assert _relative_links(metadata) == []
+    assert len(_relative_links((ROOT / "README.md").read_text(encoding="utf-8"))) > 10
+
+
+def test_links_of_the_readme_lead_into_the_site_once_it_has_an_address() -> None:
+    index_readme = runpy.run_path(str(ROOT / "setup.py"), run_name="setup")["index_readme"]
+    text = (
+        "# Title\nSee [docs/a-b.md](docs/a-b.md), [all](docs/c.md#d), [more](CONTRIBUTING.md), [x](https://x.org/y.md)."
+    )
+    assert index_readme(text, "https://site.org/en/") == (
+        "# Title\nSee [docs/a-b.md](https://site.org/en/a-b.html), [all](https://site.org/en/c.html#d),"
+        " [more](https://site.org/en/contributing.html), [x](https://x.org/y.md)."
+    )
+    without = index_readme(text, None)
+    assert "See `docs/a-b.md`, all (`docs/c.md#d`), more (`CONTRIBUTING.md`), [x](https://x.org/y.md)." in without
+    assert without.startswith("# Title\n\nPaths such as")
 
 
 @pytest.mark.slow

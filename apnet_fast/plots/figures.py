@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ FORMATS = (".png", ".svg", ".pdf")
 ORANGE, BLUE, VERMILION = "#E69F00", "#0072B2", "#D55E00"
 # Vermilion is too light for small text on white.
 VERMILION_TEXT = "#A84300"
-_DPI = 200
+_DPI, _DPI_OF_NOTEBOOKS = 200, 90
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -73,12 +74,23 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
     check_matplotlib()
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = _figure_class()(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+
+
+@cache
+def _figure_class() -> type[Figure]:
+    """Return the class of all figures: those of matplotlib, which without pyplot would not show in a notebook."""
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            return figure_bytes(self, "png", _DPI_OF_NOTEBOOKS)
+
+    return ShownFigure
 
 
 @contextmanager
@@ -90,7 +102,7 @@ def new_panels(number: int, columns: int) -> Iterator[tuple[Figure, list[Axes]]]
         yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def figure_bytes(figure: Figure, kind: str) -> bytes:
+def figure_bytes(figure: Figure, kind: str, dpi: int = _DPI) -> bytes:
     """Return the figure as the bytes of a "png", "svg" or "pdf" file; the same figure gives the same bytes."""
     import matplotlib
 
@@ -98,7 +110,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 

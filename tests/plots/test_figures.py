@@ -16,6 +16,14 @@ def test_the_same_figure_is_the_same_file() -> None:
     assert figure_bytes(draw_kiel(stars()), "svg") == figure_bytes(draw_kiel(stars()), "svg")
 
 
+def test_notebooks_show_a_figure_by_itself() -> None:
+    """A notebook asks what it shows for `_repr_png_`; pyplot is not involved."""
+    shown = draw_kiel(stars())._repr_png_()  # type: ignore[attr-defined]
+    assert shown.startswith(b"\x89PNG")
+    assert shown == figure_bytes(draw_kiel(stars()), "png", 90)
+    assert len(shown) < len(figure_bytes(draw_kiel(stars()), "png"))
+
+
 def test_nothing_is_left_in_pyplot() -> None:
     import matplotlib
     from matplotlib import pyplot
