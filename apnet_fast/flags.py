@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.recipes.flag_tables import TABLES, FlagTable, known_table
 from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
-from apnet_fast.support.errors import UsageError
 
 app = typer.Typer(add_completion=False)
 
@@ -24,68 +22,19 @@ def flags_command(
     table: Annotated[
         str | None,
         typer.Option(
-            help="Table of the catalogue (card FLAGTAB): " + " | ".join(table.name for table in TABLES),
+            help="Table of the catalogue: the value of its card FLAGTAB.",
             show_default="every table that has these bits",
         ),
     ] = None,
 ) -> None:
     """Print the tables of result flags, or say which bits are set in values of result_flags."""
-    chosen = TABLES if table is None else (_table(table),)
+    # Imported here, so that --help is quick.
+    from apnet_fast.recipes.flag_tables import TABLES
+    from apnet_fast.recipes.flag_words import number_of, table_of, value_text
+
+    chosen = TABLES if table is None else (table_of(table),)
     pieces = [value_text(number_of(value), chosen) for value in values] if values else [each.text() for each in chosen]
     typer.echo("\n\n".join(pieces))
-
-
-def _table(name: str) -> FlagTable:
-    table = known_table(name)
-    if table is None:
-        raise UsageError("no such table of flags", got=repr(name), expected=" | ".join(each.name for each in TABLES))
-    return table
-
-
-def number_of(value: str) -> int:
-    """Return a value of result_flags, written in decimal, hexadecimal (0x...) or binary (0b...).
-
-    Raises UsageError for words that are no such number, and for negative numbers.
-    """
-    try:
-        number = int(value, 0)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise UsageError(
-            "this is no value of result_flags", got=repr(value), expected="a number, such as 2080 or 0x820"
-        )
-    return number
-
-
-def value_text(value: int, tables: tuple[FlagTable, ...] = TABLES) -> str:
-    """Say which bits of a value are set, by each of the tables that has them all.
-
-    If none has them all, say it by every table, and name the bits that it lacks.
-    """
-    numbers = [number for number in range(value.bit_length()) if value >> number & 1]
-    head = f"{value} = {' + '.join(str(1 << number) for number in numbers)}" if len(numbers) > 1 else str(value)
-    if not numbers:
-        return f"{head}: no bit is set"
-    complete = [table for table in tables if set(numbers) <= {bit.number for bit in table.bits}]
-    return "\n".join([head, *(line for table in complete or tables for line in _lines(value, numbers, table))])
-
-
-def _lines(value: int, numbers: list[int], table: FlagTable) -> list[str]:
-    bits = {bit.number: bit for bit in table.bits}
-    names = table.names(value)
-    roles = [
-        role for role, members in (("flag_warn", table.warn), ("flag_bad", table.bad)) if set(members) & set(names)
-    ]
-    width = max((len(name) for name in names), default=0)
-    lines = [f"table {table.name} ({table.source}): {' and '.join(roles) or 'neither flag_warn nor flag_bad'}"]
-    for number in numbers:
-        if number in bits:
-            bit = bits[number]
-            lines.append(f"  bit {number:2}  {bit.name:{width}}  {bit.description}. Set if: {bit.condition}")
-        else:
-            lines.append(f"  bit {number:2}  not a bit of this table")
-    return lines
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from apnet_fast.flags import app, number_of, value_text
+from apnet_fast.flags import app
 from apnet_fast.recipes import flag_tables
 from apnet_fast.support.errors import UsageError
 
@@ -46,26 +46,11 @@ def test_a_value_is_said_in_words() -> None:
     ]
 
 
-@pytest.mark.parametrize("table", flag_tables.TABLES, ids=lambda table: table.name)
-def test_every_bit_alone_is_named_with_its_role(table: flag_tables.FlagTable) -> None:
-    for bit in table.bits:
-        head, line = value_text(1 << bit.number, (table,)).splitlines()[1:]
-        assert bit.name in line
-        assert ("flag_warn" in head.partition(": ")[2]) is (bit.name in table.warn)
-        assert ("flag_bad" in head.partition(": ")[2]) is (bit.name in table.bad)
-
-
 def test_one_table_can_be_chosen_and_its_strange_bits_are_named() -> None:
     assert "RUNTIME_EXCEPTION" in flags("1", "--table", "astra-0.6")
     assert "TEFF_UNRELIABLE" not in flags("1", "--table", "astra-0.6").split()
     assert "bit 13  not a bit of this table" in flags("0x2001", "--table", "page")
     assert flags("0") == "0: no bit is set\n"
-
-
-@pytest.mark.parametrize("word", ["-1", "teff", "1.5", ""])
-def test_what_is_no_value_is_refused(word: str) -> None:
-    with pytest.raises(UsageError, match="no value of result_flags"):
-        number_of(word)
 
 
 def test_an_unknown_table_is_refused_by_name() -> None:

@@ -14,7 +14,7 @@ from apnet_fast.pipeline.dry_run import amount_of, forecast, measured_rate
 from apnet_fast.pipeline.run import run
 from apnet_fast.readers.packing import PackArguments, pack
 from apnet_fast.support.errors import UsageError
-from tests.pipeline.runs import arguments, settings
+from tests.pipeline.runs import arguments, settings, stored_shards
 
 
 def files_below(folder: Path) -> list[str]:
@@ -36,7 +36,7 @@ def test_it_tells_what_a_run_does(tree: Path, small_weights: Path, tmp_path: Pat
 
     summary = run(arguments([tree], small_weights, output))
     assert summary.rows == dict(expected.amount.spectra) == {"star": 7, "visit": 14}
-    assert expected.plan.shards == len(list((output / "shards").glob("0*.json")))
+    assert expected.plan.shards == len(stored_shards(output))
     for product, rows in summary.rows.items():
         fits = (output / f"{PRODUCT_NAMES[product]}.fits").stat().st_size
         least = rows * least_row_bytes(product, "v3", "dr19")
@@ -49,7 +49,7 @@ def test_it_tells_what_a_run_does(tree: Path, small_weights: Path, tmp_path: Pat
     assert before == {name: os.stat(name).st_mtime_ns for name in files_below(tmp_path)}
 
     # A part of it is gone: that part takes time, at the rate that the run has measured.
-    (output / "shards" / "000003.json").unlink()
+    (stored_shards(output)[3] / "marker.json").unlink()
     left = forecast(settings([tree], small_weights, output))
     assert (left.done, left.files_left, left.spectra_left) == (3, 1, 3)
     measured = json.loads((output / "run.json").read_text())["spectra_per_second"]
