@@ -324,7 +324,6 @@ def edit(path: Path, old: str, new: str) -> None:
     "damage",
     [
         lambda folder: (folder / "000001/star.parquet").write_bytes(b"garbage"),
-        lambda folder: flip(folder / "000001/star.parquet"),
         lambda folder: (folder / "000001/visit.parquet").unlink(),
         lambda folder: (folder / "000001/marker.json").write_text("{"),
         lambda folder: (folder / "000001/marker.json").write_text('{"parts": {}, "reasons": {}}'),
@@ -350,6 +349,20 @@ def test_a_damaged_shard_is_done_again(
 ) -> None:
     run(arguments([tree], small_weights, tmp_path))
     damage(tmp_path / "shards")
+    run(arguments([tree], small_weights, tmp_path))
+    assert catalogue_bytes(tmp_path) == undisturbed
+    assert json.loads((tmp_path / "run.json").read_text())["spectra_this_run"] == 6
+
+
+def test_a_changed_bit_of_a_part_is_seen_where_the_part_is_read(
+    tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    """A complete run reads no part; one whose catalogues have to be written again reads them all."""
+    run(arguments([tree], small_weights, tmp_path))
+    flip(tmp_path / "shards/000001/star.parquet")
+    assert run(arguments([tree], small_weights, tmp_path)).rate is None
+    assert catalogue_bytes(tmp_path) == undisturbed
+    (tmp_path / "run.json").unlink()
     run(arguments([tree], small_weights, tmp_path))
     assert catalogue_bytes(tmp_path) == undisturbed
     assert json.loads((tmp_path / "run.json").read_text())["spectra_this_run"] == 6
