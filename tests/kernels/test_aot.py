@@ -48,6 +48,17 @@ def test_convs_use_the_matrix_instructions_of_their_chip(compiled: list[dict]) -
             assert row["instruction"].startswith(wanted[row["architecture"]])
 
 
+def test_no_launch_leaves_the_fusion_of_products_and_sums_to_the_default() -> None:
+    """Versions of Triton differ in it, and labels would with them."""
+    from apnet_fast.kernels.aot import launches
+    from apnet_fast.kernels.tuning import shipped
+
+    for tuning in shipped().values():
+        fused = {launch.label: launch.options.get("enable_fp_fusion") for launch in launches(tuning)}
+        assert len(fused) == 23
+        assert set(fused.values()) == {True}
+
+
 def test_the_gate_sees_spills_memory_and_missing_instructions() -> None:
     from apnet_fast.kernels.aot import Compiled
 
