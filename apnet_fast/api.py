@@ -196,7 +196,7 @@ class ApogeeNet:
         return out, self.count(flux_rows, labels, usable, draws)
 
     def count(self, flux: NDArray[np.float32], labels: Labels, usable: NDArray[np.bool_], draws: int) -> FluxCounts:
-        """Count spectra whose flux or scatter is implausible; arguments: see `submit_labels`. The null engine has none."""
+        """Count spectra of implausible flux or scatter; arguments: see `submit_labels`. The null engine has none."""
         if isinstance(self.engine, NullEngine):
             return FluxCounts()
         return count_flux(flux, labels, usable, self.plausible_flux, draws)
