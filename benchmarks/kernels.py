@@ -38,30 +38,54 @@ def compile_shipped() -> Iterator[tuple[str, Compiled]]:
 
 
 def print_model() -> None:
-    """Print what an H200 is predicted to take for every launch of its table. Nothing is measured."""
+    """Print what an H200 is predicted to take for every launch of its table, and what each change gained.
+
+    Nothing is measured.
+    """
     os.environ.pop("TRITON_INTERPRET", None)
     from apnet_fast.kernels.aot import compile_launches, launches
     from apnet_fast.kernels.tuning import table_for
-    from benchmarks.model import CHIPS, predict, spectra_per_second
+    from benchmarks.model import CHIPS, linear_seconds, predict, predict_way, spectra_per_second, ways
 
     chip, tuning, draws = CHIPS["sm90"], table_for("sm90"), 20
+    by_way = [launches(way.tuning) for way in ways(tuning)]
+    compiled = compile_launches([(launch, "sm90") for shapes in by_way for launch in shapes])
+    pairs = [{launch.label: (launch, next(compiled)) for launch in shapes} for shapes in by_way]
     spectra = max(1, tuning.tile_rows // (1 + draws))
     groups = spectra * draws / tuning.group_rows
     print(f"predicted, not measured: {chip.name}, {spectra} spectra per tile, {groups:.1f} groups of draws")
-    line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>9} {:>10} {:>12}"
-    print(line.format("kernel", "programs", "resident", "rounds", "registers", "us", "of matmul", "us/spectrum"))
+    print("instructions as in the machine code, a loop's once; rounds of the busiest multiprocessor")
+    line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>7} {:>4} {:>6} {:>9} {:>9} {:>12}"
+    heads = ("programs", "resident", "rounds", "registers", "shared", "MMA", "other", "us", "of matmul", "us/spectrum")
+    print(line.format("kernel", *heads))
     found = []
-    shipped = launches(tuning)
-    for launch, compiled in zip(shipped, compile_launches([(launch, "sm90") for launch in shipped]), strict=True):
-        each = predict(launch, compiled, chip, draws, groups)
+    for launch, made in pairs[-1].values():
+        each = predict(launch, made, chip, draws, groups)
         found.append(each)
-        share = f"{each.of_ceiling(chip):.2f}" if each.operations else "floor"
-        cost = f"{each.seconds * each.per_tile / spectra * 1e6:.2f}"
-        numbers = (each.programs, each.resident, each.rounds, compiled.registers, f"{each.seconds * 1e6:.1f}")
-        print(line.format(each.label, *numbers, share, cost), flush=True)
+        share = f"{each.of_ceiling(chip):.2f}" if each.operations else "-"
+        code = (made.registers, made.shared, made.matrix, made.instructions - made.matrix)
+        cost = (f"{each.seconds * 1e6:.1f}", share, f"{each.seconds * each.per_tile / spectra * 1e6:.2f}")
+        print(line.format(each.label, each.programs, each.resident, each.rounds, *code, *cost), flush=True)
+    print(f"linear layers, at the ceiling of the matrix product: {linear_seconds(chip, draws) * 1e6:.2f} us/spectrum")
     for name, joint in (("dr19", False), ("astra-0.6", True)):
-        rate = spectra_per_second(found, spectra, joint)
-        print(f"{name}: at most {rate:,.0f} spectra/s, linear layers not counted (predicted)")
+        rate = spectra_per_second(found, chip, draws, spectra, joint)
+        print(f"{name}: {rate:,.0f} spectra/s (predicted)")
+    print()
+    print("change by change (predicted, not measured): spectra/s with everything on the device, the share of a tile's")
+    print("places that batches of 64 fill, and their product: what a run gets if nothing but the GPU holds it up")
+    line = "{:36} {:>12} {:>12} {:>8} {:>12} {:>12}"
+    print(line.format("", "dr19", "astra-0.6", "filled", "run, dr19", "run, astra"))
+    for way, launched in zip(ways(tuning), pairs, strict=True):
+        filled = way.filled(max(1, way.tuning.tile_rows // (1 + draws)))
+        rates = [predict_way(way, launched, chip, draws, joint) for joint in (False, True)]
+        print(
+            line.format(
+                way.name,
+                *(f"{rate:,.0f}" for rate in rates),
+                f"{100 * filled:.0f} %",
+                *(f"{rate * filled:,.0f}" for rate in rates),
+            )
+        )
 
 
 @app.command()

@@ -92,7 +92,11 @@ class Launch:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler made of a launch. matrix: matrix instructions in the machine code, and one of them."""
+    """What the compiler made of a launch.
+
+    matrix, instruction: matrix instructions in the machine code, and one of them; instructions: all there are. A
+    loop's count once.
+    """
 
     label: str
     architecture: str
@@ -104,6 +108,7 @@ class Compiled:
     shared_limit: int
     matrix: int
     instruction: str
+    instructions: int
 
     @property
     def faults(self) -> list[str]:
@@ -298,6 +303,9 @@ def _as_compiled(launch: Launch, architecture: str, built: _Built, matrix: list[
         _CHIPS[architecture].shared,
         len(matrix),
         matrix[0] if matrix else "",
+        len(re.findall(r"^\s+[vs]_\w+", built.code, re.MULTILINE))
+        if isinstance(built.code, str)
+        else len(built.code) // _INSTRUCTION_BYTES,
     )
 
 

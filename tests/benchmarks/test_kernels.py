@@ -14,7 +14,7 @@ from apnet_fast.kernels import aot
 from apnet_fast.kernels.aot import Compiled, Launch
 from benchmarks import kernels
 
-SOUND = Compiled("conv 64-64", "sm90", "256x128x64", 180, 0, 0, 196_608, 232_448, 8, "HGMMA")
+SOUND = Compiled("conv 64-64", "sm90", "256x128x64", 180, 0, 0, 196_608, 232_448, 8, "HGMMA", 908)
 
 
 def invoke(*words: str) -> tuple[int, str]:
@@ -43,5 +43,8 @@ def test_the_model_says_that_it_predicts(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(aot, "compile_launches", lambda wanted: iter([SOUND] * len(wanted)))
     code, said = invoke("--model")
     assert code == 0
-    assert "predicted, not measured" in said
-    assert "conv 64-64" in said
+    assert said.count("predicted, not measured") == 2
+    (row,) = (line for line in said.splitlines() if line.startswith("conv 64-64"))
+    for number in (SOUND.registers, SOUND.shared, SOUND.matrix, SOUND.instructions - SOUND.matrix):
+        assert str(number) in row.split()
+    assert [line[:2] for line in said.splitlines()[-4:]] == ["be", "1.", "2.", "3."]

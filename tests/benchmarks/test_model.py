@@ -1,4 +1,4 @@
-"""The model of the time: full rounds are cheaper than a started one, and what is resident covers exponentials."""
+"""The model of the time: rounds, exponentials, arithmetic, and what each change of the engine gains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.kernels.aot import Compiled, Launch
-from benchmarks.model import CHIPS, predict, spectra_per_second
+from apnet_fast.kernels.tuning import table_for
+from benchmarks.model import CHIPS, Way, linear_seconds, predict, predict_way, spectra_per_second, ways
 
 CHIP = CHIPS["sm90"]
 CONSTANTS = {
@@ -23,7 +24,7 @@ CONSTANTS = {
     "C_OUT": 64,
 }
 CONV = Launch("conv 64-64", None, {}, CONSTANTS, {"num_warps": 8, "num_stages": 4}, 264)
-COMPILED = Compiled("conv 64-64", "sm90", "", 180, 0, 0, 196_608, 232_448, 8, "HGMMA")
+COMPILED = Compiled("conv 64-64", "sm90", "", 180, 0, 0, 196_608, 232_448, 8, "HGMMA", 908)
 
 
 def test_a_started_round_costs_a_whole_one() -> None:
@@ -47,8 +48,55 @@ def test_clean_spectra_need_three_products_once_per_tile() -> None:
     assert (clean.per_tile, draws.per_tile) == (1, 7)
 
 
+def test_whole_rows_need_one_exponential() -> None:
+    differences, whole = (predict(CONV, COMPILED, CHIP, 20, 1, whole=whole) for whole in (False, True))
+    assert whole.seconds < differences.seconds
+    matrix = 2 * 2 * 256 * 128 * 31 * 64 / (788e12 / 132)
+    assert differences.seconds - matrix == pytest.approx(2 * (whole.seconds - matrix))
+
+
 def test_the_rate_counts_the_launches_of_a_tile() -> None:
     each = predict(CONV, COMPILED, CHIP, 20, 5)
-    assert spectra_per_second([each], 62, joint=False) == pytest.approx(62 / (5 * each.seconds))
+    rate = spectra_per_second([each], CHIP, 20, 62, joint=False)
+    assert rate == pytest.approx(1 / (5 * each.seconds / 62 + linear_seconds(CHIP, 20)))
     stems = [replace(each, label=label) for label in ("stem", "stem joint", "joint limit")]
-    assert spectra_per_second(stems, 62, joint=True) < spectra_per_second(stems, 62, joint=False)
+    assert spectra_per_second(stems, CHIP, 20, 62, joint=True) < spectra_per_second(stems, CHIP, 20, 62, joint=False)
+
+
+def test_linear_layers_are_the_surveys() -> None:
+    # 65536 x 1024 and a little more, 23 products a spectrum.
+    assert linear_seconds(CHIP, 20) == pytest.approx(2 * 23 * 72e6 / 788e12, rel=0.05)
+    assert linear_seconds(CHIP, 20, differences=False) == pytest.approx(42 / 23 * linear_seconds(CHIP, 20))
+
+
+STEM = Launch("stem", None, {}, {"LENGTH": 4288, "QUADS": 4096, "CLEAN": False, "JOINT": False}, {"num_warps": 16}, 132)
+
+
+def test_the_stem_is_bound_by_the_arithmetic_of_its_rounds() -> None:
+    one, two = (predict(replace(STEM, programs=n), COMPILED, CHIP, 20, 1) for n in (42, 133))
+    assert two.seconds == pytest.approx(2 * one.seconds)
+    joint = predict(replace(STEM, constants={**STEM.constants, "JOINT": True}), COMPILED, CHIP, 20, 1)
+    assert joint.seconds < one.seconds
+
+
+def test_every_change_gains_where_it_should() -> None:
+    """With one convolution and the stem: what is left out here has no part in what the changes do."""
+    conv = replace(CONV, programs=355), COMPILED
+    clean = replace(CONV, label="conv clean 64-64", programs=400), COMPILED
+    limit = Launch("joint limit", None, {}, {}, {"num_warps": 8}, 48), COMPILED
+    stems = {name: (replace(STEM, label=name), COMPILED) for name in ("stem", "stem joint")}
+    found = {"conv 64-64": conv, "conv clean 64-64": clean, "joint limit": limit, **stems}
+    before, differences, whole, shape = ways(table_for("sm90"))
+
+    def rate(way: Way, joint: bool = False) -> float:
+        return predict_way(way, found, CHIP, 20, joint)
+
+    # The clean row costs a little, and linear layers in two halves cost more than it.
+    assert 0.9 < rate(differences) / rate(before) < 1.1
+    assert rate(whole) == rate(differences)
+    assert (differences.filled(48), whole.filled(48)) == (pytest.approx(2 / 3), 1)
+    at_once = replace(whole, stem_at_once=True)
+    assert rate(at_once) > 1.05 * rate(whole)
+    assert rate(at_once, joint=True) > 1.2 * rate(whole, joint=True)
+    assert shape.tuning == table_for("sm90")
+    assert whole.tuning.group_rows == 42
