@@ -18,7 +18,7 @@ from apnet_fast.kernels.conv import clean_conv, draw_conv
 from apnet_fast.kernels.halves import clean_halves, product
 from apnet_fast.kernels.naive import naive_elu_difference, naive_pool, naive_stem, naive_sums
 from apnet_fast.kernels.pool import pool
-from apnet_fast.kernels.stem import StemInput, clean_stem, draw_stem
+from apnet_fast.kernels.stem import StemInput, clean_stem, draw_stem, joint_limit
 from apnet_fast.kernels.timing import Work
 from apnet_fast.networks.folding import FoldedV3
 from apnet_fast.recipes import Recipe
@@ -202,8 +202,19 @@ def kernel_runs(network: TileNetwork, tile: Tile) -> Iterator[KernelRun]:
     yield KernelRun(
         "stem clean", lambda i: clean_stem(given, network.clean_scratch, first, x0, how, tuning.stem), *stem_of(n), 1
     )
+    if network.values is not None:
+        values = network.values
+        # Written once and read five times.
+        moved = 6 * values.numel() * values.element_size()
+        yield KernelRun(
+            "joint limit",
+            lambda i: joint_limit(tile.flux, tile.error, tile.keys, network.limits, values, how, tuning.joint),
+            0,
+            moved,
+            1,
+        )
     yield KernelRun(
-        "stem",
+        "stem" if network.values is None else "stem joint",
         lambda i: draw_stem(given, network.scratch, first, network.inputs[0], network.draws, how, tuning.stem),
         *stem_of(draws),
         1,

@@ -177,12 +177,12 @@ class Case:
 
 def measure(case: Case, checkpoint: Checkpoint, kept: Path | None) -> np.ndarray:
     """Return `label_shifts` of a case, (n, 2, 3). kept: a file of JSON lines, one a spectrum; what it has is not done
-    again.
+    again, so that more stars may be asked for later.
     """
     known: dict[int, list[list[float]]] = {}
     for line in kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.exists() else ():
         row = json.loads(line)
-        if row["case"] == case.name:
+        if row["case"] == case.name and [row["id"]] == case.ids[row["number"] : row["number"] + 1]:
             known[row["number"]] = row["shift"]
     left = [i for i in range(len(case.ids)) if i not in known]
     ids = [case.ids[i] for i in left]
@@ -238,15 +238,14 @@ def _cases(options: argparse.Namespace) -> Iterator[Case]:
             flux, error, _ = observed_arrays(options.stars, seed=99, snr=snr)
             ids = [str(i) for i in range(options.stars)]
             for recipe in options.recipe:
-                where = f"{options.stars} simulated stars, S/N {snr:g}"
-                yield Case(options.weights, recipe, options.draws, where, flux, error, ids)
+                yield Case(options.weights, recipe, options.draws, f"simulated stars, S/N {snr:g}", flux, error, ids)
         return
     batch = concatenate([read_apstar(path) for path in resolve_inputs(options.inputs).files])
     usable = batch.usable
     ids = [record.identity for record, ok in zip(batch.records, usable, strict=True) if ok]
     flux, error = batch.flux[usable], batch.error[usable]
     for recipe in options.recipe:
-        yield Case(options.weights, recipe, options.draws, f"{len(ids)} spectra of files", flux, error, ids)
+        yield Case(options.weights, recipe, options.draws, "spectra of files", flux, error, ids)
 
 
 def main() -> int:
