@@ -194,11 +194,11 @@ def _launches_of(
 def linear_seconds(chip: Chip, draws: int, differences: bool = True) -> float:
     """Return the seconds of a spectrum's linear layers at the ceiling of the matrix product.
 
-    Draws need one product and the clean spectrum three; whole rows needed two each.
+    Draws need one product, their mean one, and the clean spectrum three; whole rows needed two each.
     """
     with torch.device("meta"):
         layers = [layer for layer in ApogeeNetV3().modules() if isinstance(layer, nn.Linear)]
-    products = draws + 3 if differences else 2 * (1 + draws)
+    products = draws + 4 if differences else 2 * (1 + draws)
     return 2 * products * sum(layer.weight.numel() for layer in layers) / (chip.matmul_tflops * 1e12)
 
 

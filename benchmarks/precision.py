@@ -82,7 +82,7 @@ class Half:
     def __init__(self, network: FoldedV3) -> None:
         self._first = (network.first.weight[:, 0].float(), network.first.bias.float())
         self._blocks = [[_Conv(conv.weight, conv.bias) for conv in block] for block in network.blocks]
-        self._pool, self._linear = network.pool, [_Weights.of(*layer) for layer in _linear(network)]
+        self._pool, self._linear = network.pool, [_Layer(*layer) for layer in _linear(network)]
 
     @torch.inference_mode()
     def outputs(self, log_flux: Tensor) -> Tensor:
@@ -96,23 +96,23 @@ class Half:
         clean, draws = _in_halves(naive_pool(clean, self._pool)), _rounded(naive_pool(draws, self._pool))
         *layers, last = self._linear
         for layer in layers:
-            z, dz = functional.linear(clean, layer.clean, layer.bias), functional.linear(draws, layer.draws)
+            z, dz = layer.sums(clean, draws)
             clean, draws = _in_halves(z.relu()), _rounded((z + dz).relu() - z.relu())
-        z, dz = functional.linear(clean, last.clean, last.bias), functional.linear(draws, last.draws)
+        z, dz = last.sums(clean, draws)
         return torch.cat([z, z + dz])
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """A layer's weights for clean spectra, in halves, and for draws, in fp16, and its bias; all as fp32 tensors."""
+class _Layer:
+    """A linear layer of a clean spectrum and of its draws' differences from it."""
 
-    clean: Tensor
-    draws: Tensor
-    bias: Tensor
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self._clean, self._draws, self._bias = _in_halves(weight), _rounded(weight), bias
+        self._rest = _rounded(self._clean - self._draws)
 
-    @classmethod
-    def of(cls, weight: Tensor, bias: Tensor) -> _Weights:
-        return cls(_in_halves(weight), _rounded(weight), bias.float())
+    def sums(self, clean: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and dz; the draws' mean meets what rounding took from the weights."""
+        rest = functional.linear(_rounded(draws.mean(dim=0, keepdim=True)), self._rest)
+        return functional.linear(clean, self._clean, self._bias), functional.linear(draws, self._draws) + rest
 
 
 class _Conv:
