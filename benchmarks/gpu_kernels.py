@@ -222,7 +222,7 @@ def kernel_runs(network: TileNetwork, tile: Tile) -> Iterator[KernelRun]:
     for i, filters in enumerate(network.blocks):
         for j, filter in enumerate(filters):
             filled = length + 1 - j
-            name = f"conv {filter.c_in}-{filter.c_out}" + (" + residual" if j else "")
+            name = f"{filter.c_in}-{filter.c_out}" + (" + residual" if j else "")
             kept = filters[0].c_in if j else 0
             z = network.sums[i][j]
             clean_x, clean_y = network.clean_inputs[i], network.clean_middles[i]
@@ -241,8 +241,8 @@ def kernel_runs(network: TileNetwork, tile: Tile) -> Iterator[KernelRun]:
 
             each = length * filter.c_in * filter.c_out * 30 * 2
             moved = length * (filter.c_in + filter.c_out + kept)
-            yield KernelRun(f"clean {name}", clean, n * each, n * (4 * moved + 4 * length * filter.c_out), 1)
-            yield KernelRun(name, draw, group * each, group * 2 * moved, groups)
+            yield KernelRun(f"conv clean {name}", clean, n * each, n * (4 * moved + 4 * length * filter.c_out), 1)
+            yield KernelRun(f"conv {name}", draw, group * each, group * 2 * moved, groups)
     channels = network.inputs[-1].channels
     part = network.inputs[-1].part(0, group)
     yield KernelRun(

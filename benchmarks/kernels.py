@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from apnet_fast.kernels.aot import Compiled
 
 app = typer.Typer(add_completion=False)
+
+_MEASURED = Path(__file__).parent / "results" / "gpu-sm90.json"
 
 
 def compile_shipped() -> Iterator[tuple[str, Compiled]]:
@@ -37,10 +40,18 @@ def compile_shipped() -> Iterator[tuple[str, Compiled]]:
     return zip((name for name, _, _ in wanted), compiled, strict=True)
 
 
-def print_model() -> None:
+def measured_us(path: Path) -> dict[str, float]:
+    """Return the microseconds of each kernel in a file that `benchmarks.gpu` wrote; nothing if there is none."""
+    if not path.exists():
+        return {}
+    kernels = json.loads(path.read_text(encoding="utf-8")).get("kernels", {})
+    return {name: value["us"] for name, value in kernels.items()}
+
+
+def print_model(measured: dict[str, float]) -> None:
     """Print what an H200 is predicted to take for every launch of its table, and what each change gained.
 
-    Nothing is measured.
+    measured: microseconds of kernels on a GPU, to print beside.
     """
     os.environ.pop("TRITON_INTERPRET", None)
     from apnet_fast.kernels.aot import compile_launches, launches
@@ -55,8 +66,9 @@ def print_model() -> None:
     groups = spectra * draws / tuning.group_rows
     print(f"predicted, not measured: {chip.name}, {spectra} spectra per tile, {groups:.1f} groups of draws")
     print("instructions as in the machine code, a loop's once; rounds of the busiest multiprocessor")
-    line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>7} {:>4} {:>6} {:>9} {:>9} {:>12}"
-    heads = ("programs", "resident", "rounds", "registers", "shared", "MMA", "other", "us", "of matmul", "us/spectrum")
+    line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>7} {:>4} {:>6} {:>8} {:>8} {:>9} {:>12}"
+    sizes = ("programs", "resident", "rounds", "registers", "shared", "MMA", "other")
+    heads = (*sizes, "us", "measured", "of matmul", "us/spectrum")
     print(line.format("kernel", *heads))
     found = []
     for launch, made in pairs[-1].values():
@@ -64,7 +76,8 @@ def print_model() -> None:
         found.append(each)
         share = f"{each.of_ceiling(chip):.2f}" if each.operations else "-"
         code = (made.registers, made.shared, made.matrix, made.instructions - made.matrix)
-        cost = (f"{each.seconds * 1e6:.1f}", share, f"{each.seconds * each.per_tile / spectra * 1e6:.2f}")
+        seen = f"{measured[each.label]:.1f}" if each.label in measured else "no"
+        cost = (f"{each.seconds * 1e6:.1f}", seen, share, f"{each.seconds * each.per_tile / spectra * 1e6:.2f}")
         print(line.format(each.label, each.programs, each.resident, each.rounds, *code, *cost), flush=True)
     print(f"linear layers, at the ceiling of the matrix product: {linear_seconds(chip, draws) * 1e6:.2f} us/spectrum")
     for name, joint in (("dr19", False), ("astra-0.6", True)):
@@ -92,11 +105,12 @@ def print_model() -> None:
 def main(
     compile_only: Annotated[bool, typer.Option("--compile-only", help="Compile and print; run nothing.")] = False,
     model: Annotated[bool, typer.Option("--model", help="Predict the time of each launch on an H200.")] = False,
+    measured: Annotated[Path, typer.Option(help="What benchmarks.gpu wrote, to print beside --model.")] = _MEASURED,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print kernel, architecture, configuration, registers, spills, shared memory and matrix instructions."""
     if model:
-        print_model()
+        print_model(measured_us(measured))
         return
     if not compile_only:
         raise typer.BadParameter("timing kernels needs a GPU: python -m benchmarks.gpu; here, give --compile-only")
