@@ -35,7 +35,9 @@ def test_the_rehearsal_reaches_the_end(tmp_path: Path) -> None:
     assert all(error < 1e-3 for error in values["errors"].values())
     # Both ways to a percentile, and every kernel of theirs.
     assert {name.split(":")[0] for name in values["errors"]} == {"dr19", "astra-0.6"}
-    assert {"joint limit", "stem joint", "stem", "stem clean", "pool", "conv 4-8", "conv clean 4-8"} < set(values["kernels"])
+    assert {"joint limit", "stem joint", "stem", "stem clean", "pool", "conv 4-8", "conv clean 4-8"} < set(
+        values["kernels"]
+    )
     assert list(values["reprocess"]) == ["batch 64", "batch 480", "batch 4800"]
     for run in values["reprocess"].values():
         assert run["of_resident"] == run["spectra_per_second"] / values["engine"]["resident"]
