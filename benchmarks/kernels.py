@@ -65,7 +65,8 @@ def print_model(measured: dict[str, float]) -> None:
     spectra = max(1, tuning.tile_rows // (1 + draws))
     groups = spectra * draws / tuning.group_rows
     print(f"predicted, not measured: {chip.name}, {spectra} spectra per tile, {groups:.1f} groups of draws")
-    print("instructions as in the machine code, a loop's once; rounds of the busiest multiprocessor")
+    print("instructions as in the machine code, a loop's once; rounds of the busiest multiprocessor,")
+    print(f"us/spectrum with {chip.gap * 1e6:g} us from a launch to the next")
     line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>7} {:>4} {:>6} {:>8} {:>8} {:>9} {:>12}"
     sizes = ("programs", "resident", "rounds", "registers", "shared", "MMA", "other")
     heads = (*sizes, "us", "measured", "of matmul", "us/spectrum")
@@ -77,7 +78,12 @@ def print_model(measured: dict[str, float]) -> None:
         share = f"{each.of_ceiling(chip):.2f}" if each.operations else "-"
         code = (made.registers, made.shared, made.matrix, made.instructions - made.matrix)
         seen = f"{measured[each.label]:.1f}" if each.label in measured else "no"
-        cost = (f"{each.seconds * 1e6:.1f}", seen, share, f"{each.seconds * each.per_tile / spectra * 1e6:.2f}")
+        cost = (
+            f"{each.seconds * 1e6:.1f}",
+            seen,
+            share,
+            f"{(each.seconds + chip.gap) * each.per_tile / spectra * 1e6:.2f}",
+        )
         print(line.format(each.label, each.programs, each.resident, each.rounds, *code, *cost), flush=True)
     print(f"linear layers, at the ceiling of the matrix product: {linear_seconds(chip, draws) * 1e6:.2f} us/spectrum")
     for name, joint in (("dr19", False), ("astra-0.6", True)):

@@ -1,8 +1,9 @@
 """Predict the time of every launch of a tuning table from what was compiled; nothing here is measured.
 
-A convolution is bound by the matrix units of the busiest multiprocessor, and adds its exponentials where no second
-program covers them. The stem is bound by its arithmetic there. Other kernels are bound by what they read and write.
-Launches follow on each other without a gap. `ways` are the engine before and after each of its changes.
+A convolution is bound by the matrix units of the busiest multiprocessor, to which it adds its exponentials where no
+second program covers them, or by what it gets of L2 if L1 serves every repeated load. The stem is bound by its
+arithmetic. Other kernels are bound by what they read and write. `ways` are the engine before and after each of its
+changes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from apnet_fast.support.grid import PIXELS
 class Chip:
     """A GPU: multiprocessors, measured ceilings of matrix product and copy, clock, and what a multiprocessor holds.
 
-    from_l2: bytes a clock that a multiprocessor gets of the L2 cache.
+    from_l2: bytes a clock that a multiprocessor gets of L2. gap: seconds from a launch of a graph to the next.
+    Both are taken, not measured.
     """
 
     name: str
@@ -37,10 +39,11 @@ class Chip:
     registers: int
     shared: int
     from_l2: int
+    gap: float
 
 
 # Ceilings as measured on an H200 with random data.
-CHIPS = {"sm90": Chip("H200", 132, 788.0, 4300.0, 1.755, 65536, 233_472, 24)}
+CHIPS = {"sm90": Chip("H200", 132, 788.0, 4300.0, 1.755, 65536, 233_472, 24, 1e-6)}
 _EXPONENTIALS_PER_CLOCK = 16
 _OPERATIONS_PER_CLOCK = 128
 _THREADS_PER_WARP = 32
@@ -93,7 +96,8 @@ def predict(
         products = outputs * values["STEPS"] * values["BLOCK_K"] * (3 if clean else 1)
         matrix = 2 * products / (chip.matmul_tflops * 1e12 / chip.multiprocessors)
         curved = (1 if clean or whole else 2) * outputs / (_EXPONENTIALS_PER_CLOCK * clock)
-        seconds = rounds * (matrix + (0 if resident > 1 else curved))
+        moved = _conv_bytes(values, 2 if clean else 1) / (chip.from_l2 * clock)
+        seconds = rounds * max(matrix + (0 if resident > 1 else curved), moved)
         segments = launch.programs * outputs // (values["SEGMENT"] * values["C_OUT"])
         useful = 2 * segments * values["LENGTH"] * values["C_IN"] * values["C_OUT"] * 30
     else:
@@ -107,6 +111,14 @@ def predict(
 def _per_tile(launch: Launch, groups: float) -> float:
     grouped = launch.label == "pool" or (launch.label.startswith("conv") and "clean" not in launch.label)
     return groups if grouped else 1
+
+
+def _conv_bytes(values: Mapping[str, int], planes: int) -> int:
+    """Return the bytes that a program of a convolution moves: window and filter once, sums of clean spectra, result."""
+    window = 2 * values["BLOCK_M"] * values["S"] * values["C_IN"]
+    filter = 2 * values["STEPS"] * values["BLOCK_K"] * values["BLOCK_N"]
+    outputs = values["BLOCK_M"] * values["BLOCK_N"]
+    return planes * (window + filter + 2 * outputs) + 4 * outputs
 
 
 def _traffic(launch: Launch, draws: int) -> int:
@@ -172,7 +184,7 @@ def predict_way(way: Way, found: Mapping[str, tuple[Launch, Compiled]], chip: Ch
     for launch, compiled in _launches_of(way, found, joint):
         each = predict(launch, compiled, chip, draws, groups, whole=not way.differences)
         by_group = launch.label.startswith("stem") and launch.label != "stem clean" and not way.stem_at_once
-        seconds += each.seconds * (groups if by_group else each.per_tile)
+        seconds += (each.seconds + chip.gap) * (groups if by_group else each.per_tile)
     return spectra / seconds
 
 
@@ -209,5 +221,5 @@ def _left_out(joint: bool) -> set[str]:
 def spectra_per_second(predictions: Iterable[Prediction], chip: Chip, draws: int, spectra: int, joint: bool) -> float:
     """Return the rate of a tile of `spectra` spectra."""
     left_out = _left_out(joint)
-    convs = sum(each.seconds * each.per_tile for each in predictions if each.label not in left_out)
-    return spectra / (convs + spectra * linear_seconds(chip, draws))
+    launches = sum((each.seconds + chip.gap) * each.per_tile for each in predictions if each.label not in left_out)
+    return spectra / (launches + spectra * linear_seconds(chip, draws))

@@ -199,10 +199,10 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
                 else:
                     conv.draw_conv(x, filter, z, y, length, first=0, draws=_DRAWS, residual=residual)
                     yield f"conv {name}"
-    for planes in (2, 1):
-        features = empty(rows, _CHANNELS[-1] * _POOLED, dtype=torch.float16)
+    for planes, segments in ((2, spectra), (1, tuning.group_rows)):
+        features = empty(segments, _CHANNELS[-1] * _POOLED, dtype=torch.float16)
         low = features if planes == 2 else None
-        pool.pool(buffer(rows, _CHANNELS[-1], 15, planes), features, _LENGTH, _POOLED, tuning.pool, low)
+        pool.pool(buffer(segments, _CHANNELS[-1], 15, planes), features, _LENGTH, _POOLED, tuning.pool, low)
         yield "pool clean" if planes == 2 else "pool"
 
 

@@ -38,7 +38,7 @@ def test_without_a_gpu_nothing_is_timed() -> None:
 
 def test_the_model_says_that_it_predicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    constants = {"BLOCK_M": 256, "BLOCK_N": 128, "BLOCK_K": 64, "STEPS": 31, "SEGMENT": 4320, "LENGTH": 4288}
+    constants = {"BLOCK_M": 256, "BLOCK_N": 128, "BLOCK_K": 64, "S": 2, "STEPS": 31, "SEGMENT": 4320, "LENGTH": 4288}
     launch = Launch("conv 64-64", None, {}, {**constants, "C_IN": 64, "C_OUT": 64}, {"num_warps": 8}, 262)
     monkeypatch.setattr(aot, "launches", lambda tuning: [launch])
     monkeypatch.setattr(aot, "compile_launches", lambda wanted: iter([SOUND] * len(wanted)))

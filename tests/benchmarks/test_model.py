@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
+from apnet_fast.kernels import aot
 from apnet_fast.kernels.aot import Compiled, Launch
 from apnet_fast.kernels.tuning import table_for
 from benchmarks.model import CHIPS, Way, linear_seconds, predict, predict_way, spectra_per_second, ways
@@ -17,6 +18,7 @@ CONSTANTS = {
     "BLOCK_M": 256,
     "BLOCK_N": 128,
     "BLOCK_K": 64,
+    "S": 2,
     "STEPS": 31,
     "SEGMENT": 4320,
     "LENGTH": 4288,
@@ -48,6 +50,21 @@ def test_clean_spectra_need_three_products_once_per_tile() -> None:
     assert (clean.per_tile, draws.per_tile) == (1, 7)
 
 
+def test_a_convolution_with_few_products_is_bound_by_what_it_moves() -> None:
+    small = {**CONSTANTS, "STEPS": 2, "C_IN": 4, "C_OUT": 8}
+    few = predict(replace(CONV, constants=small), COMPILED, CHIP, 20, 1)
+    fewer = predict(replace(CONV, constants={**small, "STEPS": 1}), COMPILED, CHIP, 20, 1)
+    more = predict(CONV, COMPILED, CHIP, 20, 1)
+    outputs = 256 * 128 * (2 + 4)
+    assert fewer.seconds > 2 * outputs / (24 * CHIP.clock_ghz * 1e9)
+    assert few.seconds < 1.2 * fewer.seconds < 0.5 * more.seconds
+
+
+def test_the_launches_of_a_table_take_its_group() -> None:
+    pools = {launch.label: launch for launch in aot.launches(table_for("sm90")) if launch.label.startswith("pool")}
+    assert pools["pool"].programs * 62 == pools["pool clean"].programs * 31
+
+
 def test_whole_rows_need_one_exponential() -> None:
     differences, whole = (predict(CONV, COMPILED, CHIP, 20, 1, whole=whole) for whole in (False, True))
     assert whole.seconds < differences.seconds
@@ -58,7 +75,7 @@ def test_whole_rows_need_one_exponential() -> None:
 def test_the_rate_counts_the_launches_of_a_tile() -> None:
     each = predict(CONV, COMPILED, CHIP, 20, 5)
     rate = spectra_per_second([each], CHIP, 20, 62, joint=False)
-    assert rate == pytest.approx(1 / (5 * each.seconds / 62 + linear_seconds(CHIP, 20)))
+    assert rate == pytest.approx(1 / (5 * (each.seconds + CHIP.gap) / 62 + linear_seconds(CHIP, 20)))
     stems = [replace(each, label=label) for label in ("stem", "stem joint", "joint limit")]
     assert spectra_per_second(stems, CHIP, 20, 62, joint=True) < spectra_per_second(stems, CHIP, 20, 62, joint=False)
 
