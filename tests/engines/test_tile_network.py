@@ -78,6 +78,25 @@ def test_every_kernel_is_its_twin_and_a_wrong_one_is_seen(small_checkpoint: Chec
     assert wrong["block 1 conv1"] < 1e-3
 
 
+def test_a_fault_in_the_last_segment_alone_is_seen(
+    small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tile_network(small_checkpoint, "dr19", 2, 1)
+    given = (*ordinary_spectra(np.random.default_rng(0), 2, 50, PIXELS), noise_keys(0, "ab"))
+    compute = network.compute
+
+    def wrong_at_the_end(*tile: object) -> None:
+        compute(*tile)  # type: ignore[arg-type]
+        for buffer in (network.clean_inputs[1], network.inputs[1]):
+            buffer.rows()[0, -1, : network.length] *= 1.01
+
+    monkeypatch.setattr(network, "compute", wrong_at_the_end)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
+    assert errors["block 0 conv2"] > 3e-3
+    assert errors["block 0 conv2 clean, halves"] > 3e-3
+    assert errors["block 0 conv1"] < 1e-3
+
+
 def test_an_infinite_neighbour_changes_no_byte(small_checkpoint: Checkpoint) -> None:
     network = tile_network(small_checkpoint, "dr19", 3, 2)
     flux, error = ordinary_spectra(np.random.default_rng(0), 3, 50, PIXELS)
