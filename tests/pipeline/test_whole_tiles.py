@@ -17,6 +17,7 @@ from apnet_fast.engines.tile_queue import TileQueue
 from apnet_fast.pipeline.compute import Computer, _Batch
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done
+from apnet_fast.recipes.flux import FluxCounts
 
 TILE, BATCH, FILES_OF_A_SHARD = 62, 64, 500
 
@@ -35,7 +36,9 @@ class FakeNet:
 
     def __init__(self, most_under_way: list[int]) -> None:
         self.queue = TileQueue(FakeNetwork())
-        self.engine = SimpleNamespace(preferred_batch=lambda draws: 4 * TILE)
+        self.engine = SimpleNamespace(
+            preferred_batch=lambda draws: 4 * TILE, checkpoint=SimpleNamespace(for_simulated_only=False)
+        )
         self.recipe = SimpleNamespace(incomplete_photometry=lambda photometry, n: np.zeros(n, bool))
         self._under_way, self._most = 0, most_under_way
 
@@ -49,6 +52,9 @@ class FakeNet:
             return self.queue.collect(ticket)[:, 0, 0]
 
         return labels
+
+    def count(self, *given: object) -> FluxCounts:
+        return FluxCounts()
 
 
 class Spectra:
