@@ -128,30 +128,6 @@ class ApogeeNet:
         """Return the dtype of the arrays that `predict` returns."""
         return label_dtype(self.recipe.network, self.recipe.medians)
 
-    def labels(
-        self,
-        flux: NDArray[np.float32],
-        error: NDArray[np.float32],
-        ids: Sequence[str],
-        *,
-        draws: int,
-        seed: int,
-        usable: NDArray[np.bool_],
-        photometry: NDArray[np.float32] | None = None,
-        unreliable: NDArray[np.bool_] | None = None,
-    ) -> Labels:
-        """Return the label columns of n spectra; see `submit_labels`."""
-        return self.submit_labels(
-            flux,
-            error,
-            ids,
-            draws=draws,
-            seed=seed,
-            usable=usable,
-            photometry=photometry,
-            unreliable=unreliable,
-        )()
-
     def submit_labels(
         self,
         flux: NDArray[np.float32],
@@ -168,7 +144,7 @@ class ApogeeNet:
 
         Those not `usable` (bool (n,)) get NaN and the NO_RESULT bit. Leave the arrays alone until the labels are there.
 
-        flux, error: as read from files, in 1e-17 erg/s/cm^2/Angstrom; their scale is not looked at (see `count_flux`).
+        flux, error: as read from files, in 1e-17 erg/s/cm^2/Angstrom; their scale is not looked at (see `count`).
         photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it. unreliable: bool (n,), as
         `Recipe.summarise` takes it.
         """
@@ -259,7 +235,7 @@ class ApogeeNet:
         check_errors(error_rows, names)
         draws = self.recipe.default_draws if draws is None else draws
         usable = usable_spectra(flux_rows)
-        labels = self.labels(
+        labels = self.submit_labels(
             flux_rows,
             error_rows,
             names,
@@ -268,14 +244,14 @@ class ApogeeNet:
             usable=usable,
             photometry=None if photometry is None else np.atleast_2d(without_mask(photometry)),
             unreliable=np.full(len(names), self.engine.checkpoint.for_simulated_only and not simulated),
-        )
+        )()
         out = np.empty(len(names), dtype=self.label_dtype)
         for name in self.recipe.label_names:
             out[name] = getattr(labels, name)
         return out, self.count(flux_rows, labels, usable, draws)
 
     def count(self, flux: NDArray[np.float32], labels: Labels, usable: NDArray[np.bool_], draws: int) -> FluxCounts:
-        """Count spectra whose flux or scatter is implausible; arguments as in `labels`. The null engine counts none."""
+        """Count spectra of implausible flux or scatter; arguments: see `submit_labels`. The null engine has none."""
         if isinstance(self.engine, NullEngine):
             return FluxCounts()
         return count_flux(flux, labels, usable, self.plausible_flux, draws)

@@ -93,10 +93,9 @@ def best_conv(
     values = [noise(rows, given, c_in).half() for _ in range(3)]
     kept = [noise(rows, filled, channels).half() if channels else None for _ in range(3)]
     clean = noise(rows, filled, c_out)
-    # On a GPU torch would otherwise convolve in TF32, which is further off than the limit.
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        sums = naive_sums(values[0][:1], weight, None, pad, filled, None if kept[0] is None else kept[0][:1])
-    twin = naive_elu_difference(clean[:1], sums)
+    # In float64, since a GPU may convolve fp32 in TF32, which is further off than the limit.
+    sums = naive_sums(values[0][:1], weight.double(), None, pad, filled, None if kept[0] is None else kept[0][:1])
+    twin = naive_elu_difference(clean[:1].double(), sums)
 
     best: tuple[ConvConfig, float] | None = None
     for candidate in candidates:
@@ -116,7 +115,7 @@ def best_conv(
                 draw_conv(x[i % 3], t, z, y, filled, first=0, draws=1, residual=r[i % 3])
 
             work(0)
-            got = out.rows()[0, :1, :filled].float()
+            got = out.rows()[0, :1, :filled].double()
             wrong = not float((got - twin).norm() / twin.norm()) < _TOLERANCE
             taken = float("inf") if wrong else measure(work)
         except Exception as error:  # noqa: BLE001 (compilers and drivers raise what they like for a tile they cannot make)

@@ -1,10 +1,16 @@
 """`python -m benchmarks.gpu`: is the Triton engine right on this GPU, and how fast is it?
 
-Correctness first: every kernel against its twin (a wrong one is not timed), then labels of fp16 against fp32. Then
-the ceilings of the machine (matrix product, copy), each kernel as a fraction of them, the whole engine, and its rivals
-at equal semantics in the same run. Needs numpy, torch, triton, numba and safetensors, nothing else.
+Correctness first: every kernel against its twin (a wrong one is not timed), then labels of fp16 against fp32. Three
+parts follow on each other, or are called one by one with --part, each within ten minutes, into one file:
 
-`--rehearse` walks through everything in Triton's interpreter on a CPU with a tiny network; its times mean nothing.
+    engine      the ceilings of the machine (matrix product, copy), each kernel as a fraction of them, the whole engine
+    reprocess   whole runs, files to catalogues, beside the engine alone; needs apnet_fast with all it depends on
+    rivals      the same recipe by other means, at equal semantics, in the same call
+
+The other two need numpy, torch, triton, numba and safetensors, nothing else.
+
+`--rehearse` walks through everything on a CPU: a tiny network in Triton's interpreter, and runs without an engine. Its
+times mean nothing.
 """
 
 from __future__ import annotations
@@ -14,21 +20,31 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from apnet_fast.recipes import RECIPES
 from apnet_fast.support.grid import CHIP_GAPS, PIXELS
+
+if TYPE_CHECKING:
+    from apnet_fast.engines.tile_network import TileNetwork
 
 RESULTS = Path(__file__).parent / "results"
 _LABELS = ("logg", "log_teff", "fe_h")
 _KERNEL_TOLERANCE = 1e-3
 # Science tier: reduced precision moves labels by less than this share of their raw error, for that share of spectra.
 _SHIFT, _SHARE = 0.05, 0.999
+PARTS = ("engine", "reprocess", "rivals")
+# The kernels of both ways to a percentile: of each draw, and of all draws of a spectrum.
+_RECIPES = ("dr19", "astra-0.6")
+# Spectra of a batch that are tried in whole runs; the engine asks for more at once, whatever they are.
+_BATCHES = (64, 480, 4800)
 
 
 @dataclass
@@ -48,11 +64,14 @@ class Report:
 
 
 def main() -> int:
-    """Exit status 0; 1 if something is wrong; 2 without a GPU."""
+    """Exit status 0; 1 if something is wrong or could not be measured; 2 without a GPU."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--spectra", type=int, default=1000, help="spectra of the label comparison")
+    parser.add_argument("--files", type=int, default=20_000, help="files of the whole runs, five spectra each")
+    parser.add_argument("--folder", type=Path, help="folder for these files, on a local disk; default a temporary one")
     parser.add_argument("--output", type=Path, help="JSON to write; default benchmarks/results/gpu-<architecture>.json")
     parser.add_argument("--tuning", type=Path, help="tuning table in place of the shipped one")
     parser.add_argument("--skip-compile", action="store_true", help="leave out torch.compile, which takes minutes")
@@ -60,27 +79,46 @@ def main() -> int:
     options = parser.parse_args()
     if options.rehearse:
         os.environ["TRITON_INTERPRET"] = "1"
-        options.device, options.draws, options.spectra = "cpu", 2, 3
+        options.device, options.draws, options.spectra, options.files = "cpu", 2, 3, 2
     import torch
+
+    from apnet_fast.engines.tile_queue import on
 
     if not options.rehearse and not torch.cuda.is_available():
         print("no GPU is visible: nothing was timed (--rehearse walks through without one)", file=sys.stderr)
         return 2
-    report = Report()
-    bench = Bench(options, report)
-    bench.machine()
-    if not bench.correct():
-        print("WRONG: nothing will be timed", file=sys.stderr)
-        return 1
-    bench.ceilings()
-    bench.kernels()
-    bench.engine_rate()
-    bench.rivals()
+    # Kernels launch on the current device.
+    with on(torch.device(options.device)):
+        return measure(Bench(options, Report()))
+
+
+def measure(bench: Bench) -> int:
+    """Run the parts that were asked for, each into the file as soon as it is over; return the exit status."""
+    options, report = bench.options, bench.report
     output = options.output or RESULTS / f"gpu-{bench.architecture}.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report.values, indent=2) + "\n", encoding="utf-8")
+    bench.machine()
+    known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+    if same_machine(known.get("machine"), report.values["machine"]) and "engine" not in options.part:
+        # Another part has checked and timed the engine here.
+        report.values = known
+    if "engine" not in report.values:
+        if not bench.correct():
+            print("WRONG: nothing will be timed", file=sys.stderr)
+            return 1
+        bench.engine_rate()
+    steps = {"engine": bench.engine_alone, "reprocess": bench.reprocess, "rivals": bench.rivals}
+    good = True
+    for part in options.part:
+        good &= steps[part]()
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(report.values, indent=2) + "\n", encoding="utf-8")
     print(output)
-    return 0
+    return 0 if good else 1
+
+
+def same_machine(one: dict[str, str] | None, other: dict[str, str]) -> bool:
+    """Return whether two descriptions differ by their dates at most."""
+    return one is not None and {**one, "date": ""} == {**other, "date": ""}
 
 
 class Bench:
@@ -94,7 +132,6 @@ class Bench:
         from apnet_fast.kernels.tuning import load_tuning, table_for
         from apnet_fast.networks.random import random_checkpoint
         from apnet_fast.networks.v3 import ArchitectureV3
-        from apnet_fast.recipes import RECIPES
 
         self.options, self.report, self.torch = options, report, torch
         self.device, self.recipe = torch.device(options.device), RECIPES["dr19"]
@@ -134,31 +171,34 @@ class Bench:
 
     def correct(self) -> bool:
         """Kernels against their twins, and fp16 labels against fp32."""
-        errors = self._kernel_errors()
-        for name, error in errors.items():
-            verdict = "ok" if error < _KERNEL_TOLERANCE else "WRONG"
-            self.report.say(f"errors/{name}", f"{name:24} relative error {error:8.2e} {verdict}", error)
+        errors = {}
+        for recipe in _RECIPES:
+            for name, error in self._kernel_errors(recipe).items():
+                errors[f"{recipe}: {name}"] = error
+                verdict = "ok" if error < _KERNEL_TOLERANCE else "WRONG"
+                self.report.say(f"errors/{recipe}: {name}", f"{recipe:10} {name:24} {error:8.2e} {verdict}", error)
         share, worst = self._label_shift()
         verdict = "ok" if share >= _SHARE else f"NOT the {100 * _SHARE} % of the science tier"
         line = f"labels: {100 * share:.2f} % of spectra within {_SHIFT} raw sigma of fp32, worst {worst:.3g}: {verdict}"
         self.report.say("labels", line, {"share_within": share, "worst": worst, "limit": _SHIFT})
         return all(error < _KERNEL_TOLERANCE for error in errors.values())
 
-    def _kernel_errors(self) -> dict[str, float]:
+    def _kernel_errors(self, recipe: str) -> dict[str, float]:
         """Return the relative error of each kernel's output against its twin, on the kernel's own input."""
         from apnet_fast.networks.folding import fold_v3
         from apnet_fast.recipes.noise import noise_keys
         from benchmarks.gpu_kernels import kernel_errors
 
-        network = self._network()
+        network = self._network(recipe)
         flux, error = spectra(network.spectra, self.pixels)
         keys = noise_keys(0, map(str, range(network.spectra)))
-        return kernel_errors(network, fold_v3(self.checkpoint, self.pixels), self.recipe, flux, error, keys)
+        return kernel_errors(network, fold_v3(self.checkpoint, self.pixels), RECIPES[recipe], flux, error, keys)
 
-    def _network(self) -> Any:
+    def _network(self, recipe: str) -> TileNetwork:
         from apnet_fast.engines.tile_network import TileNetwork
 
-        return TileNetwork(self.checkpoint, self.recipe, self.tuning, self.device, self.pixels, self.options.draws)
+        given = self.checkpoint, RECIPES[recipe], self.tuning, self.device, self.pixels, self.options.draws
+        return TileNetwork(*given)
 
     def _label_shift(self) -> tuple[float, float]:
         """Share of spectra whose labels fp16 moves by less than `_SHIFT` of their raw error, and the largest move."""
@@ -175,6 +215,12 @@ class Bench:
         moved = np.abs(np.median(got.draws, axis=1) - np.median(truth.draws, axis=1)) / sigma
         return float((moved.max(axis=1) < _SHIFT).mean()), float(moved.max())
 
+    def engine_alone(self) -> bool:
+        """The ceilings of the machine, and each kernel as a fraction of them."""
+        self.ceilings()
+        self.kernels()
+        return True
+
     def ceilings(self) -> None:
         """The fastest fp16 matrix product and copy of this device, on random data."""
         torch, size = self.torch, 256 if self.options.rehearse else 8192
@@ -188,34 +234,38 @@ class Bench:
 
     def kernels(self) -> None:
         """Time each kernel by graph replays: useful arithmetic and least traffic as fractions of the ceilings."""
-        from apnet_fast.engines.tile_queue import on
         from apnet_fast.kernels.timing import kernel_seconds
         from apnet_fast.recipes.noise import noise_keys
         from benchmarks.gpu_kernels import kernel_runs, tile_of
 
-        network, torch = self._network(), self.torch
-        keys = noise_keys(0, map(str, range(network.spectra)))
-        tile = tile_of(network, *spectra(network.spectra, self.pixels), keys)
-        ceilings = self.report.values["ceilings"]
+        torch, ceilings = self.torch, self.report.values["ceilings"]
         print(f"{'kernel':24} {'us':>9} {'TFLOP/s':>8} {'GB/s':>7} {'of matmul':>9} {'of copy':>8} {'us/spectrum':>12}")
-        with on(self.device), torch.inference_mode():
-            network.compute(tile.flux, tile.error, tile.keys, tile.outputs, network.spectra)
-            for run in kernel_runs(network, tile):
-                taken = kernel_seconds(run.work, self.device, 2 if self.options.rehearse else 15)
-                tflops, gbs = run.operations / taken / 1e12, run.traffic / taken / 1e9
-                value = {
-                    "us": taken * 1e6,
-                    "tflops": tflops,
-                    "gbs": gbs,
-                    "of_matmul": tflops / ceilings["matmul_tflops"],
-                    "of_copy": gbs / ceilings["copy_gbs"],
-                    "us_per_spectrum": taken * 1e6 * run.launches / network.spectra,
-                }
-                line = (
-                    f"{run.name:24} {value['us']:9.1f} {tflops:8.1f} {gbs:7.0f} {value['of_matmul']:9.2f}"
-                    f" {value['of_copy']:8.2f} {value['us_per_spectrum']:12.2f}"
-                )
-                self.report.say(f"kernels/{run.name}", line, value)
+        measured: set[str] = set()
+        for recipe in _RECIPES:
+            network = self._network(recipe)
+            keys = noise_keys(0, map(str, range(network.spectra)))
+            tile = tile_of(network, *spectra(network.spectra, self.pixels), keys)
+            with torch.inference_mode():
+                network.compute(tile.flux, tile.error, tile.keys, tile.outputs, network.spectra)
+                for run in kernel_runs(network, tile):
+                    if run.name in measured:
+                        continue
+                    measured.add(run.name)
+                    taken = kernel_seconds(run.work, self.device, 1 if self.options.rehearse else 15)
+                    tflops, gbs = run.operations / taken / 1e12, run.traffic / taken / 1e9
+                    value = {
+                        "us": taken * 1e6,
+                        "tflops": tflops,
+                        "gbs": gbs,
+                        "of_matmul": tflops / ceilings["matmul_tflops"],
+                        "of_copy": gbs / ceilings["copy_gbs"],
+                        "us_per_spectrum": taken * 1e6 * run.launches / network.spectra,
+                    }
+                    line = (
+                        f"{run.name:24} {value['us']:9.1f} {tflops:8.1f} {gbs:7.0f} {value['of_matmul']:9.2f}"
+                        f" {value['of_copy']:8.2f} {value['us_per_spectrum']:12.2f}"
+                    )
+                    self.report.say(f"kernels/{run.name}", line, value)
 
     def engine_rate(self) -> None:
         """Spectra a second: on the device alone, and from and to arrays on the host."""
@@ -227,7 +277,49 @@ class Bench:
         taken = self.time(lambda i: self.engine.predict(flux, error, keys, self.options.draws))
         self.report.say("engine/host", f"engine, host to host:  {n / taken:10.1f} spectra/s", n / taken)
 
-    def rivals(self) -> None:
+    def reprocess(self) -> bool:
+        """Whole runs, files to catalogues, by batch, beside the engine alone; false if they cannot be measured."""
+        try:
+            from benchmarks.inputs import SPECTRA_OF_A_STAR, linked_tree
+            from benchmarks.tiers.end_to_end import timed_run
+        except ImportError as absent:
+            print(f"reprocess: not measured, {absent}; install apnet_fast with all it depends on", file=sys.stderr)
+            return False
+        options, resident = self.options, self.report.values["engine"]["resident"]
+        engine, different = ("null", 1) if options.rehearse else ("triton", None)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = options.folder or Path(temporary)
+            folder.mkdir(parents=True, exist_ok=True)
+            tree = linked_tree(folder, options.files, different=different)
+            weights = folder / "random.safetensors"
+            self.checkpoint.save(weights)
+            # The first run compiles and fills the cache of files.
+            for batch in (_BATCHES[0], *_BATCHES):
+                run = timed_run(
+                    f"batch {batch}",
+                    tree,
+                    folder,
+                    1,
+                    engine=engine,
+                    readers=None,
+                    weights_file=weights,
+                    device=options.device,
+                    batch_size=batch,
+                )
+                value = {
+                    "spectra_per_second": run.value,
+                    "of_resident": run.value / resident,
+                    "spectra": options.files * SPECTRA_OF_A_STAR,
+                    **run.more,
+                }
+                line = (
+                    f"reprocess, batch {batch:5}: {run.value:10.1f} spectra/s,"
+                    f" {run.value / resident:5.2f} of the engine alone; {run.more['reading and writing']}"
+                )
+                self.report.say(f"reprocess/{run.name}", line, value)
+        return True
+
+    def rivals(self) -> bool:
         """The same recipe and draws by other means, each with the batch that suits it best; ratios to the engine."""
         from benchmarks.rivals import Batched, upstream_loop
 
@@ -260,6 +352,7 @@ class Bench:
         best = max(self.report.values["rivals"].values())
         ratio = self.report.values["engine"]["resident"] / best
         self.report.say("ratio_to_best_rival", f"engine on the device / best rival: {ratio:.2f} x", ratio)
+        return True
 
     def _rival(self, name: str, batch: int, work: Callable[[int], object]) -> None:
         rate = batch / self.time(work)
@@ -267,10 +360,6 @@ class Bench:
         self.report.say(
             f"rivals/{name}", f"{name:36} {rate:10.1f} spectra/s, engine / it {resident / rate:7.1f} x", rate
         )
-
-    def _synchronize(self) -> None:
-        if self.device.type == "cuda":
-            self.torch.cuda.synchronize(self.device)
 
 
 def spectra(n: int, pixels: int) -> tuple[np.ndarray, np.ndarray]:

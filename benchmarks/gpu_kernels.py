@@ -18,7 +18,7 @@ from apnet_fast.kernels.conv import clean_conv, draw_conv
 from apnet_fast.kernels.halves import clean_halves, product
 from apnet_fast.kernels.naive import naive_elu_difference, naive_pool, naive_stem, naive_sums
 from apnet_fast.kernels.pool import pool
-from apnet_fast.kernels.stem import StemInput, clean_stem, draw_stem
+from apnet_fast.kernels.stem import StemInput, clean_stem, draw_stem, joint_limit
 from apnet_fast.kernels.timing import Work
 from apnet_fast.networks.folding import FoldedV3
 from apnet_fast.recipes import Recipe
@@ -202,8 +202,19 @@ def kernel_runs(network: TileNetwork, tile: Tile) -> Iterator[KernelRun]:
     yield KernelRun(
         "stem clean", lambda i: clean_stem(given, network.clean_scratch, first, x0, how, tuning.stem), *stem_of(n), 1
     )
+    if network.values is not None:
+        values = network.values
+        # Written once and read five times.
+        moved = 6 * values.numel() * values.element_size()
+        yield KernelRun(
+            "joint limit",
+            lambda i: joint_limit(tile.flux, tile.error, tile.keys, network.limits, values, how, tuning.joint),
+            0,
+            moved,
+            1,
+        )
     yield KernelRun(
-        "stem",
+        "stem" if network.values is None else "stem joint",
         lambda i: draw_stem(given, network.scratch, first, network.inputs[0], network.draws, how, tuning.stem),
         *stem_of(draws),
         1,
@@ -211,7 +222,7 @@ def kernel_runs(network: TileNetwork, tile: Tile) -> Iterator[KernelRun]:
     for i, filters in enumerate(network.blocks):
         for j, filter in enumerate(filters):
             filled = length + 1 - j
-            name = f"conv {filter.c_in}-{filter.c_out}" + (" + residual" if j else "")
+            name = f"{filter.c_in}-{filter.c_out}" + (" + residual" if j else "")
             kept = filters[0].c_in if j else 0
             z = network.sums[i][j]
             clean_x, clean_y = network.clean_inputs[i], network.clean_middles[i]
@@ -230,8 +241,8 @@ def kernel_runs(network: TileNetwork, tile: Tile) -> Iterator[KernelRun]:
 
             each = length * filter.c_in * filter.c_out * 30 * 2
             moved = length * (filter.c_in + filter.c_out + kept)
-            yield KernelRun(f"clean {name}", clean, n * each, n * (4 * moved + 4 * length * filter.c_out), 1)
-            yield KernelRun(name, draw, group * each, group * 2 * moved, groups)
+            yield KernelRun(f"conv clean {name}", clean, n * each, n * (4 * moved + 4 * length * filter.c_out), 1)
+            yield KernelRun(f"conv {name}", draw, group * each, group * 2 * moved, groups)
     channels = network.inputs[-1].channels
     part = network.inputs[-1].part(0, group)
     yield KernelRun(

@@ -16,15 +16,18 @@ SPECTRA_OF_A_STAR = 1 + _VISITS
 _FOLDER_FILES = 500
 
 
-def linked_tree(folder: Path, stars: int, layout: str = "dr17") -> Path:
-    """Return a tree of `stars` files with four visits each: hard links to 40 simulated files, made once per folder."""
+def linked_tree(folder: Path, stars: int, layout: str = "dr17", different: int | None = None) -> Path:
+    """Return a tree of `stars` files with four visits each, made once per folder: hard links to a few simulated files.
+
+    different: how many, 40 by default.
+    """
     originals, tree = folder / f"{layout}-originals", folder / f"{layout}-{stars}"
     if tree.exists():
         return tree
     if not originals.exists():
         begun = originals.with_suffix(".partial")
         shutil.rmtree(begun, ignore_errors=True)
-        simulate_tree(begun, stars=_DIFFERENT, layout=layout, visits=_VISITS, seed=1)
+        simulate_tree(begun, stars=different or _DIFFERENT, layout=layout, visits=_VISITS, seed=1)
         begun.rename(originals)
     # If the layout has symlinks, link to their targets.
     sources = [os.path.realpath(path) for path in resolve_inputs([str(originals)]).files]

@@ -92,7 +92,11 @@ class Launch:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler made of a launch. matrix: matrix instructions in the machine code, and one of them."""
+    """What the compiler made of a launch.
+
+    matrix, instruction: matrix instructions in the machine code, and one of them; instructions: all there are. A
+    loop's count once.
+    """
 
     label: str
     architecture: str
@@ -104,6 +108,7 @@ class Compiled:
     shared_limit: int
     matrix: int
     instruction: str
+    instructions: int
 
     @property
     def faults(self) -> list[str]:
@@ -194,10 +199,10 @@ def _call_all(tuning: Tuning) -> Iterator[str]:
                 else:
                     conv.draw_conv(x, filter, z, y, length, first=0, draws=_DRAWS, residual=residual)
                     yield f"conv {name}"
-    for planes in (2, 1):
-        features = empty(rows, _CHANNELS[-1] * _POOLED, dtype=torch.float16)
+    for planes, segments in ((2, spectra), (1, tuning.group_rows)):
+        features = empty(segments, _CHANNELS[-1] * _POOLED, dtype=torch.float16)
         low = features if planes == 2 else None
-        pool.pool(buffer(rows, _CHANNELS[-1], 15, planes), features, _LENGTH, _POOLED, tuning.pool, low)
+        pool.pool(buffer(segments, _CHANNELS[-1], 15, planes), features, _LENGTH, _POOLED, tuning.pool, low)
         yield "pool clean" if planes == 2 else "pool"
 
 
@@ -298,6 +303,9 @@ def _as_compiled(launch: Launch, architecture: str, built: _Built, matrix: list[
         _CHIPS[architecture].shared,
         len(matrix),
         matrix[0] if matrix else "",
+        len(re.findall(r"^\s+[vs]_\w+", built.code, re.MULTILINE))
+        if isinstance(built.code, str)
+        else len(built.code) // _INSTRUCTION_BYTES,
     )
 
 

@@ -65,6 +65,32 @@ def store_difference(dz, z_ptrs, y_ptrs, start, stored, first_n, C_OUT: tl.const
 
 
 @triton.jit
+def places(rows, N: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return a program's rows [BM], the rows whose windows it reads [BM], its columns [BN], and its number among them.
+
+    Programs that share rows run side by side, so that A comes from L2 once. Rows beyond the last read the last one's
+    window and store nothing.
+    """
+    tile_m = tl.program_id(0) // (N // BLOCK_N)
+    tile_n = tl.program_id(0) % (N // BLOCK_N)
+    q = tile_m * BLOCK_M + tl.arange(0, BLOCK_M)
+    return q, tl.minimum(q, rows - 1), tile_n * BLOCK_N + tl.arange(0, BLOCK_N), tile_n
+
+
+@triton.jit
+def residual_places(  # type: ignore[no-untyped-def]
+    q_read, n, S: tl.constexpr, C_OUT: tl.constexpr, RESIDUAL_C: tl.constexpr, RESIDUAL_LEAD: tl.constexpr
+):
+    """Return where a block's residual lies, and which of its columns have one.
+
+    The residual is the block's input, zero-padded in the channel axis, centred.
+    """
+    channel = n % C_OUT - (C_OUT - RESIDUAL_C) // 2
+    position = RESIDUAL_LEAD + q_read.to(tl.int64)[:, None] * S + (n // C_OUT)[None, :]
+    return position * RESIDUAL_C + channel[None, :], ((channel >= 0) & (channel < RESIDUAL_C))[None, :]
+
+
+@triton.jit
 def clean_conv_kernel(  # type: ignore[no-untyped-def]
     x_ptr,  # fp16, two planes of input activations
     high_ptr,  # fp16 [STEPS * BLOCK_K, S * C_OUT], in the order of the steps
@@ -93,15 +119,10 @@ def clean_conv_kernel(  # type: ignore[no-untyped-def]
     BLOCK_K: tl.constexpr,
 ):
     N: tl.constexpr = S * C_OUT
-    tile_m = tl.program_id(0) // (N // BLOCK_N)
-    tile_n = tl.program_id(0) % (N // BLOCK_N)
-    q = tile_m * BLOCK_M + tl.arange(0, BLOCK_M)  # [BM]
-    n = tile_n * BLOCK_N + tl.arange(0, BLOCK_N)  # [BN]
+    q, q_read, n, _ = places(rows, N, BLOCK_M, BLOCK_N)
     k = tl.arange(0, BLOCK_K)  # [BK]
-    # Rows beyond the last read the last one's window and store nothing.
-    q_read = tl.minimum(q, rows - 1).to(tl.int64)
 
-    a_ptrs = x_ptr + START * C_IN + q_read[:, None] * (S * C_IN) + k[None, :]
+    a_ptrs = x_ptr + START * C_IN + q_read.to(tl.int64)[:, None] * (S * C_IN) + k[None, :]
     b_offsets = k[:, None] * N + n[None, :]
     acc = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
     for step in range(STEPS):
@@ -116,19 +137,14 @@ def clean_conv_kernel(  # type: ignore[no-untyped-def]
         b_offsets += BLOCK_K * N
 
     acc += tl.load(bias_ptr + n)[None, :]
-    offset = n // C_OUT  # [BN] position within the row
     if RESIDUAL_C > 0:
-        # The residual is the block's input, zero-padded in the channel axis, centred.
-        channel = n % C_OUT - (C_OUT - RESIDUAL_C) // 2
-        has_residual = ((channel >= 0) & (channel < RESIDUAL_C))[None, :]
-        position = RESIDUAL_LEAD + q_read[:, None] * S + offset[None, :]
-        residual_ptrs = residual_ptr + position * RESIDUAL_C + channel[None, :]
-        acc += tl.load(residual_ptrs, mask=has_residual, other=0.0).to(tl.float32)
-        acc += tl.load(residual_ptrs + RESIDUAL_PLANE, mask=has_residual, other=0.0).to(tl.float32)
+        at, there = residual_places(q_read, n, S, C_OUT, RESIDUAL_C, RESIDUAL_LEAD)
+        acc += tl.load(residual_ptr + at, mask=there, other=0.0).to(tl.float32)
+        acc += tl.load(residual_ptr + RESIDUAL_PLANE + at, mask=there, other=0.0).to(tl.float32)
 
     stored = (q < rows)[:, None]
     tl.store(z_ptr + q.to(tl.int64)[:, None] * N + n[None, :], acc, mask=stored)
-    inside = ((q * S) % SEGMENT)[:, None] + offset[None, :] < LENGTH
+    inside = ((q * S) % SEGMENT)[:, None] + (n // C_OUT)[None, :] < LENGTH
     y = tl.where(inside, elu(acc), 0.0)
     high = y.to(tl.float16)
     y_ptrs = y_ptr + Y_LEAD * C_OUT + q.to(tl.int64)[:, None] * N + n[None, :]
@@ -163,24 +179,14 @@ def draw_conv_kernel(  # type: ignore[no-untyped-def]
     A_CACHE: tl.constexpr,  # cache modifier of the loads of A
 ):
     N: tl.constexpr = S * C_OUT
-    # Programs that share rows of A run side by side, so that A comes from L2 once.
-    tile_m = tl.program_id(0) // (N // BLOCK_N)
-    tile_n = tl.program_id(0) % (N // BLOCK_N)
-    q = tile_m * BLOCK_M + tl.arange(0, BLOCK_M)  # [BM]
-    n = tile_n * BLOCK_N + tl.arange(0, BLOCK_N)  # [BN]
+    q, q_read, n, tile_n = places(rows, N, BLOCK_M, BLOCK_N)
     k = tl.arange(0, BLOCK_K)  # [BK]
-    # Rows beyond the last read the last one's window and store nothing.
-    q_read = tl.minimum(q, rows - 1)
-    offset = n // C_OUT  # [BN] position within the row
 
     acc = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
     if RESIDUAL_C > 0:
         # The residual goes into the accumulator first: added last, it would not fit into the registers beside it.
-        channel = n % C_OUT - (C_OUT - RESIDUAL_C) // 2
-        has_residual = ((channel >= 0) & (channel < RESIDUAL_C))[None, :]
-        position = RESIDUAL_LEAD + q_read.to(tl.int64)[:, None] * S + offset[None, :]
-        residual_ptrs = residual_ptr + position * RESIDUAL_C + channel[None, :]
-        acc += tl.load(residual_ptrs, mask=has_residual, other=0.0).to(tl.float32)
+        at, there = residual_places(q_read, n, S, C_OUT, RESIDUAL_C, RESIDUAL_LEAD)
+        acc += tl.load(residual_ptr + at, mask=there, other=0.0).to(tl.float32)
 
     a_ptrs = x_ptr + START * C_IN + q_read.to(tl.int64)[:, None] * (S * C_IN) + k[None, :]
     b_ptrs = t_ptr + k[:, None] * N + n[None, :]

@@ -3,6 +3,10 @@
 Clean rows are sums of two halves, and three products keep 22 bits. Draws are differences from their clean row. Both
 share one product: a stack of rows holds first the differences of all draws, spectrum by spectrum, then the high halves
 of the clean rows, then the low ones.
+
+What rounding does to the weights moves all draws of a spectrum the same way, by its product with their mean. Where
+draws lie many times their scatter from the clean row, that would move their median: so the mean, one more row, meets
+the low halves of the weights too.
 """
 
 from __future__ import annotations
@@ -53,12 +57,14 @@ def linear(stack: Tensor, layer: LinearLayer, spectra: int) -> tuple[Tensor, Ten
     stack: fp16 (spectra * draws + 2 * spectra, in). high * high + low * high + high * low make z; the term left out is
     below 2**-21 of these.
     """
-    sums = product(stack, layer.high)
-    high, _ = clean_halves(stack, spectra)
-    sum_high, sum_low = clean_halves(sums, spectra)
-    z = sum_high + sum_low + product(high, layer.low) + layer.bias
     draws = len(stack) // spectra - 2
-    return z, sums[: -2 * spectra].view(spectra, draws, sums.shape[1])
+    high, _ = clean_halves(stack, spectra)
+    means = stack[: -2 * spectra].view(spectra, draws, stack.shape[1]).mean(dim=1)
+    sums, rest = product(stack, layer.high), product(torch.cat([high, means]), layer.low)
+    sum_high, sum_low = clean_halves(sums, spectra)
+    z = sum_high + sum_low + rest[:spectra] + layer.bias
+    dz = sums[: -2 * spectra].view(spectra, draws, sums.shape[1])
+    return z, dz + rest[spectra:, None]
 
 
 def relu_stack(z: Tensor, dz: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,9 +13,9 @@ import torch
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast import tune as tuning
-from apnet_fast.kernels import toeplitz
+from apnet_fast.kernels import naive, toeplitz
 from apnet_fast.kernels.toeplitz import ConvConfig
-from apnet_fast.kernels.tuning import load_tuning, table_for
+from apnet_fast.kernels.tuning import Tuning, load_tuning, table_for
 from apnet_fast.support.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -86,6 +88,47 @@ def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
     table.save(tmp_path / "t.json")
     assert load_tuning(tmp_path / "t.json") == table
     assert table.sha256 != base.sha256
+
+
+def test_the_twin_is_in_float64_which_no_gpu_shortens(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[torch.dtype] = []
+    right = naive.naive_sums
+
+    def watched(x: torch.Tensor, weight: torch.Tensor, *given: object) -> torch.Tensor:
+        kinds.append(weight.dtype)
+        return right(x, weight, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(naive, "naive_sums", watched)
+    assert best(SLOW, times=(2.0,)) == (SLOW, 2.0)
+    assert kinds == [torch.float64]
+
+
+def test_everything_is_measured_on_the_device_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels launch on the current device, whatever their arguments lie on."""
+    current, found = ["cuda:0"], []
+
+    @contextmanager
+    def device(which: torch.device) -> Iterator[None]:
+        current.append(str(which))
+        yield
+        current.pop()
+
+    def note(table: Tuning, *given: object) -> Tuning:
+        found.append((current[-1], *(str(x) for x in given if isinstance(x, str | torch.device))))
+        return table
+
+    for name, fake in {
+        "device": device,
+        "device_count": lambda: 2,
+        "get_device_name": lambda device: "a card",
+        "get_device_properties": lambda device: SimpleNamespace(major=9, minor=0),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr(tuning, "tune", note)
+    monkeypatch.setattr(tuning, "best_group", note)
+    tuning.tune_command(tmp_path / "t.json", "cuda:1")
+    assert found == [("cuda:1", "cuda:1")] * 2
+    assert load_tuning(tmp_path / "t.json").convs == table_for("sm90").convs
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")

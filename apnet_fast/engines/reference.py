@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from apnet_fast.engines.base import Engine, check_gpu
+from apnet_fast.engines.full_fp32 import full_fp32
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Predictions, Recipe, percentile_rank
 from apnet_fast.recipes.noise import normals
@@ -89,8 +90,7 @@ class ReferenceEngine(Engine):
     @torch.inference_mode()
     def _one(self, flux: Tensor, error: Tensor, noise: Tensor, *metadata: Tensor) -> NDArray:
         rows = process(realisations(flux, error, noise), self.recipe)
-        # Without this, torch would run fp32 convolutions in TF32 on a GPU.
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with full_fp32():
             outputs = self.network(rows[:, None, :], *metadata)
         return self.checkpoint.scaling.unscale(outputs).cpu().numpy()
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from apnet_fast.engines.base import Engine, check_gpu
+from apnet_fast.engines.full_fp32 import full_fp32
 from apnet_fast.engines.reference import realisations
 from apnet_fast.engines.threads import in_order, single_threaded_workers
 from apnet_fast.networks.checkpoint import Checkpoint
@@ -99,8 +100,7 @@ class VggTorchEngine(_VggEngine):
         known = None if metadata is None else torch.from_numpy(metadata).to(self.device)
         # Results stay on the device until the end, so that no launch waits for the spectrum before it.
         outputs = torch.empty(len(flux), 1 + draws, len(self.checkpoint.scaling.names), device=self.device)
-        # TF32 would break the strict tier; benchmarking would choose kernels by the clock, so not repeatably.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with full_fp32():
             for i, noise in enumerate(in_order(self._pool, noise_of, range(len(flux)), 2 * self.threads)):
                 rows = realisations(fluxes[i], errors[i], noise.to(self.device))[:, None, :]
                 second = _second_input(None if known is None else known[i], len(rows))

@@ -90,7 +90,7 @@ def predict_files(
     shown: OneSpectrum | None = None
     for batch in _batches(files, products):
         photometry = _photometry(net, batch, catalog)
-        labels = net.labels(
+        labels = net.submit_labels(
             batch.flux,
             batch.error,
             [record.identity for record in batch.records],
@@ -99,7 +99,7 @@ def predict_files(
             usable=batch.usable,
             photometry=photometry,
             unreliable=_unreliable(net, batch.records),
-        )
+        )()
         counts += net.count(batch.flux, labels, batch.usable, draws)
         first = len(results)
         results += _results(net, batch.records, labels, first)

@@ -255,7 +255,7 @@ class _Run:
         rows = self.split.validation[: self.settings.report_spectra]
         spectra = self.cache.spectra[rows]
         net = ApogeeNet.load(self.settings.output, recipe=self.settings.recipe, device=self.settings.device)
-        found = net.labels(
+        found = net.submit_labels(
             spectra[:, 0],
             spectra[:, 1],
             [self.cache.ids[row] for row in rows],
@@ -263,7 +263,7 @@ class _Run:
             seed=self.settings.seed,
             usable=np.ones(len(rows), dtype=bool),
             photometry=self.cache.photometry[rows],
-        )
+        )()
         recovered = np.stack([getattr(found, name) for name in LABELS], axis=1).astype(np.float64)
         errors = np.stack([getattr(found, f"raw_e_{name}") for name in LABELS], axis=1).astype(np.float64)
         table = recovery(recovered, errors, self.cache.labels[rows], self.cache.snr[rows])

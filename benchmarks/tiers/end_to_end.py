@@ -21,13 +21,32 @@ def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result
     return [timed_run("cpu engine", tree, folder, repeats, engine="cpu", readers=0)]
 
 
-def timed_run(name: str, tree: Path, folder: Path, repeats: int, *, engine: str, readers: int) -> Result:
-    """Return the median rate of several runs, each into a fresh folder."""
-    path, _ = weights(folder)
+def timed_run(
+    name: str,
+    tree: Path,
+    folder: Path,
+    repeats: int,
+    *,
+    engine: str,
+    readers: int | None,
+    device: str = "cpu",
+    batch_size: int = 64,
+    weights_file: Path | None = None,
+) -> Result:
+    """Return the median rate of several runs, each into a fresh folder, by default with random weights."""
+    path = weights_file or weights(folder)[0]
     records = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(dir=folder) as output:
-            run_survey(tree, weights=path, output=output, engine=engine, device="cpu", readers=readers)
+            run_survey(
+                tree,
+                weights=path,
+                output=output,
+                engine=engine,
+                device=device,
+                readers=readers,
+                batch_size=batch_size,
+            )
             records.append(json.loads((Path(output) / RUN_FILE).read_text()))
     rate = statistics.median(record["spectra_per_second"] for record in records)
     last = records[-1]

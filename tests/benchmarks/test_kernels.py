@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from apnet_fast.kernels import aot
 from apnet_fast.kernels.aot import Compiled, Launch
 from benchmarks import kernels
 
-SOUND = Compiled("conv 64-64", "sm90", "256x128x64", 180, 0, 0, 196_608, 232_448, 8, "HGMMA")
+SOUND = Compiled("conv 64-64", "sm90", "256x128x64", 180, 0, 0, 196_608, 232_448, 8, "HGMMA", 908)
 
 
 def invoke(*words: str) -> tuple[int, str]:
@@ -35,13 +36,21 @@ def test_without_a_gpu_nothing_is_timed() -> None:
     assert invoke()[0] == 2
 
 
-def test_the_model_says_that_it_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_says_that_it_predicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    constants = {"BLOCK_M": 256, "BLOCK_N": 128, "BLOCK_K": 64, "STEPS": 31, "SEGMENT": 4320, "LENGTH": 4288}
+    constants = {"BLOCK_M": 256, "BLOCK_N": 128, "BLOCK_K": 64, "S": 2, "STEPS": 31, "SEGMENT": 4320, "LENGTH": 4288}
     launch = Launch("conv 64-64", None, {}, {**constants, "C_IN": 64, "C_OUT": 64}, {"num_warps": 8}, 262)
     monkeypatch.setattr(aot, "launches", lambda tuning: [launch])
     monkeypatch.setattr(aot, "compile_launches", lambda wanted: iter([SOUND] * len(wanted)))
-    code, said = invoke("--model")
+    found = tmp_path / "gpu.json"
+    code, said = invoke("--model", "--measured", str(found))
     assert code == 0
-    assert "predicted, not measured" in said
-    assert "conv 64-64" in said
+    assert "no" in next(line for line in said.splitlines() if line.startswith("conv 64-64")).split()
+    found.write_text('{"kernels": {"conv 64-64": {"us": 123.4}}}')
+    code, said = invoke("--model", "--measured", str(found))
+    assert said.count("predicted, not measured") == 2
+    (row,) = (line for line in said.splitlines() if line.startswith("conv 64-64"))
+    assert "123.4" in row.split()
+    for number in (SOUND.registers, SOUND.shared, SOUND.matrix, SOUND.instructions - SOUND.matrix):
+        assert str(number) in row.split()
+    assert [line[:2] for line in said.splitlines()[-4:]] == ["be", "1.", "2.", "3."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,23 @@ def test_openblas_and_numpy_are_held_lower() -> None:
             assert name().decode().lower() in ("haswell", "zen")
     features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
     assert not features.get("X86_V4", features.get("AVX512_SKX", False))
+
+
+def onednn_instructions(**variables: str) -> str:
+    """What oneDNN, which computes torch's convolutions, says that it uses at most."""
+    code = "import torch; torch.nn.functional.conv1d(torch.ones(4, 16, 256), torch.ones(16, 16, 30))"
+    found = re.search(r",cpu,isa:(.*)", said(code, ONEDNN_VERBOSE="1", **variables))
+    if found is None or "Intel" not in found[1]:
+        pytest.skip("this torch has no oneDNN for x86-64")
+    return found[1]
+
+
+@held_lower
+def test_onednn_is_held_lower() -> None:
+    assert "AVX-512" not in onednn_instructions()
+
+
+def test_onednn_heeds_the_variable_that_holds_it() -> None:
+    assert "AVX-512" not in onednn_instructions(ONEDNN_MAX_CPU_ISA="AVX2")
+    assert "AVX" not in onednn_instructions(ONEDNN_MAX_CPU_ISA="SSE41")
+    assert "ONEDNN_MAX_CPU_ISA=AVX2 " in (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")

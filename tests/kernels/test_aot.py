@@ -46,12 +46,24 @@ def test_convs_use_the_matrix_instructions_of_their_chip(compiled: list[dict]) -
     for row in compiled:
         if row["label"].startswith("conv"):
             assert row["instruction"].startswith(wanted[row["architecture"]])
+        assert row["matrix"] < row["instructions"] < 50_000
+
+
+def test_no_launch_leaves_the_fusion_of_products_and_sums_to_the_default() -> None:
+    """Versions of Triton differ in it, and labels would with them."""
+    from apnet_fast.kernels.aot import launches
+    from apnet_fast.kernels.tuning import shipped
+
+    for tuning in shipped().values():
+        fused = {launch.label: launch.options.get("enable_fp_fusion") for launch in launches(tuning)}
+        assert len(fused) == 23
+        assert set(fused.values()) == {True}
 
 
 def test_the_gate_sees_spills_memory_and_missing_instructions() -> None:
     from apnet_fast.kernels.aot import Compiled
 
-    sound = Compiled("conv 64-64", "sm90", "", 128, 0, 0, 98304, 232448, 4, "HGMMA")
+    sound = Compiled("conv 64-64", "sm90", "", 128, 0, 0, 98304, 232448, 4, "HGMMA", 900)
     assert sound.faults == []
     for change in ({"stack": 16}, {"local": 4}, {"shared": 300_000}, {"matrix": 0}):
         assert len(replace(sound, **change).faults) == 1

@@ -34,10 +34,27 @@ def test_a_layer_against_float64() -> None:
     z, dz = linear(stack(clean, differences), layer, SPECTRA)
     truth = clean.double() @ weight.double().t() + bias
     assert relative(z, truth) < 2e-6
-    # Draws take the high halves of the weights alone: nearest fp16.
+    # Each draw takes the high halves of the weights: nearest fp16.
     assert relative(dz, differences.double() @ weight.double().t()) < 5e-4
     plain, _ = linear(stack(clean, differences), replace(layer, low=torch.zeros_like(layer.low)), SPECTRA)
     assert relative(plain, truth) > 1e-4
+
+
+def test_the_mean_of_draws_far_from_the_clean_row_is_not_moved_by_the_rounding_of_weights() -> None:
+    torch.manual_seed(0)
+    offset, scatter = torch.randn(SPECTRA, 1, 300), 0.02 * torch.randn(SPECTRA, DRAWS, 300)
+    differences = (offset + scatter).half().float()
+    weight = torch.randn(50, 300) / 300**0.5
+    layer = linear_layer(weight, torch.zeros(50))
+    given = stack(torch.randn(SPECTRA, 300), differences)
+    truth = differences.double() @ weight.double().t()
+
+    def off(low: torch.Tensor) -> float:
+        _, dz = linear(given, replace(layer, low=low), SPECTRA)
+        return relative(dz.mean(dim=1), truth.mean(dim=1))
+
+    assert off(layer.low) < 1e-6
+    assert off(torch.zeros_like(layer.low)) > 1e-4
 
 
 def test_relu_of_a_stack() -> None:
