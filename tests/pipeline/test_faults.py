@@ -100,7 +100,7 @@ def test_a_full_disk_stops_a_shard_and_the_run_can_go_on(
 def test_a_disk_that_fills_while_catalogues_are_written(
     three: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*given: object) -> None:
+    def fail(*given: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:

@@ -17,7 +17,9 @@ SLOW = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nfor _ in range(1
 
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}"]
+    # A shell that starts the tests in the background has them ignore SIGINT.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    words = [sys.executable, "-c", f"{heed}\nimport sys; sys.path.insert(0, {str(folder)!r})\n{code}"]
     return subprocess.run(words, capture_output=True, text=True, timeout=60)
 
 
