@@ -21,6 +21,7 @@ from pathlib import Path
 from apnet_fast._version import __version__
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.sources import SourceTable
+from apnet_fast.cluster.lease import follow
 from apnet_fast.cluster.messages import Kind, Message
 from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
 from apnet_fast.engines import create_engine
@@ -34,6 +35,7 @@ from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.support.errors import ApnetError, UsageError
 from apnet_fast.support.files import sha256_of
+from apnet_fast.support.limits import as_limit
 
 
 class _Node:
@@ -104,8 +106,11 @@ def main() -> None:
         _serve(node, orders)
     except EOFError:
         return
-    except (ApnetError, OSError, MemoryError) as error:
-        node.send(Kind.FAILED, body=error)
+    except Exception as error:
+        limit = as_limit(error)
+        if limit is None and not isinstance(error, ApnetError | OSError):
+            raise  # the node says that this process died; its traceback is in the worker's log
+        node.send(Kind.FAILED, body=limit or error)
 
 
 def _serve(node: _Node, orders: Orders) -> None:
@@ -117,7 +122,14 @@ def _serve(node: _Node, orders: Orders) -> None:
             expected="a file system that all nodes share",
             remedy="give an --output that every node sees",
         )
+    follow(orders.arguments.output / orders.token)
     settings = resolve_settings(_on_one_device(orders.arguments))
+    if settings.threads is not None:
+        import numba
+        import torch
+
+        torch.set_num_threads(settings.threads)
+        numba.set_num_threads(min(settings.threads, numba.get_num_threads()))
     checkpoint = load_checkpoint(settings.weights)
     recipe = settings.find_recipe()
     engine = create_engine(settings.engine, checkpoint, recipe, device=settings.device, precision=settings.precision)

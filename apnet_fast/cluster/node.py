@@ -57,11 +57,6 @@ class Engine:
         """Whether the process runs and has not said that it failed."""
         return self._last is None and self._process.poll() is None
 
-    @property
-    def idle(self) -> bool:
-        """Whether it has no shard in hand."""
-        return not self._waiting
-
     def send(self, message: Message) -> None:
         """Send a message. If the process has died, that is found where its answers are awaited."""
         with self._sending, suppress(OSError):
@@ -69,7 +64,11 @@ class Engine:
 
     def ready(self, silence: float) -> Message:
         """Return READY once the engine is loaded, or why it is not."""
-        return self._facts or self._await(self._ready, silence)
+        if self._facts is None:
+            message = self._await(self._ready, silence)
+            self._ready.put(message)  # for another task that waits for it
+            return message
+        return self._facts
 
     def compute(self, shard: int, work: bytes, silence: float) -> Message:
         """Give the engine a shard and return what became of it."""
@@ -136,11 +135,11 @@ class Engine:
 def prepare(run: str, orders: bytes, share: int, silence: float) -> bytes:
     """Start the engine of a run on this node, unless it runs already; return READY with its facts, or why not.
 
-    run: a name of the run's own. share: workers on this machine, which share its cores. Engines of other runs that have
-    nothing in hand are ended.
+    run: a name of the run's own. share: workers on this machine, which share its cores. Engines of other runs end by
+    themselves, see `cluster.lease`.
     """
     with _starting:
-        for other in [name for name, engine in _engines.items() if name != run and engine.idle]:
+        for other in [name for name, engine in _engines.items() if not engine.alive]:
             _engines.pop(other).close()
         engine = _engines.get(run)
         if engine is None or not engine.alive:

@@ -29,8 +29,8 @@ class Scheduler:
     """A scheduler that a client is connected to.
 
     answers: (what `ask` was told to call the question, its future, the value or the exception), in order of arrival;
-    CancelledError for a question that the scheduler has forgotten. heard: when it last answered. trouble: why it has
-    not answered since.
+    CancelledError for a question that the scheduler has forgotten. unanswered: how often `workers` was called since
+    it last answered; a process that was suspended counts no calls. trouble: why it did not answer.
     resources: what a task takes of a worker that is asked to take them. own: whether the client is closed at the end.
     """
 
@@ -40,7 +40,7 @@ class Scheduler:
         self._loop: Any = client.loop
         self._workers: Mapping[str, Mapping[str, Any]] | None = None
         self._asking = False
-        self.heard = time.monotonic()
+        self.unanswered = 0
         self.trouble = ""
 
     def ask(self, name: object, function: Callable[..., Any], *given: object, at: str, takes: bool = False) -> Future:
@@ -77,13 +77,14 @@ class Scheduler:
             self._asking = True
             self._loop.add_callback(self._look)
         news, self._workers = self._workers, None
+        self.unanswered = 0 if news is not None else self.unanswered + 1
         return news
 
     async def _look(self) -> None:
         try:
             asked = self._client.scheduler.identity(n_workers=-1)
             self._workers = (await asyncio.wait_for(asked, _SECONDS_TO_ANSWER))["workers"]
-            self.heard, self.trouble = time.monotonic(), ""
+            self.trouble = ""
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - silence is what counts
             self.trouble = str(error) or type(error).__name__
         finally:

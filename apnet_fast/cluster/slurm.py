@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _SECONDS_TO_START = 120.0
+# Of the commands of Dask, in the order in which they are started.
+_NAMES = ("dask_scheduler", "dask_worker")
 _SECONDS_TO_END = 20.0
 
 
@@ -51,21 +53,44 @@ class SlurmTeam(DaskTeam):
         self._processes: list[subprocess.Popen[bytes]] = []
         self._folder: Path | None = None
 
-    def prepare(self, arguments: RunArguments) -> RunSettings:
+    def prepare(self, arguments: RunArguments, check: Callable[[], None]) -> RunSettings:
         """Start scheduler and workers, then do as `DaskTeam.prepare`."""
         arguments.output.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=".cluster-", dir=arguments.output.absolute()))
-        return super().prepare(arguments)
+        prefix = f".cluster-{os.environ['SLURM_JOB_ID']}-"
+        for left in arguments.output.glob(f"{prefix}*"):  # by an earlier attempt of this job, which Slurm has ended
+            shutil.rmtree(left, ignore_errors=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=arguments.output.absolute()))
+        return super().prepare(arguments, check)
 
-    def _connected(self) -> Client:
+    def _look(self) -> None:
+        """Do as `DaskTeam._look`, and see whether scheduler and workers still run."""
+        for process, name in zip(self._processes, _NAMES, strict=False):
+            if process.poll() is not None:
+                raise Stopped(
+                    f"the {name} of this job ended, with exit code {process.returncode}",
+                    got=self._last_words(name),
+                    remedy="mend what it says; then give the same command again",
+                )
+        super()._look()
+
+    def _last_words(self, name: str) -> str:
+        assert self._folder is not None
+        with contextlib.suppress(OSError):
+            return " ".join((self._folder / f"{name}.log").read_text("utf-8", "replace").splitlines()[-3:])
+        return "no log"
+
+    def _connected(self, check: Callable[[], None]) -> Client:
         from distributed import Client
+        from distributed.utils import get_ip
 
         assert self._folder is not None
         certificate = make_certificate(self._folder / "tls.pem")
         scheduler_file = self._folder / "scheduler.json"
         common = ["--scheduler-file", str(scheduler_file), "--no-dashboard", *certificate.words]
-        self._start("distributed.cli.dask_scheduler", "--protocol", "tls", "--port", "0", *common)
-        self._wait_for(scheduler_file)
+        # Where the workers reach this machine, and nowhere else.
+        at = ("--protocol", "tls", "--host", get_ip(), "--port", "0")
+        self._start("distributed.cli.dask_scheduler", *at, *common)
+        self._wait_for(scheduler_file, check)
         cpus = os.environ.get("SLURM_CPUS_PER_TASK")
         srun = ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", *([f"--cpus-per-task={cpus}"] if cpus else [])]
         self._start(
@@ -99,14 +124,14 @@ class SlurmTeam(DaskTeam):
                 )
             )
 
-    def _wait_for(self, scheduler_file: Path) -> None:
+    def _wait_for(self, scheduler_file: Path, check: Callable[[], None]) -> None:
         deadline = time.monotonic() + _SECONDS_TO_START
         while not scheduler_file.is_file():
+            check()
             if self._processes[0].poll() is not None or time.monotonic() > deadline:
-                log = (scheduler_file.parent / "dask_scheduler.log").read_text("utf-8", "replace")
                 raise Stopped(
                     "the Dask scheduler does not start",
-                    got=" ".join(log.splitlines()[-3:]),
+                    got=self._last_words("dask_scheduler"),
                     remedy="mend what it says; then give the same command again",
                 )
             time.sleep(0.1)

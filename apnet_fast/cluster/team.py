@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apnet_fast.cluster import node
+from apnet_fast.cluster.lease import Lease
 from apnet_fast.cluster.messages import Kind, Message
 from apnet_fast.cluster.orders import Facts, Orders, Stored, Task
 from apnet_fast.cluster.scheduler import Scheduler, quiet
@@ -28,7 +29,7 @@ from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.team import Job
 from apnet_fast.pipeline.work import Done, Work
-from apnet_fast.support.errors import Stopped, UsageError
+from apnet_fast.support.errors import ApnetError, Stopped, UsageError
 from apnet_fast.support.progress import say
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _MOST_DEATHS_OF_A_SHARD = 3
 _SECONDS_BETWEEN_LOOKS = 1.0
 # A scheduler that has not answered for so long is lost.
 _SECONDS_WITHOUT_SCHEDULER = 30.0
+# Time for other workers to come, once the first ones are refused.
+_SECONDS_AFTER_A_REFUSAL = 10.0
+_MOST_DEATHS_WHILE_LOADING = 2
 # Nothing is asked of a scheduler that has not answered for so long.
 _SECONDS_OF_SILENCE = 5.0
 _SECONDS_TO_END = 10.0
@@ -56,13 +60,16 @@ class _Member:
     in_hand: dict[int, tuple[Work, Future]] = field(default_factory=dict)
     shards: int = 0
     spectra: int = 0
+    share: int = 1
+    deaths: int = 0
     joined: float = field(default_factory=time.monotonic)
+    left: float | None = None
 
     def record(self) -> dict[str, Any]:
         """Return what run.json says of this worker."""
         device = "" if self.facts is None else self.facts.settings.device
         host = self.address if self.facts is None else self.facts.host
-        seconds = round(time.monotonic() - self.joined, 1)
+        seconds = round((self.left or time.monotonic()) - self.joined, 1)
         return {"host": host, "device": device, "shards": self.shards, "spectra": self.spectra, "seconds": seconds}
 
 
@@ -99,26 +106,28 @@ class DaskTeam:
         self._run = uuid.uuid4().hex
         self._members: dict[tuple[str, str], _Member] = {}
         self._gone: list[_Member] = []
-        self._refused: dict[tuple[str, str], str] = {}
+        self._refused: dict[tuple[str, str], ApnetError | str] = {}
+        self._lease: Lease | None = None
         self._scheduler: Scheduler | None = None
         self._reference: Facts | None = None
         self._looked = float("-inf")
         self._quiet = contextlib.ExitStack()
 
-    def prepare(self, arguments: RunArguments) -> RunSettings:
+    def prepare(self, arguments: RunArguments, check: Callable[[], None]) -> RunSettings:
         """Connect, wait for a worker, and return the settings as it makes them on its machine.
 
-        Raises UsageError for what a worker refuses, Stopped if there is none within the time.
+        Raises what the workers refuse the run for, Stopped if there is none within the time, and what `check` raises.
         """
         arguments = _absolute(arguments)
         arguments.output.mkdir(parents=True, exist_ok=True)
-        self._token = arguments.output / f".team-{self._run}"
-        self._token.touch()
-        self._orders = pickle.dumps(Orders(arguments, os.getcwd(), self._token.name))
+        self._lease = Lease(arguments.output, self._run)
+        self._lease.take()
+        self._orders = pickle.dumps(Orders(arguments, os.getcwd(), self._lease.file.name))
         self._quiet.enter_context(quiet())
-        self._scheduler = Scheduler(self._connected(), self._resources, own=not self._is_client())
+        self._scheduler = Scheduler(self._connected(check), self._resources, own=not self._is_client())
         waiting_since = time.monotonic()
         while self._reference is None:
+            check()
             self._look()
             self._take_in()
             self._check_there_is_a_worker(waiting_since)
@@ -159,8 +168,8 @@ class DaskTeam:
 
     def close(self) -> None:
         """End the engines of this run and the connection."""
-        with contextlib.suppress(AttributeError):
-            self._token.unlink(missing_ok=True)
+        if self._lease is not None:
+            self._lease.release()
         with self._quiet, contextlib.suppress(Exception):  # the run has its result; engines end with their nodes too
             if self._scheduler is not None:
                 ready = [member.address for member in self._members.values() if member.facts]
@@ -170,13 +179,15 @@ class DaskTeam:
     def _is_client(self) -> bool:
         return not isinstance(self._cluster, str | Path)
 
-    def _connected(self) -> Client:
+    def _connected(self, check: Callable[[], None]) -> Client:
         from distributed import Client
 
         if isinstance(self._cluster, Client):
             return self._cluster
         word = str(self._cluster)
         where = {"scheduler_file": word} if word.endswith(".json") else {"address": word}
+        if word.endswith(".json"):
+            self._wait_for_file(Path(word), check)
         try:
             return Client(**where, security=self._security, timeout=min(self._timeout, 60), set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
@@ -186,6 +197,20 @@ class DaskTeam:
                 expected="the address of a scheduler that runs (tcp://host:port), or its scheduler file (.json)",
                 remedy="start one: dask scheduler --scheduler-file F.json",
             ) from error
+
+    def _wait_for_file(self, file: Path, check: Callable[[], None]) -> None:
+        """Wait for a scheduler file: it may be started at the same time. The client would wait for ever."""
+        deadline = time.monotonic() + self._timeout
+        while not file.is_file():
+            check()
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    "there is no such scheduler file",
+                    got=str(file),
+                    expected=f"the file that a scheduler writes, within {self._timeout:.0f} s (--cluster-timeout)",
+                    remedy=f"start one: dask scheduler --scheduler-file {file}",
+                )
+            time.sleep(_SECONDS_BETWEEN_LOOKS / 5)
 
     def _ask(self, member: _Member, shard: int | None, function: Callable[..., Any], *given: object) -> Future:
         assert self._scheduler is not None
@@ -200,7 +225,7 @@ class DaskTeam:
         self._looked = now
         known = self._scheduler.workers()
         if known is None:
-            if now - self._scheduler.heard > _SECONDS_WITHOUT_SCHEDULER:
+            if self._scheduler.unanswered * _SECONDS_BETWEEN_LOOKS > _SECONDS_WITHOUT_SCHEDULER:
                 raise Stopped(
                     "the Dask scheduler is lost",
                     got=self._scheduler.trouble or f"no answer for {_SECONDS_WITHOUT_SCHEDULER:.0f} s",
@@ -214,17 +239,33 @@ class DaskTeam:
         for key, worker in there.items():
             if key in self._members or key in self._refused:
                 continue
-            member = self._members[key] = _Member(*key)
-            share = max(1, hosts[worker.get("host", "")])
-            member.asked = self._ask(member, None, self._node.prepare, self._run, self._orders, share, self._silence)
+            if self._lacks_resources(worker):
+                self._refuse(key, f"it does not have {self._resources} (--cluster-resources)")
+                continue
+            member = self._members[key] = _Member(*key, share=max(1, hosts[worker.get("host", "")]))
+            self._load(member)
+
+    def _lacks_resources(self, worker: Mapping[str, Any]) -> bool:
+        """Whether Dask would let a shard wait for ever for this worker."""
+        has = worker.get("resources") or {}
+        return any(has.get(name, 0) < amount for name, amount in (self._resources or {}).items())
+
+    def _load(self, member: _Member) -> None:
+        """Have a worker start its engine."""
+        member.asked = self._ask(member, None, self._node.prepare, self._run, self._orders, member.share, self._silence)
 
     def _lose(self, key: tuple[str, str], why: str) -> None:
-        member = self._members.pop(key)
-        self._gone.append(member)
+        member = self._leave(key)
         if member.in_hand:
             name = member.record()["host"]
             say(f"the worker on {name} {why}; others take its {len(member.in_hand)} shards")
         self._drop(member, why)
+
+    def _leave(self, key: tuple[str, str]) -> _Member:
+        member = self._members.pop(key)
+        member.left = time.monotonic()
+        self._gone.append(member)
+        return member
 
     def _drop(self, member: _Member, why: str) -> None:
         """Let the shards of a member wait again. Raises Stopped for one that has ended too many workers."""
@@ -243,7 +284,7 @@ class DaskTeam:
 
     def _give_out(self) -> None:
         assert self._scheduler is not None
-        if time.monotonic() - self._scheduler.heard > _SECONDS_OF_SILENCE:
+        if self._scheduler.unanswered * _SECONDS_BETWEEN_LOOKS > _SECONDS_OF_SILENCE:
             return
         for ahead in range(_SHARDS_AHEAD):
             for member in self._members.values():
@@ -266,10 +307,12 @@ class DaskTeam:
         assert self._scheduler is not None
         answers = self._scheduler.answers
         with contextlib.suppress(queue.Empty):
-            (member, shard), future, answer = answers.get(timeout=_SECONDS_BETWEEN_LOOKS / 5)
+            name, future, answer = answers.get(timeout=_SECONDS_BETWEEN_LOOKS / 5)
             while True:
-                self._answer(member, shard, future, answer)
-                (member, shard), future, answer = answers.get_nowait()
+                if name is not None:
+                    member, shard = name
+                    self._answer(member, shard, future, answer)
+                name, future, answer = answers.get_nowait()
 
     def _answer(self, member: _Member, shard: int | None, future: Future, answer: object) -> None:
         key = (member.address, member.process)
@@ -301,10 +344,16 @@ class DaskTeam:
     def _welcome(self, key: tuple[str, str], member: _Member, message: Message) -> None:
         """Take a worker in whose engine is ready, if it is like the first."""
         if message.kind == Kind.FAILED:
-            self._refuse(key, str(pickle.loads(message.body)))
+            self._refuse(key, pickle.loads(message.body))
             return
         if message.kind != Kind.READY:
-            self._refuse(key, f"its engine has died: {message.body.decode('utf-8', 'replace')}")
+            why = message.body.decode("utf-8", "replace")
+            member.deaths += 1
+            if member.deaths > _MOST_DEATHS_WHILE_LOADING:
+                self._refuse(key, f"its engine dies while it loads: {why}")
+            else:
+                say(f"the engine of worker {key[0]} died while it loaded ({why}); it is started again")
+                self._load(member)
             return
         facts: Facts = pickle.loads(message.body)
         reference = self._reference or facts
@@ -316,20 +365,22 @@ class DaskTeam:
         if unlike:
             self._refuse(key, "; ".join(unlike))
             return
-        self._reference, member.facts = reference, facts
+        self._reference, member.facts, member.deaths = reference, facts, 0
 
-    def _refuse(self, key: tuple[str, str], why: str) -> None:
+    def _refuse(self, key: tuple[str, str], why: ApnetError | str) -> None:
+        assert self._scheduler is not None
         self._refused[key] = why
         say(f"worker {key[0]} is refused: {why}")
-        member = self._members.pop(key)
-        self._drop(member, "was refused")
+        if key in self._members:
+            self._scheduler.ask(None, self._node.end, self._run, at=key[0])
+            self._drop(self._leave(key), "was refused")
 
     def _restart(self, key: tuple[str, str], member: _Member, why: str) -> None:
         """Start the engine of a worker again after it has died, and let its shards wait."""
         say(f"the engine on {member.record()['host']} died ({why}); its shards are done again")
         member.facts = None
         self._drop(member, why)
-        member.asked = self._ask(member, None, self._node.prepare, self._run, self._orders, 1, self._silence)
+        self._load(member)
 
     def _stored(self, member: _Member, shard: int, stored: Stored) -> None:
         del member.in_hand[shard]
@@ -344,7 +395,11 @@ class DaskTeam:
             return
         waited = time.monotonic() - since
         asked = len(self._members)
-        if waited > self._timeout or (self._refused and not asked and waited > _SECONDS_WITHOUT_SCHEDULER):
+        if self._reference is None and self._refused and not asked and waited > _SECONDS_AFTER_A_REFUSAL:
+            for why in self._refused.values():
+                if isinstance(why, ApnetError):
+                    raise why  # every worker finds fault with the command itself
+        if waited > self._timeout:
             refused = "; ".join(f"{address}: {why}" for (address, _), why in list(self._refused.items())[:3])
             raise Stopped(
                 "no worker can compute this run",

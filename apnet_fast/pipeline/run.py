@@ -80,7 +80,7 @@ def run(arguments: RunArguments, team: Team | None = None) -> RunSummary:
     """
     team = team or LocalTeam()
     with StopRequest("step") as stop, closing(team):
-        return _run(team.prepare(arguments), stop, team)
+        return _run(team.prepare(arguments, stop.check), stop, team)
 
 
 def _run(settings: RunSettings, stop: StopRequest, team: Team) -> RunSummary:

@@ -152,6 +152,7 @@ class ShardStore:
                 stored = self._sound(shard)
                 if stored is not None:
                     return _as_marker(stored)
+                self.begun()  # it may be another run's folder by now: this process was given up, and has woken up
                 self.forget(shard)
             else:
                 return marker

@@ -37,8 +37,11 @@ class Team(Protocol):
     The battery of tests/pipeline/team_battery.py is what every team must pass.
     """
 
-    def prepare(self, arguments: RunArguments) -> RunSettings:
-        """Return the settings that the team's machines make of the arguments. Raises UsageError and Stopped."""
+    def prepare(self, arguments: RunArguments, check: Callable[[], None]) -> RunSettings:
+        """Return the settings that the team's machines make of the arguments. Raises UsageError and Stopped.
+
+        check: to be called while it waits for others; it raises Stopped if the run is to stop.
+        """
 
     def go(
         self,
@@ -64,7 +67,7 @@ class Team(Protocol):
 class LocalTeam:
     """This machine: the run's own process if there is one device, else a worker process per device."""
 
-    def prepare(self, arguments: RunArguments) -> RunSettings:
+    def prepare(self, arguments: RunArguments, check: Callable[[], None]) -> RunSettings:
         """Return the settings of a run on this machine."""
         return resolve_settings(arguments)
 

@@ -36,6 +36,7 @@ _SECONDS_OF_PATIENCE = 90.0
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_OF_A_DAY = 86_400.0
 _MOST_TRIES = 20
+_BEATS_WITHOUT_LOCK = 3
 # What renaming a folder onto one that is not empty, or onto a file, gives.
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
@@ -64,7 +65,7 @@ class Holder:
     def has_ended(self) -> bool | None:
         """Whether the process has ended; None if this machine cannot know."""
         if self.machine and self.machine == _machine():
-            return _start_of(self.pid) != self.started
+            return _has_ended(self.pid, self.started)
         if self.job and self.job == os.environ.get("SLURM_JOB_ID", ""):
             # Slurm ends a job everywhere before it starts it again.
             return True if self.restarts != os.environ.get("SLURM_RESTART_COUNT", "0") else None
@@ -193,13 +194,16 @@ def _sign(path: Path) -> tuple[int, ...]:
 
 def _beat(folder: Path, holder: Holder, ended: threading.Event, on_loss: Callable[[Stopped], None]) -> None:
     file = folder / LOCK_FOLDER / HOLDER_FILE
+    without = 0
     while not ended.wait(_SECONDS_PER_BEAT):
         other = holder_of(folder)
-        if other is not None and other != holder:
+        # One that cannot be read now may be there at the next beat.
+        without = without + 1 if other is None else 0
+        if other not in (holder, None) or without > _BEATS_WITHOUT_LOCK:
             on_loss(
                 Stopped(
                     "another run has taken over the output folder",
-                    got=str(other),
+                    got=str(other or "its lock has gone"),
                     remedy="this one was silent for too long (suspended?); let the other end",
                     where=str(folder),
                 )
@@ -221,11 +225,16 @@ def _release(folder: Path, holder: Holder) -> None:
     """Remove the lock, what take-overs put aside, and what kills left a day ago."""
     if holder_of(folder) != holder:
         return
+    released = folder / f"{LOCK_FOLDER}.{holder.token}{_ASIDE}"
+    with suppress(OSError):
+        os.rename(folder / LOCK_FOLDER, released)
+    if _token_in(released) not in (holder.token, None):
+        with suppress(OSError):  # taken over at this very moment: give it back
+            os.rename(released, folder / LOCK_FOLDER)
     for path in folder.glob(f"{LOCK_FOLDER}.*"):
         with suppress(OSError):
             if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > _SECONDS_OF_A_DAY:
                 shutil.rmtree(path)
-    shutil.rmtree(folder / LOCK_FOLDER, ignore_errors=True)
 
 
 def _token_in(path: Path) -> str | None:
@@ -245,11 +254,27 @@ def _machine() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process of this machine began, in the kernel's ticks; "" if there is none."""
+    """Return when a process of this machine began, in the kernel's ticks; "" if that cannot be read."""
+    return _state_of(pid)[1]
+
+
+def _has_ended(pid: int, started: str) -> bool:
+    letter, start = _state_of(pid)
+    if start:
+        return start != started or letter in "ZX"  # a zombie writes no more
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False  # of another user, on a machine that hides those
+
+
+def _state_of(pid: int) -> tuple[str, str]:
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return "", ""
     fields = state.rpartition(")")[2].split()
-    # A zombie writes no more.
-    return "" if fields[0] in "ZX" else fields[19]
+    return fields[0], fields[19]

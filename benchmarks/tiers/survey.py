@@ -161,7 +161,7 @@ def _scheduling(folder: Path, workers: int, shards: int) -> Result:
         Client(cluster, set_as_default=False) as client,
     ):
         team = _Nothing(client)
-        settings = team.prepare(given)
+        settings = team.prepare(given, lambda: None)
         plan = make_plan(settings, resolve_inputs(settings.words), checkpoint)
         job = Job(settings, plan, checkpoint, ShardStore(folder, plan, settings.products), StageTimes())
         done: list[int] = []

@@ -45,7 +45,7 @@ def script(folder: Path, stars: Path, weights: Path, output: Path, *words: str) 
             "--nodes=2 --ntasks-per-node=1 --gpus-per-task=1",
         ),
         ("--time=24:00:00", "--time=10"),
-        ("exec python", f"exec {sys.executable}"),
+        ("python -m", f"{sys.executable} -m"),
         ("@list.txt", f"@{listing}"),
         ("W.safetensors", str(weights)),
         ("/shared/out", f"{output} {small}"),
@@ -108,24 +108,27 @@ def test_a_worker_is_killed_and_the_others_go_on(
     wait_until(lambda: nothing_is_left(output), "processes end with the job")
 
 
-def test_scancel_stops_politely_and_the_next_job_goes_on(
+def test_asked_to_stop_the_job_queues_itself_again_and_goes_on(
     slurm: Slurm, stars: Path, small_weights: Path, tmp_path: Path
 ) -> None:
-    """With so many draws that the run is not at its end before the signal comes."""
+    """As Slurm asks before the time limit; with so many draws that the run is not at its end before."""
     run(arguments([stars], small_weights, tmp_path / "alone", draws=MANY, shard_size=1))
     output = tmp_path / "out"
-    file = script(tmp_path, stars, small_weights, output, f"--draws {MANY}")
-    job = slurm.submit(file)
+    job = slurm.submit(script(tmp_path, stars, small_weights, output, f"--draws {MANY}"))
     wait_until(lambda: shards(output) >= 2, "shards", 180)
     slurm.run("scancel", "--batch", "--signal=TERM", job)
-    slurm.wait(job, "COMPLETED", "FAILED", "CANCELLED")
-    assert slurm.exit_code(job) == 4, (tmp_path / f"slurm-{job}.out").read_text()
+    slurm.wait(job, "PENDING", seconds=120)
+    log = tmp_path / f"slurm-{job}.out"
+    assert "TERM: stopping after this shard" in log.read_text()
+    assert not list(output.glob(".cluster-*"))
+    assert not list(output.glob("astra*"))
+    wait_until(lambda: nothing_is_left(output), "processes end with the job")
     done = shards(output)
-    again = slurm.submit(file)
-    slurm.wait(again, "COMPLETED", "FAILED")
-    log = (tmp_path / f"slurm-{again}.out").read_text()
-    assert slurm.exit_code(again) == 0, log
-    assert f"going on: {done} of 28" in log
+    assert 2 <= done < 28
+    slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    slurm.wait(job, "COMPLETED", "FAILED", seconds=400)
+    assert slurm.exit_code(job) == 0, log.read_text()
+    assert f"going on: {done} of 28" in log.read_text()
     assert catalogue_bytes(output) == catalogue_bytes(tmp_path / "alone")
 
 
@@ -139,4 +142,7 @@ def test_a_requeued_job_goes_on(slurm: Slurm, stars: Path, small_weights: Path, 
     slurm.wait(job, "COMPLETED", "FAILED", seconds=400)
     log = (tmp_path / f"slurm-{job}.out").read_text()
     assert slurm.exit_code(job) == 0, log
+    assert "going on: " in log
+    assert not list(output.glob(".cluster-*"))
     assert catalogue_bytes(output) == alone
+    wait_until(lambda: nothing_is_left(output), "processes end with the job")

@@ -271,7 +271,7 @@ def late_worker(
     def join(
         before: Callable[[Path], object] = lambda weights: None, *, mix_instructions: bool = False, **variables: str
     ) -> str:
-        team.prepare(arguments([stars], weights, tmp_path / "out", mix_instructions=mix_instructions))
+        team.prepare(arguments([stars], weights, tmp_path / "out", mix_instructions=mix_instructions), lambda: None)
         before(weights)
         own_cluster.start_worker(**variables)
 
@@ -281,7 +281,7 @@ def late_worker(
             return bool(team._refused) or sum(member.facts is not None for member in team._members.values()) == 2
 
         wait_until(is_judged, "a verdict on the second worker")
-        return "".join(team._refused.values())
+        return "".join(map(str, team._refused.values()))
 
     yield join
     team.close()

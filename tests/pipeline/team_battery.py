@@ -63,7 +63,7 @@ class Teamwork:
         self.team = team
         given = arguments([mixed_inputs], weights, output, **options)
         output.mkdir(exist_ok=True)
-        settings = team.prepare(given)
+        settings = team.prepare(given, lambda: None)
         checkpoint = load_checkpoint(settings.weights)
         plan = make_plan(settings, resolve_inputs(settings.words), checkpoint)
         store = ShardStore(settings.output, plan, settings.products, settings.instructions)

@@ -164,6 +164,18 @@ def test_a_shard_of_another_instruction_set_is_taken_only_where_they_may_mix(tmp
     assert list(store_of("AVX2").finished()) == [0]
 
 
+def test_a_late_writer_of_an_earlier_run_changes_nothing(tmp_path: Path) -> None:
+    """Its coordinator was killed, and the folder is another run's now."""
+    late = store_in(tmp_path)
+    late.folder.joinpath("plan.json").unlink()
+    other = ShardStore(tmp_path, Plan(("a", "b", "c"), 2, replace(FINGERPRINT, seed=9)), ["star"])
+    other.open()
+    marker = other.write(0, tables("a", "b"), 0, ["", ""])
+    with pytest.raises(UsageError, match="another run"):
+        late.write(0, tables("x", "y"), 0, ["", ""])
+    assert other.finished() == {0: marker}
+
+
 def test_a_search_may_be_stopped(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.write(0, tables("a", "b"), 0, ["", ""])

@@ -27,7 +27,7 @@ class Backwards(LocalTeam):
     def __init__(self, most: int = 1000) -> None:
         self.most, self.closed, self.done = most, 0, 0
 
-    def prepare(self, arguments: RunArguments) -> RunSettings:
+    def prepare(self, arguments: RunArguments, check: Callable[[], None]) -> RunSettings:
         return resolve_settings(arguments)
 
     def go(
@@ -95,7 +95,7 @@ def test_a_team_that_gives_up_is_closed_and_another_goes_on(tree: Path, small_we
 class OnOtherMachines(LocalTeam):
     """Computes on GPUs that the machine of the run does not have; here they only say so."""
 
-    def prepare(self, arguments: RunArguments) -> RunSettings:
+    def prepare(self, arguments: RunArguments, check: Callable[[], None]) -> RunSettings:
         self.mine = resolve_settings(arguments)
         return replace(self.mine, engine="triton", devices=("cuda:0",), precision="fp16", tuning="theirs")
 

@@ -179,6 +179,26 @@ def test_who_slept_too_long_learns_that_the_folder_is_not_his(tmp_path: Path) ->
     assert holder_of(tmp_path) == other  # it is not released by who has lost it
 
 
+@pytest.mark.usefixtures("elsewhere")
+def test_who_slept_while_another_run_came_and_went_learns_so_too(tmp_path: Path) -> None:
+    heard: list[Stopped] = []
+    with locked(tmp_path, on_loss=heard.append):
+        (tmp_path / LOCK_FOLDER).rename(tmp_path / "aside")
+        deadline = time.monotonic() + 30
+        while not heard:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert "its lock has gone" in str(heard[0])
+
+
+def test_a_process_that_is_hidden_still_holds_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other users' processes are where /proc is mounted with hidepid."""
+    left_behind(tmp_path)
+    monkeypatch.setattr(lock, "_state_of", lambda pid: ("", ""))
+    with pytest.raises(UsageError, match="another run"), locked(tmp_path):
+        pass
+
+
 def test_a_lock_that_was_released_and_taken_while_it_was_judged_is_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
