@@ -26,6 +26,8 @@ _SECONDS_TO_END = 10.0
 # Dask's nanny sets these to 1 for its worker; the engine process has threads of its own.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
+_ENGINE = [sys.executable, "-m", "apnet_fast.cluster.engine"]
+
 _engines: dict[str, Engine] = {}
 _starting = threading.Lock()
 
@@ -36,7 +38,7 @@ class Engine:
     def __init__(self, orders: bytes, threads: int) -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-        command = [sys.executable, "-m", "apnet_fast.cluster.engine", str(theirs.fileno())]
+        command = [*_ENGINE, str(theirs.fileno())]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()], cwd=os.getcwd()
         )

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +54,44 @@ def test_a_shard_that_comes_twice_is_computed_once() -> None:
     assert engine.compute(3, b"work", 1.0).shard == 1
     assert engine.compute(3, b"work", 1.0).shard == 2
     assert [message.kind for message in engine.sent] == [Kind.WORK]
+
+
+QUIET_ENGINE = """
+import sys, time
+from multiprocessing.connection import Connection
+from apnet_fast.cluster.messages import Kind, Message
+node = Connection(int(sys.argv[1]))
+node.recv_bytes()
+time.sleep(0.3)
+node.send_bytes(Message(Kind.READY, body=b"facts").encoded())
+while True:
+    node.recv_bytes()
+"""
+
+
+@pytest.fixture
+def quiet_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[node.Engine]:
+    """An engine process that says that it is ready, and then nothing more."""
+    program = tmp_path / "quiet_engine.py"
+    program.write_text(QUIET_ENGINE)
+    monkeypatch.setattr(node, "_ENGINE", [sys.executable, str(program)])
+    engine = node.Engine(b"orders", 1)
+    yield engine
+    engine.close()
+
+
+def test_an_engine_that_is_silent_for_too_long_is_ended(quiet_engine: node.Engine) -> None:
+    assert quiet_engine.ready(60.0).body == b"facts"
+    answer = quiet_engine.compute(3, b"work", 0.5)
+    assert answer.kind == Kind.DIED
+    assert b"silent for more than" in answer.body
+    assert not quiet_engine.alive
+    assert quiet_engine.compute(4, b"work", 60.0) == answer
+
+
+def test_several_tasks_may_wait_for_one_engine(quiet_engine: node.Engine) -> None:
+    """As after a connection that was lost while the engine loaded: it is asked for again."""
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(quiet_engine.ready, [60.0] * 3))
+    assert [answer.kind for answer in answers] == [Kind.READY] * 3
+    assert quiet_engine.alive

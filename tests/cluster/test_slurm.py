@@ -137,7 +137,7 @@ def test_a_requeued_job_goes_on(slurm: Slurm, stars: Path, small_weights: Path, 
     job = slurm.submit(script(tmp_path, stars, small_weights, output))
     wait_until(lambda: shards(output) >= 2, "shards", 180)
     slurm.run("scontrol", "requeue", job)
-    wait_until(lambda: slurm.state(job) != "RUNNING", "requeue")
+    slurm.wait(job, "PENDING", seconds=120)
     slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     slurm.wait(job, "COMPLETED", "FAILED", seconds=400)
     log = (tmp_path / f"slurm-{job}.out").read_text()

@@ -156,7 +156,6 @@ def test_a_killed_scheduler_stops_the_run_and_a_new_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("apnet_fast.cluster.team._SECONDS_WITHOUT_SCHEDULER", 3.0)
     worker = own_cluster.start_worker()
     output = tmp_path / "out"
     engines: list[int] = []
@@ -166,8 +165,10 @@ def test_a_killed_scheduler_stops_the_run_and_a_new_one_goes_on(
         os.kill(own_cluster.scheduler.pid, signal.SIGKILL)
 
     watcher = after_shards(2, output, act)
-    with pytest.raises(Stopped, match="the Dask scheduler is lost"):
-        run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    with monkeypatch.context() as patch:
+        patch.setattr("apnet_fast.cluster.team._SECONDS_WITHOUT_SCHEDULER", 5.0)
+        with pytest.raises(Stopped, match="the Dask scheduler is lost"):
+            run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
     watcher.join()
     assert "Traceback" not in capfd.readouterr().err
     worker.kill()
@@ -180,7 +181,12 @@ def test_a_killed_scheduler_stops_the_run_and_a_new_one_goes_on(
 
 
 def test_a_worker_that_sleeps_and_wakes_up_changes_nothing(
-    stars: Path, small_weights: Path, alone: bytes, own_cluster: DaskCluster, tmp_path: Path
+    stars: Path,
+    small_weights: Path,
+    alone: bytes,
+    own_cluster: DaskCluster,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     sleeper = own_cluster.start_worker()
     own_cluster.start_worker()
@@ -198,6 +204,7 @@ def test_a_worker_that_sleeps_and_wakes_up_changes_nothing(
     watcher = after_shards(2, output, act)
     run(arguments([stars], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
     watcher.join()
+    assert "has left the cluster; others take its" in capfd.readouterr().err
     assert catalogue_bytes(output) == alone
 
 
@@ -225,37 +232,79 @@ def test_two_coordinators_on_one_folder(
     assert catalogue_bytes(tmp_path) == alone
 
 
+DEADLY = "2M00000002"
+# Python imports this in every process of the worker; whoever opens the deadly file is gone.
+DIE_ON_OPEN = f"""
+import os, sys
+def watch(event, arguments):
+    if event == "open" and {DEADLY!r} in str(arguments[0]):
+        os._exit(9)
+sys.addaudithook(watch)
+"""
+
+
 def test_a_shard_that_always_ends_its_engine(
-    stars: Path, small_weights: Path, own_cluster: DaskCluster, tmp_path: Path
+    stars: Path, small_weights: Path, own_cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that never ends reading: the engine is silent, and is ended, again and again."""
-    own_cluster.start_worker()
-    inputs = tmp_path / "in"
-    inputs.mkdir()
-    for file in sorted(stars.iterdir())[:4]:
-        (inputs / file.name).symlink_to(file)
+    """The run names it, and stops; all other shards are stored."""
+    monkeypatch.setattr("apnet_fast.cluster.team._MOST_DEATHS_OF_A_SHARD", 1)
+    (tmp_path / "sitecustomize.py").write_text(DIE_ON_OPEN)
+    own_cluster.start_worker(PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    files = [str(file) for file in sorted(stars.iterdir())[:4]]
     output = tmp_path / "out"
-    killer = threading.Event()
+    with pytest.raises(Stopped, match=rf"ends every worker.*shard 2 .*{DEADLY}.*2 workers.*exit code 9"):
+        run(arguments([*files], small_weights, output, shard_size=1), team=DaskTeam(own_cluster.scheduler_file))
+    assert markers(output) >= 2
 
-    def kill_again_and_again() -> None:
-        wait_until(lambda: markers(output) >= 1, "a shard")
-        while not killer.is_set():
-            for worker in own_cluster.workers:
-                for pid in engines_of(worker.pid):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.3)
 
-    thread = threading.Thread(target=kill_again_and_again, daemon=True)
-    thread.start()
-    try:
-        with pytest.raises(Stopped, match=r"ends every worker|no worker can compute"):
-            run(
-                arguments([inputs], small_weights, output, shard_size=1),
-                team=DaskTeam(own_cluster.scheduler_file, timeout=20),
-            )
-    finally:
-        killer.set()
-        thread.join()
+def test_two_runs_on_one_cluster_at_the_same_time(
+    stars: Path, small_weights: Path, alone: bytes, cluster: DaskCluster, tmp_path: Path
+) -> None:
+    """Each has its own engines, and ends no other's."""
+    outputs = [tmp_path / name for name in ("a", "b")]
+    words = ["--weights", small_weights, "--draws", "3", "--shard-size", "1", "--device", "cpu"]
+    command = [sys.executable, "-m", "apnet_fast.reprocess", stars, *words, "--cluster", cluster.address, "--output"]
+    runs = [
+        subprocess.Popen([*map(str, command), str(output)], stderr=subprocess.PIPE, text=True) for output in outputs
+    ]
+    errors = [each.communicate(timeout=300)[1] for each in runs]
+    assert [each.returncode for each in runs] == [0, 0], errors
+    assert [catalogue_bytes(output) for output in outputs] == [alone, alone]
+    assert not any("died" in error for error in errors), errors
+
+
+def test_workers_without_the_resources_are_refused(
+    stars: Path, small_weights: Path, alone: bytes, own_cluster: DaskCluster, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Dask would let a shard wait for ever for such a worker."""
+    own_cluster.start_worker()
+    own_cluster.start_worker("--resources", "GPU=1")
+    team = OnceOneIsRefused(own_cluster.scheduler_file, resources={"GPU": 1})
+    run(arguments([stars], small_weights, tmp_path / "out"), team=team)
+    assert catalogue_bytes(tmp_path / "out") == alone
+    assert "is refused: it does not have {'GPU': 1}" in capfd.readouterr().err
+
+
+class OnceOneIsRefused(DaskTeam):
+    """Gives out the first shard when one worker was refused."""
+
+    def go(self, *given: Any, **callbacks: Any) -> None:
+        def is_refused() -> bool:
+            self._look()
+            self._take_in()
+            return bool(self._refused)
+
+        wait_until(is_refused, "a worker that is refused")
+        super().go(*given, **callbacks)
+
+
+def test_what_every_worker_finds_wrong_is_an_error_of_the_command(
+    stars: Path, small_weights: Path, cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apnet_fast.cluster.team._SECONDS_AFTER_A_REFUSAL", 1.0)
+    with pytest.raises(UsageError, match="unknown recipe"):
+        run(arguments([stars], small_weights, tmp_path, recipe="no such recipe"), team=DaskTeam(cluster.scheduler_file))
 
 
 @pytest.fixture
@@ -348,3 +397,5 @@ def test_no_scheduler_and_no_worker(stars: Path, small_weights: Path, own_cluste
         run(arguments([stars], small_weights, tmp_path / "a"), team=DaskTeam(own_cluster.scheduler_file, timeout=2))
     with pytest.raises(UsageError, match="cannot reach the Dask scheduler"):
         run(arguments([stars], small_weights, tmp_path / "b"), team=DaskTeam("tcp://127.0.0.1:1", timeout=2))
+    with pytest.raises(UsageError, match=r"no such scheduler file.*typo\.json"):
+        run(arguments([stars], small_weights, tmp_path / "c"), team=DaskTeam(tmp_path / "typo.json", timeout=1))
