@@ -143,6 +143,7 @@ def _repeated(table: pa.Table, rows: int) -> pa.Table:
 
 def _scheduling(folder: Path, workers: int, shards: int) -> Result:
     """Give out shards that compute nothing to workers that all live in this process."""
+    import dask
     from distributed import Client, LocalCluster
 
     from apnet_fast.cluster.scheduler import quiet
@@ -155,8 +156,11 @@ def _scheduling(folder: Path, workers: int, shards: int) -> Result:
     given = RunArguments((str(linked_tree(folder, _DIFFERENT)),), path, folder / "scheduling", engine="null")
     # Without a limit of memory: a thousandth of this machine's is less than the process has anyway.
     alone = {"processes": False, "memory_limit": 0, "dashboard_address": None, "worker_dashboard_address": None}
+    # What a worker watches of its own process and host, all of them would watch here.
+    unwatched = {"admin.system-monitor.interval": "1h", "admin.tick.interval": "1h", "worker.profile.enabled": False}
     with (
         quiet(),
+        dask.config.set({f"distributed.{name}": value for name, value in unwatched.items()}),
         LocalCluster(n_workers=workers, threads_per_worker=1, **alone) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
