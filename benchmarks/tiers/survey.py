@@ -28,7 +28,7 @@ from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.plan import make_plan
-from apnet_fast.pipeline.run import run
+from apnet_fast.pipeline.run import run, run_survey
 from apnet_fast.pipeline.settings import resolve_settings
 from apnet_fast.pipeline.shards import QUARANTINE, Marker, ShardStore
 from apnet_fast.pipeline.team import Job
@@ -68,8 +68,30 @@ def measure(folder: Path, repeats: int, stars: int | None = None) -> list[Result
         results.append(Result(step, rates[1], f"{of}/s", more))
     more = {f"mb_at_{release['files']}_files": round(release["peak_mb"]) for release in (tenth, whole)}
     results.append(Result("memory, tenth / whole", tenth["peak_mb"] / whole["peak_mb"], "x", more))
+    results.append(_overhead(folder, _DIFFERENT))
     results.append(_scheduling(folder, _WORKERS, _SHARDS))
     return results
+
+
+def _overhead(folder: Path, files: int) -> Result:
+    """Measure what a shard costs: a run with a shard for every file, and one with all of them in one."""
+    path, _ = weights(folder)
+    records = []
+    for size in (1, files):
+        with tempfile.TemporaryDirectory(dir=folder) as output:
+            run_survey(
+                linked_tree(folder, files), weights=path, output=output, engine="null", device="cpu", shard_size=size
+            )
+            records.append(json.loads((Path(output) / RUN_FILE).read_text()))
+    many, one = records
+    more = {
+        f"{step}_ms": round(
+            1e3 * (many["stage_seconds"][step]["busy"] - one["stage_seconds"][step]["busy"]) / (files - 1), 1
+        )
+        for step in ("writing", "catalogues")
+    }
+    seconds = (many["wall_seconds"] - one["wall_seconds"]) / (files - 1)
+    return Result("overhead of a shard", 1 / seconds, "shards/s", {"ms": round(1e3 * seconds, 1), **more})
 
 
 def _release(folder: Path, stars: int) -> Mapping[str, float]:
