@@ -114,7 +114,7 @@ def test_integers_of_numpy_are_integers(net: apnet_fast.ApogeeNet, rng: np.rando
 
 
 def test_weights_recipe_and_device_of_the_environment(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no weights; got APNET_FAST_WEIGHTS is not set"):
+    with pytest.raises(UsageError, match="no weights: APNET_FAST_WEIGHTS is not set"):
         apnet_fast.ApogeeNet.load()
     for name, value in (("WEIGHTS", str(small_weights)), ("RECIPE", "bossnet-2"), ("DEVICE", "cpu,cpu")):
         monkeypatch.setenv(f"APNET_FAST_{name}", value)
