@@ -15,6 +15,7 @@ from apnet_fast.inputs.newest_summary import default_root, default_summary, what
 from apnet_fast.networks import default_weights
 from apnet_fast.networks.default_weights import WeightsSource, weights_source
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.folder import OTHER_OUTPUT
 from apnet_fast.recipes import get_recipe
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_output_folder
@@ -108,7 +109,7 @@ def complete_arguments(
     # Not before: what is missing is said first.
     for note in asked.notes:
         say(note)
-    check_output_folder(output)
+    check_output_folder(output, OTHER_OUTPUT)
     return RunArguments(
         inputs=asked.inputs or (),
         weights=_weights_file(source, output, scratch),

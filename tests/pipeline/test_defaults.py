@@ -160,3 +160,20 @@ def test_without_astra_the_output_is_in_the_current_folder(
     found = complete_arguments(inputs=[str(tmp_path)], weights=small_weights, device="cpu")
     assert found.output == Path(f"apnet_fast-{__version__}-dr19")
     assert not os.listdir(tmp_path)
+
+
+def test_an_output_that_cannot_be_made_names_both_ways_out(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"inputs": [str(tmp_path)], "weights": small_weights, "device": "cpu"}
+    expected = "give another --output, or set MWM_ASTRA to a folder that you may write in"
+    for said in (
+        refusal(**given, output=Path("/proc/zz")),
+        refusal(**given, output=Path("/proc/zz"), scratch=tmp_path),
+    ):
+        assert said.startswith("the output folder cannot be made; got /proc/zz, where /proc ")
+        assert expected in said
+    monkeypatch.setenv("MWM_ASTRA", "/proc")
+    said = refusal(**given)
+    assert said.startswith("the output folder cannot be made; got /proc/apnet_fast-")
+    assert expected in said
