@@ -286,6 +286,8 @@ net = apnet_fast.ApogeeNet.load("w.safetensors")
 reveal_type(net)
 reveal_type(net.predict(np.ones(8575), np.ones(8575)))
 reveal_type(apnet_fast.run_survey)
+apnet_fast.run_survey("tree", draws="many")
+apnet_fast.run_survey("tree", reciep="dr19")
 apnet_fast.ApogeNet
 net.predictt
 """
@@ -308,8 +310,10 @@ def test_the_type_checker_sees_the_public_names_and_misspelt_ones(tmp_path: Path
     assert "numpy.ndarray[" in done.stdout
     assert "RunSummary" in done.stdout
     assert 'Module has no attribute "ApogeNet"' in done.stdout
+    assert 'Argument "draws" to "run_survey" has incompatible type "str"' in done.stdout
+    assert 'Unexpected keyword argument "reciep" for "run_survey"' in done.stdout
     assert '"ApogeeNet" has no attribute "predictt"' in done.stdout
-    assert done.stdout.count("error:") == 2
+    assert done.stdout.count("error:") == 4
 
 
 def test_medians_of_the_draws_on_request(small_weights: Path, rng: np.random.Generator) -> None:
