@@ -78,7 +78,7 @@ def _install_completion(context: typer.Context, parameter: typer.CallbackParam, 
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the values of a configuration file the defaults of all other options."""
     if path is not None and not context.resilient_parsing:
-        context.default_map = {**(context.default_map or {}), **read_config(path, context.command.params)}
+        context.default_map = {**(context.default_map or {}), **read_config(path, context.command.params, context)}
     return path
 
 
