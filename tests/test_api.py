@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -276,6 +277,17 @@ def test_the_public_names_are_seen() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["True"] * 5, done.stderr
+
+
+def test_dir_shows_the_names_of_the_pages_and_no_others() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    rooms = set(re.findall(r":: apnet_fast\.([a-z_]+)\.", page))
+    assert set(dir(apnet_fast)) == rooms | set(apnet_fast.__all__)
+    code = "import apnet_fast; print(*(getattr(apnet_fast, name).__name__ for name in " + repr(sorted(rooms)) + "))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == [f"apnet_fast.{room}" for room in sorted(rooms)], done.stderr
+    with pytest.raises(AttributeError, match="no attribute 'backend'"):
+        apnet_fast.backend  # type: ignore[attr-defined]  # noqa: B018
 
 
 TYPED = """
