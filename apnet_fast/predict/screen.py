@@ -54,6 +54,8 @@ def show(results: Sequence[SpectrumResult], table: FlagTable, out: TextIO, width
     if left_out:
         say(f"({', '.join(left_out)}: not shown, the terminal is too narrow; --format csv has all)")
     for result, text in zip(results, flags, strict=False):
+        if not result.flags:
+            continue
         head = f"{result.number}: "
         console.print(
             fill(text, console.width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False),

@@ -95,4 +95,5 @@ def test_flags_stay_beside_the_labels_where_there_is_room(found: Found) -> None:
     show(flagged, PAGE, below, width=80)
     (row,) = (line for line in beside.getvalue().splitlines() if "coadd" in line)
     assert row.rstrip().endswith("E_LOGG_LARGE LOGG_UNRELIABLE")
-    assert "1: E_LOGG_LARGE LOGG_UNRELIABLE" in below.getvalue()
+    assert "\n1: E_LOGG_LARGE LOGG_UNRELIABLE\n" in below.getvalue()
+    assert "flags" not in below.getvalue().splitlines()[1]
