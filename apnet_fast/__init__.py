@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from apnet_fast._version import __version__
@@ -20,6 +21,11 @@ if is_command():
     end_quietly_while_importing()
 
 __all__ = ["ApogeeNet", "FluxWarning", "WeightsWarning", "__version__", "run_survey"]
+
+# Rooms whose names docs/api.md describes.
+_PUBLIC_ROOMS = (
+    "backends", "cluster", "pipeline", "plots", "predict", "recipes", "simulate", "spectra", "support",
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from apnet_fast.api import ApogeeNet
@@ -35,8 +41,10 @@ else:
             from apnet_fast.pipeline.run import run_survey
 
             return run_survey
+        if name in _PUBLIC_ROOMS:
+            return import_module(f"apnet_fast.{name}")
         raise AttributeError(f"module 'apnet_fast' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *_PUBLIC_ROOMS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -114,7 +115,7 @@ def test_integers_of_numpy_are_integers(net: apnet_fast.ApogeeNet, rng: np.rando
 
 
 def test_weights_recipe_and_device_of_the_environment(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no weights; got APNET_FAST_WEIGHTS is not set"):
+    with pytest.raises(UsageError, match="no weights: APNET_FAST_WEIGHTS is not set"):
         apnet_fast.ApogeeNet.load()
     for name, value in (("WEIGHTS", str(small_weights)), ("RECIPE", "bossnet-2"), ("DEVICE", "cpu,cpu")):
         monkeypatch.setenv(f"APNET_FAST_{name}", value)
@@ -278,6 +279,17 @@ def test_the_public_names_are_seen() -> None:
     assert done.stdout.split() == ["True"] * 5, done.stderr
 
 
+def test_dir_shows_the_names_of_the_pages_and_no_others() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    rooms = set(re.findall(r":: apnet_fast\.([a-z_]+)\.", page))
+    assert set(dir(apnet_fast)) == rooms | set(apnet_fast.__all__)
+    code = "import apnet_fast; print(*(getattr(apnet_fast, name).__name__ for name in " + repr(sorted(rooms)) + "))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == [f"apnet_fast.{room}" for room in sorted(rooms)], done.stderr
+    with pytest.raises(AttributeError, match="no attribute 'backend'"):
+        apnet_fast.backend  # type: ignore[attr-defined]  # noqa: B018
+
+
 TYPED = """
 import apnet_fast
 import numpy as np
@@ -286,6 +298,8 @@ net = apnet_fast.ApogeeNet.load("w.safetensors")
 reveal_type(net)
 reveal_type(net.predict(np.ones(8575), np.ones(8575)))
 reveal_type(apnet_fast.run_survey)
+apnet_fast.run_survey("tree", draws="many")
+apnet_fast.run_survey("tree", reciep="dr19")
 apnet_fast.ApogeNet
 net.predictt
 """
@@ -308,8 +322,10 @@ def test_the_type_checker_sees_the_public_names_and_misspelt_ones(tmp_path: Path
     assert "numpy.ndarray[" in done.stdout
     assert "RunSummary" in done.stdout
     assert 'Module has no attribute "ApogeNet"' in done.stdout
+    assert 'Argument "draws" to "run_survey" has incompatible type "str"' in done.stdout
+    assert 'Unexpected keyword argument "reciep" for "run_survey"' in done.stdout
     assert '"ApogeeNet" has no attribute "predictt"' in done.stdout
-    assert done.stdout.count("error:") == 2
+    assert done.stdout.count("error:") == 4
 
 
 def test_medians_of_the_draws_on_request(small_weights: Path, rng: np.random.Generator) -> None:

@@ -42,7 +42,7 @@ def test_without_input_the_newest_summary_is_packed(
         return ended.value.code
 
     assert packed() == 2
-    assert "no input; got SAS_BASE_DIR is not set" in capsys.readouterr().err
+    assert "no input: SAS_BASE_DIR is not set" in capsys.readouterr().err
     monkeypatch.setenv("SAS_BASE_DIR", str(small_survey(tmp_path / "sas")))
     assert packed() == 0
     said = capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_wrong_weights_name_the_key(tree: Path, small_checkpoint: Checkpoint, tm
         (["--draws", "1"], "too few noise draws"),
         (["--recipe", "astra-0.6", "--draws", "2000"], "too many values"),
         (["--engine", "reference", "--device", "cuda"], "no such GPU"),
-        (["--device", "cpu:9"], "does not run on this device"),
+        (["--device", "cpu:9"], "no such device"),
         (["--precision", "fp16"], "cannot compute in this precision"),
         (["--device", "cuda:0"], "no such GPU"),
         (["--gpus", "0,1"], "no such GPU"),

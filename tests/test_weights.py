@@ -76,7 +76,7 @@ def test_check_tells_what_the_weights_are_for(small_weights: Path) -> None:
 def test_weights_of_the_environment_are_checked_and_exported(
     small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="no weights; got APNET_FAST_WEIGHTS is not set"):
+    with pytest.raises(UsageError, match="no weights: APNET_FAST_WEIGHTS is not set"):
         invoke("check")
     monkeypatch.setenv("APNET_FAST_WEIGHTS", str(small_weights))
     assert invoke("check").startswith(f"{small_weights}: ApogeeNet v3")

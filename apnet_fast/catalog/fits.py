@@ -24,7 +24,7 @@ from apnet_fast.catalog.columns import Column
 from apnet_fast.catalog.text import fixed_width
 from apnet_fast.spectra.extension import BLOCK
 
-__all__ = ["Card", "fits_time", "text_widths", "write_fits"]
+__all__ = ["Card", "fits_bytes", "fits_time", "text_widths", "write_fits"]
 
 _DESCRIPTIONS = ("HDU 0: Summary information only", "HDU 1: BOSS spectra", "HDU 2: APOGEE spectra")
 # Name of the Astra pipeline that runs the network; Astra 0.6 has none for v1 any more.
@@ -76,6 +76,28 @@ def write_fits(
         rows, datasum = _write_rows(file, tables, columns, widths)
         file.seek(start)
         file.write(_checked_header(_table_cards("APOGEE", columns, widths, rows, origin, described), datasum, created))
+
+
+def fits_bytes(
+    columns: Sequence[Column],
+    boss: Sequence[Column],
+    rows: int,
+    widths: Mapping[str, int],
+    cards: Sequence[Card],
+    created: datetime,
+    network: str,
+    *,
+    described: bool = False,
+) -> int:
+    """Return the size of the file that `write_fits` writes of that number of rows; its other arguments are the same."""
+    origin = _origin_cards(_PIPELINES[network], created)
+    headers = (
+        _primary_cards(cards, origin),
+        _table_cards("BOSS", boss, {}, 0, origin, described),
+        _table_cards("APOGEE", columns, widths, rows, origin, described),
+    )
+    size = sum(len(_checked_header(lines, 0, created)) for lines in headers)
+    return size + -(-rows * _row_type(columns, widths).itemsize // BLOCK) * BLOCK
 
 
 def fits_time(created: datetime) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.cards import Card
 from apnet_fast.catalog.columns import Column, arrow_schema, boss_columns, product_columns
-from apnet_fast.catalog.fits import fits_time, write_fits
+from apnet_fast.catalog.fits import fits_bytes, fits_time, write_fits
 from apnet_fast.catalog.parquet_metadata import astropy_metadata
 from apnet_fast.catalog.rows import with_nulls
 from apnet_fast.spectra.batch import Product
@@ -75,10 +74,20 @@ def write_product(
     return dict(matches)
 
 
-def least_row_bytes(product: Product, network: str, recipe: str, medians: bool = False) -> int:
-    """Return the bytes of a row in the FITS file, without its text, whose width is known only at the end."""
-    columns = _columns_of(product, network, recipe, medians)
-    return sum(np.dtype(column.numpy_type()).itemsize for column in columns if column.form != "A")
+def product_bytes(
+    product: Product,
+    rows: int,
+    widths: Mapping[str, int],
+    *,
+    network: str,
+    recipe: str,
+    cards: Sequence[Card],
+    created: datetime,
+    medians: bool = False,
+) -> int:
+    """Return the size of the FITS file of a product with that number of rows; arguments as in `write_product`."""
+    columns, boss = _columns_of(product, network, recipe, medians), boss_columns(network, medians)
+    return fits_bytes(columns, boss, rows, widths, cards, created, network, described=recipe != _DROP_IN_RECIPE)
 
 
 def _columns_of(product: Product, network: str, recipe: str, medians: bool) -> Sequence[Column]:

@@ -97,7 +97,7 @@ def catalogue_rows(
     chosen = np.fromiter((record.product == product for record in records), bool, len(records))
     mine = [record for record in records if record.product == product]
     known = _of_labels(labels, chosen)
-    known["created"] = [times.created.strftime("%Y-%m-%dT%H:%M:%S.%f")] * len(mine)
+    known["created"] = [_time_text(times.created)] * len(mine)
     known["t_elapsed"] = times.t_elapsed[chosen]
     of_records = _of_records(product, mine)
     of_sources = {} if matches is None else matches.table.columns_for(product, matches.take(chosen))
@@ -115,6 +115,21 @@ def catalogue_rows(
         arrays.append(values)
         columns.append(column)
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
+
+
+def record_widths(product: Product, records: Sequence[SpectrumRecord]) -> dict[str, int]:
+    """Return the longest text [bytes] of each column that the records of one product fill, as rows will have it.
+
+    A table of sources may know longer ones.
+    """
+    known: dict[str, Sequence[object]] = _of_records(product, records)
+    origins = _origins(known, {}, len(records))
+    widths = {"created": len(_time_text(datetime.min))}
+    for name, values in {**known, **origins}.items():
+        texts = [_encoded(value) for value in values if isinstance(value, str | bytes | pa.StringScalar)]
+        if texts:
+            widths[name] = max(map(len, texts))
+    return widths
 
 
 def with_nulls(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
@@ -146,6 +161,14 @@ def quarantine_rows(records: Sequence[SpectrumRecord]) -> pa.Table:
         [pa.array(values, type=field.type) for values, field in zip(columns, QUARANTINE_SCHEMA, strict=True)],
         schema=QUARANTINE_SCHEMA,
     )
+
+
+def _encoded(text: object) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
+def _time_text(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 def _of_labels(labels: Labels, chosen: NDArray[np.bool_]) -> dict[str, object]:

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from apnet_fast.doctor.machine import Facts
+from apnet_fast.networks.checkpoint import network_of
+from apnet_fast.networks.shipped import weights_path
 from apnet_fast.recipes.noise import philox4x32
+from apnet_fast.support.errors import WeightsError
+from apnet_fast.support.variables import ASTRA, SAS, WEIGHTS
 
 _PREFIXES = (
     "APNET_FAST_", "ATEN_", "CUDA_", "DASK_", "HIP_", "KMP_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "ONEDNN_",
@@ -43,13 +47,31 @@ def _numba_text() -> str:
 
 
 def environment(variables: Mapping[str, str] | None = None) -> Facts:
-    """Return the variables that matter and are set, sorted by name; default: those of this process."""
+    """Return the variables that matter and are set, sorted by name; default: those of this process.
+
+    What is wrong with a value stands beside it: weights that cannot be used, and no folder where one belongs.
+    """
     variables = os.environ if variables is None else variables
     chosen = sorted(name for name in variables if name in _NAMES or name.startswith(_PREFIXES))
     return {
-        name: "(set; not shown)" if any(word in name.upper() for word in _SECRETS) else variables[name]
+        name: "(set; not shown)"
+        if any(word in name.upper() for word in _SECRETS)
+        else variables[name] + _fault(name, variables[name].strip())
         for name in chosen
     } or {"variables": "none of those that matter is set"}
+
+
+def _fault(name: str, value: str) -> str:
+    """Return in brackets what is wrong with the value of one of this package's own variables."""
+    if name in (SAS, ASTRA) and value and not os.path.isdir(value):
+        return "  (NO FOLDER)"
+    if name == WEIGHTS and value:
+        try:
+            network_of(weights_path(value))
+        except (WeightsError, OSError) as error:
+            # The rest of the message quotes the file, which may be anything.
+            return f"  (NO WEIGHTS FILE: {str(error).split(';')[0]})"
+    return ""
 
 
 def folder_text(folder: Path, *, content: bool = True) -> str:

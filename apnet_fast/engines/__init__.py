@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 
 from apnet_fast.engines.base import Engine, absent_gpus
@@ -13,6 +14,7 @@ from apnet_fast.engines.vgg import VggCpuEngine, VggTorchEngine
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Recipe
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.variables import DEVICE
 
 __all__ = [
     "ENGINES",
@@ -33,6 +35,7 @@ __all__ = [
 # All engines except Triton's, which is imported on demand. Engines for different networks may share a name.
 ENGINES: tuple[type[Engine], ...] = (CpuEngine, VggCpuEngine, VggTorchEngine, ReferenceEngine, NullEngine)
 _TRITON_NETWORKS = ("v3",)
+_DEVICE_NAME = re.compile("cpu|cuda(:[0-9]+)?")
 
 
 def create_engine(
@@ -81,12 +84,13 @@ def find_engine(name: str, precision: str, device: str, network: str) -> type[En
 def choose_devices(gpus: str | None, device: str | None, engine: str, network: str) -> str:
     """Return a run's devices, separated by commas: those asked for, else every visible GPU, else the CPU.
 
-    gpus: numbers such as "0,1". Raises UsageError if it is no such list, or if both arguments are given.
+    gpus: numbers such as "0,1". device: names such as "cpu" or "cuda:0,cuda:1". Raises UsageError for other words, or
+    if both arguments are given.
     """
     if gpus is not None and device is not None:
         raise UsageError("--gpus and --device at once", remedy="give one of them")
     if device is not None:
-        return device
+        return ",".join(_device_name(word) for word in device.split(","))
     if gpus is not None:
         numbers = [number.strip() for number in gpus.split(",")]
         if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
@@ -101,6 +105,18 @@ def choose_devices(gpus: str | None, device: str | None, engine: str, network: s
         if visible:
             return ",".join(f"cuda:{number}" for number in range(visible if engine != "reference" else 1))
     return "cuda" if engine in ("triton", "torch") else "cpu"
+
+
+def _device_name(word: str) -> str:
+    name = word.strip()
+    if not _DEVICE_NAME.fullmatch(name):
+        raise UsageError(
+            "no such device",
+            got=repr(name),
+            expected="cpu | cuda:0 | cuda:1 | ..., or several of them with commas between them",
+            remedy=f"--device cpu, or {DEVICE}=cpu, or device='cpu' in Python",
+        )
+    return name
 
 
 def default_precision(engine: str, device: str, network: str) -> str:

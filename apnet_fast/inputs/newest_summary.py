@@ -70,7 +70,7 @@ def default_inputs(root: Path | None) -> tuple[str, ...]:
     """Return the INPUT words of a command that was given none. Raises UsageError if there is no summary table."""
     found = default_summary(root)
     if found is None:
-        raise UsageError("no input", got=what_is_there(root), expected=_LOOKED_FOR, remedy=REMEDY)
+        raise UsageError(f"no input: {what_is_there(root)}", expected=_LOOKED_FOR, remedy=REMEDY)
     for line in found.lines(root):
         say(line)
     return found.tables

@@ -73,7 +73,7 @@ def find_weights(weights: str | Path | None) -> Path:
     """
     source = weights_source(weights)
     if source is None:
-        raise UsageError("no weights", got=what_is_there(), expected="a weights file", remedy=f"name one, or {REMEDY}")
+        raise UsageError(f"no weights: {what_is_there()}", expected="a weights file", remedy=f"name one, or {REMEDY}")
     return source.file([cache_folder()])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 from apnet_fast.support.errors import UsageError
 
@@ -106,3 +106,23 @@ class RunArguments:
     def words(self) -> tuple[str, ...]:
         """The INPUT words: those given, else the catalog."""
         return self.inputs or ((str(self.catalog),) if self.catalog else ())
+
+
+class RunOptions(TypedDict, total=False):
+    """The fields of `RunArguments` that are no paths, with the same types and meanings: options of `run_survey`."""
+
+    gpus: str | None
+    device: str | None
+    engine: str
+    recipe: str | None
+    draws: int | None
+    seed: int
+    precision: str | None
+    spectra: Spectra
+    readers: int | None
+    threads: int | None
+    batch_size: int
+    shard_size: int | None
+    mix_instructions: bool
+    max_failures: int | None
+    restart: bool

@@ -15,6 +15,7 @@ from apnet_fast.inputs.newest_summary import default_root, default_summary, what
 from apnet_fast.networks import default_weights
 from apnet_fast.networks.default_weights import WeightsSource, weights_source
 from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.folder import OTHER_OUTPUT
 from apnet_fast.recipes import get_recipe
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_output_folder
@@ -24,11 +25,25 @@ from apnet_fast.support.variables import ASTRA, DEVICE, RECIPE, SAS, cache_folde
 
 @dataclass(frozen=True)
 class _Missing:
-    """Something a run lacks: what was found instead, and how it can be given."""
+    """Something a run lacks: what was found instead, and how it can be given.
+
+    what: what is wrong with what was given; None if nothing was.
+    """
 
     name: str
     got: str
     remedy: str
+    what: str | None = None
+
+    def line(self) -> str:
+        """Return it as one of several things that are missing."""
+        return f"{self.name}: {self.got if self.what is None else f'{self.what}: {self.got}'}"
+
+    def alone(self) -> UsageError:
+        """Return it as the only thing that is missing."""
+        if self.what is None:
+            return UsageError(f"no {self.name}: {self.got}", remedy=self.remedy)
+        return UsageError(self.what, got=self.got, remedy=self.remedy)
 
 
 @dataclass
@@ -94,7 +109,7 @@ def complete_arguments(
     # Not before: what is missing is said first.
     for note in asked.notes:
         say(note)
-    check_output_folder(output)
+    check_output_folder(output, OTHER_OUTPUT)
     return RunArguments(
         inputs=asked.inputs or (),
         weights=_weights_file(source, output, scratch),
@@ -120,8 +135,9 @@ def _missing_gpus(gpus: str | None, device: str | None) -> list[_Missing]:
     return [
         _Missing(
             "GPUs",
-            f"no such GPU is visible: {', '.join(absent)}; this machine has {here}",
+            f"{', '.join(absent)}; this machine has {here}",
             "--device cpu, or other --gpus, or a machine that has them",
+            what="no such GPU is visible",
         )
     ]
 
@@ -132,7 +148,7 @@ def _missing_weights(source: WeightsSource | None) -> list[_Missing]:
         return [_Missing("weights", default_weights.what_is_there(), remedy)]
     if not source.path.exists():
         named = "" if source.variable is None else f" ({source.variable})"
-        return [_Missing("weights", f"no such weights file: {source.path}{named}", remedy)]
+        return [_Missing("weights", f"{source.path}{named}", remedy, what="no such weights file")]
     return []
 
 
@@ -161,7 +177,7 @@ def _find_inputs(asked: _Asked, others_are_missing: bool) -> list[_Missing]:
     kinds = {word: classify(word) for word in words}
     absent = [word for word, kind in kinds.items() if kind is InputKind.NOTHING]
     if absent:
-        return [_Missing("input", f"no such input: {', '.join(absent)}", "check the path")]
+        return [_Missing("input", ", ".join(absent), "check the path", what="no such input")]
     if asked.root is None and InputKind.TABLE in kinds.values():
         return [
             _Missing(
@@ -189,11 +205,6 @@ def _weights_file(source: WeightsSource, output: Path, scratch: Path | None) -> 
 
 def _all_at_once(missing: Sequence[_Missing]) -> UsageError:
     if len(missing) == 1:
-        (one,) = missing
-        return UsageError(_headline(one), got=one.got, remedy=one.remedy)
-    lines = [f"  {each.name}: {each.got}\n    Remedy: {each.remedy}" for each in missing]
+        return missing[0].alone()
+    lines = [f"  {each.line()}\n    Remedy: {each.remedy}" for each in missing]
     return UsageError("\n".join([f"{len(missing)} things are missing", *lines]))
-
-
-def _headline(missing: _Missing) -> str:
-    return "no such GPU" if missing.name == "GPUs" else f"no {missing.name}"

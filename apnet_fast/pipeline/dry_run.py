@@ -11,19 +11,21 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 from apnet_fast.catalog.names import PRODUCT_NAMES, QUARANTINE_FILE, RUN_FILE
-from apnet_fast.catalog.products import least_row_bytes
+from apnet_fast.catalog.products import product_bytes
+from apnet_fast.catalog.rows import record_widths
 from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.pipeline.folder import check_folder
 from apnet_fast.pipeline.plan import Plan, make_plan
-from apnet_fast.pipeline.provenance import processor
+from apnet_fast.pipeline.provenance import processor, provenance_cards
 from apnet_fast.pipeline.run import left_out_lines
 from apnet_fast.pipeline.settings import RunSettings
 from apnet_fast.pipeline.shards import SHARDS_FOLDER, ShardStore
@@ -69,7 +71,8 @@ class Amount:
     """How much there is to read: bytes, and spectra of each product, in all files.
 
     looked_at: number of files that were counted; the rest is estimated from them. unusable: how many spectra of those
-    files will have no result, by reason.
+    files will have no result, by reason. widths: longest text [bytes] of each column of text in the files that were
+    read; packs are not.
     """
 
     files: int
@@ -77,6 +80,7 @@ class Amount:
     bytes: int
     spectra: Mapping[Product, int]
     unusable: Mapping[str, int]
+    widths: Mapping[Product, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def is_exact(self) -> bool:
@@ -149,15 +153,32 @@ class Forecast:
         ]
 
     def _writes(self) -> list[str]:
-        settings, about = self.settings, "" if self.amount.is_exact else "about "
-        lines = [f"writes    into {settings.output}:"]
-        medians = settings.find_recipe().medians
+        about = "" if self.amount.is_exact else "about "
+        lines = [f"writes    into {self.settings.output}:"]
         for product, rows in self.amount.spectra.items():
-            least = _size(rows * least_row_bytes(product, settings.network, settings.recipe, medians))
-            lines.append(
-                f"          {PRODUCT_NAMES[product]}.fits, {about}{rows} rows, {least} and its text; and .parquet"
-            )
+            size = f"{'about' if self.knows_all_text else 'at least'} {_size(self.fits_bytes(product))}"
+            lines.append(f"          {PRODUCT_NAMES[product]}.fits, {about}{rows} rows, {size}; and .parquet")
         return [*lines, f"          {QUARANTINE_FILE}, {RUN_FILE}, {SHARDS_FOLDER}/"]
+
+    @property
+    def knows_all_text(self) -> bool:
+        """Whether all text of the catalogues was seen: that of packs, of a table and of files not looked at is not."""
+        packed = any(file.endswith(PACK_SUFFIX) for file in self.plan.files)
+        return self.amount.is_exact and not packed and self.settings.catalog is None
+
+    def fits_bytes(self, product: Product) -> int:
+        """Return the size of a catalogue in FITS form, with headers, as far as the text in it is known."""
+        recipe = self.settings.find_recipe()
+        return product_bytes(
+            product,
+            self.amount.spectra[product],
+            self.amount.widths.get(product, {}),
+            network=recipe.network,
+            recipe=recipe.name,
+            cards=provenance_cards(self.plan, recipe, self.checkpoint, product),
+            created=datetime.now(UTC),
+            medians=recipe.medians,
+        )
 
     def _takes(self) -> str:
         if self.spectra_left == 0:
@@ -205,16 +226,22 @@ def amount_of(files: Sequence[str], products: Sequence[Product], looked_at: int 
     number = min(looked_at, len(plain))
     sample = [plain[(2 * i + 1) * len(plain) // (2 * number)] for i in range(number)]
     found, found_bytes = Counter[Product](), 0
+    widths: dict[Product, dict[str, int]] = {product: {} for product in products}
     for file in sample:
         with suppress(OSError):
             found_bytes += os.stat(file).st_size
         records = read_spectra(file, products).records
         found.update(record.product for record in records)
         unusable.update(str(record.reason) for record in records if record.reason is not None)
+        for product, known in widths.items():
+            mine = [record for record in records if record.product == product]
+            for name, width in record_widths(product, mine).items():
+                known[name] = max(known.get(name, 0), width)
     factor = len(plain) / number if number else 0
     for product in products:
         spectra[product] += round(found[product] * factor)
-    return Amount(len(files), len(packed) + number, size + round(found_bytes * factor), dict(spectra), dict(unusable))
+    size += round(found_bytes * factor)
+    return Amount(len(files), len(packed) + number, size, dict(spectra), dict(unusable), widths)
 
 
 @lru_cache(maxsize=8)

@@ -23,10 +23,14 @@ from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_output_folder
 from apnet_fast.support.notices import log_descriptor
+from apnet_fast.support.variables import ASTRA
 
 # Entries that every file system and program may leave; hidden files are not looked at either.
 _NOBODYS = {"lost+found"}
 _MOST_NAMED = 4
+
+OTHER_OUTPUT = f"give another --output, or set {ASTRA} to a folder that you may write in"
+"""What to do about an output folder that cannot be one."""
 
 
 @dataclass
@@ -72,7 +76,7 @@ def result_names(products: Iterable[Product], version: str) -> list[str]:
 
 def check_folder(output: Path) -> None:
     """Raise UsageError for an output that cannot be a folder to write in, or that holds what no run of ours wrote."""
-    check_output_folder(output)
+    check_output_folder(output, OTHER_OUTPUT)
     if not output.is_dir() or ours_in(output).proven:
         return
     own_streams = _own_streams()

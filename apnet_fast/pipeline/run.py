@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from apnet_fast.catalog.names import RUN_FILE
 from apnet_fast.inputs.words import Inputs, resolve_inputs
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
-from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.arguments import RunArguments, RunOptions
 from apnet_fast.pipeline.defaults import complete_arguments
 from apnet_fast.pipeline.folder import check_folder, clean, discard
 from apnet_fast.pipeline.plan import MOST_SHARDS, Plan, make_plan
@@ -48,16 +50,19 @@ def run_survey(
     output: PathLike | None = None,
     catalog: PathLike | None = None,
     root: PathLike | None = None,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> RunSummary:
     """Run ApogeeNet over apStar files and write the star and visit catalogues, as `reprocess` does.
 
     inputs: files, folders, packs, "@list.txt" or summary tables, one or several. weights: a weights file, or "demo".
-    options: any other field of `RunArguments`, such as device="cpu", recipe="dr19" or draws=20. What is left out comes
-    from the environment, see `pipeline.defaults.complete_arguments`.
+    options: gpus, device, engine, recipe, draws, seed, precision, spectra, readers, threads, batch_size, shard_size,
+    mix_instructions, max_failures and restart, as `RunArguments` describes them: device="cpu", recipe="dr19", draws=20.
+    What is left out comes from the environment, see `pipeline.defaults.complete_arguments`.
 
-    Call it again after an interruption and it goes on. Raises UsageError and Stopped as `run` does.
+    Call it again after an interruption and it goes on. Raises TypeError for an unknown argument, and UsageError and
+    Stopped as `run` does.
     """
+    _check_names(options)
     words = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     return run(
         complete_arguments(
@@ -69,6 +74,17 @@ def run_survey(
             **options,
         )
     )
+
+
+def _check_names(options: Mapping[str, object]) -> None:
+    """Raise TypeError, as Python does for other functions, for arguments that `run_survey` does not have."""
+    known = [*inspect.signature(run_survey).parameters, *RunOptions.__annotations__]
+    known.remove("options")
+    for name in options:
+        if name not in known:
+            closest = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {closest[0]!r}?" if closest else f"It takes {', '.join(known)}."
+            raise TypeError(f"run_survey() got an unexpected keyword argument {name!r}. {hint}")
 
 
 def run(arguments: RunArguments, team: Team | None = None) -> RunSummary:

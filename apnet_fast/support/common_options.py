@@ -52,6 +52,8 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
     common = inspect.signature(_common, eval_str=True).parameters
     parameters = [*own.parameters.values(), *common.values()]
     verb.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    # Typer keeps line breaks, wherever the terminal's lines end.
+    verb.__doc__ = "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
     verb.__annotations__ = {each.name: each.annotation for each in parameters}
     return verb
 
@@ -78,7 +80,7 @@ def _install_completion(context: typer.Context, parameter: typer.CallbackParam, 
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the values of a configuration file the defaults of all other options."""
     if path is not None and not context.resilient_parsing:
-        context.default_map = {**(context.default_map or {}), **read_config(path, context.command.params)}
+        context.default_map = {**(context.default_map or {}), **read_config(path, context.command.params, context)}
     return path
 
 

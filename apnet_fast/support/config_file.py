@@ -7,19 +7,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from apnet_fast.support.errors import UsageError
 
 # Options that mean nothing in a file.
 _NOT_IN_A_FILE = {"config", "help", "version", "install_completion"}
+# What typer's and click's names of types contain, in words.
+_KINDS = {"int": "an integer", "float": "a number", "path": "a path in quotes"}
 
 
-def read_config(path: Path, parameters: Iterable[Any]) -> dict[str, Any]:
+def read_config(path: Path, parameters: Iterable[Any], context: Any = None) -> dict[str, Any]:
     """Return the values of a configuration file by the names of a command's parameters (click's).
+
+    context: click's, of the command line.
 
     A key is an option's long name, with - or _, or an argument's name, such as inputs. An option that may be repeated
     takes a list. Relative paths start at the current folder, as on the command line. Raises UsageError for a file that
-    cannot be read, a key that is no option of the command, and a value of another kind than text, number, true or
-    false, or a list of them.
+    cannot be read, a key that is no option of the command, and a value that the option cannot take: true and false are
+    for flags, and flags take nothing else.
     """
     known = _known(parameters)
     values = {}
@@ -33,7 +39,7 @@ def read_config(path: Path, parameters: Iterable[Any]) -> dict[str, Any]:
                 remedy="correct the name, or leave it out",
                 where=str(path),
             )
-        values[parameter.name] = _value(key, value, parameter, str(path))
+        values[parameter.name] = _value(key, value, parameter, str(path), context)
     return values
 
 
@@ -67,14 +73,34 @@ def _content(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _value(key: str, value: Any, parameter: Any, where: str) -> Any:
+def _value(key: str, value: Any, parameter: Any, where: str, context: Any) -> Any:
     several = getattr(parameter, "multiple", False) or parameter.nargs != 1
     values = value if several and isinstance(value, list) else [value]
-    if any(not isinstance(each, str | int | float) for each in values):
+    simple = all(isinstance(each, str | int | float) for each in values)
+    flag = bool(getattr(parameter, "is_flag", False))
+    fits = simple and all(isinstance(each, bool) is flag for each in values)
+    if fits and not flag:
+        # A wrong value would otherwise be blamed on the command line.
+        try:
+            parameter.process_value(context, values if several else value)
+        except typer.BadParameter:
+            fits = False
+    if not fits:
         raise UsageError(
             f"the configuration file has a value that {key} cannot take",
-            got=type(value).__name__,
-            expected="text, a number, true or false" + (", or a list of them" if several else ""),
+            got=repr(value) if simple else type(value).__name__,
+            expected=_kind(parameter) + (", or a list of such" if several else ""),
             where=where,
         )
     return values if several else value
+
+
+def _kind(parameter: Any) -> str:
+    """Return in words what a parameter takes. Typer has its own types since it no longer builds on click."""
+    if getattr(parameter, "is_flag", False):
+        return "true or false, without quotes"
+    limits = getattr(parameter, "type", parameter)
+    name = parameter.type.name if hasattr(parameter, "type") else parameter.bare_type()
+    words = next((words for part, words in _KINDS.items() if part in name.lower()), "text")
+    least = getattr(limits, "min", None)
+    return words if least is None else f"{words} of at least {least}"

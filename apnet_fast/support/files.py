@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from apnet_fast.support.attempts import end_attempt, new_attempt
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.notices import warn_once
+from apnet_fast.support.os_errors import advice_of
 
 # What file systems answer that have no fsync, or none for this kind of file. EIO is not among them: data are lost then.
 _WITHOUT_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EROFS}
@@ -100,27 +102,42 @@ def _flush(attempt: Path, path: Path) -> None:
             )
 
 
-def check_output_folder(output: Path) -> None:
-    """Raise UsageError, before anything is computed, for an output that cannot be a folder to write in."""
+def check_output_folder(output: Path, remedy: str = "give another --output") -> None:
+    """Raise UsageError, before anything is computed, for an output that cannot be a folder to write in.
+
+    It is tried, since mode bits say nothing to root, nor on file systems such as /proc; nothing is left behind.
+    """
     expected = "a folder that exists or can be made, and that you may write in"
     if os.path.lexists(output) and not output.is_dir():
         what = "a link to nothing" if output.is_symlink() else "a file"
-        raise UsageError(f"the output is {what}", got=str(output), expected=expected, remedy="give another --output")
+        raise UsageError(f"the output is {what}", got=str(output), expected=expected, remedy=remedy)
     there = next(folder for folder in (output.absolute(), *output.absolute().parents) if os.path.lexists(folder))
     if not there.is_dir():
         raise UsageError(
             "the output folder cannot be made",
             got=f"{output}, where {there} is a file",
             expected=expected,
-            remedy="give another --output",
+            remedy=remedy,
         )
+    what = f"the output folder cannot be {'written to' if there == output.absolute() else 'made'}"
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
-            f"the output folder cannot be {'written to' if there == output.absolute() else 'made'}",
+            what,
             got=f"{output}, where {there} is not yours to write in",
             expected=expected,
-            remedy="give another --output, or have the rights changed",
+            remedy=f"{remedy}, or have the rights changed",
         )
+    try:
+        with tempfile.TemporaryFile(prefix=".apnet_fast-", dir=there):
+            pass
+    except OSError as error:
+        if not advice_of(error).passing:
+            raise UsageError(
+                what,
+                got=f"{output}, where {there} takes no files ({error.strerror})",
+                expected=expected,
+                remedy=remedy,
+            ) from error
 
 
 def check_folder_of(path: Path, *, made: bool = False) -> None:

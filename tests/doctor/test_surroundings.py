@@ -21,6 +21,7 @@ def test_variables_that_matter_are_told_sorted_and_without_secrets() -> None:
     )
     assert list(facts) == ["APNET_FAST_API_TOKEN", "APNET_FAST_WEIGHTS", "OMP_NUM_THREADS", "SAS_BASE_DIR"]
     assert facts["OMP_NUM_THREADS"] == "4"
+    assert facts["SAS_BASE_DIR"] == "/sas  (NO FOLDER)"
     assert "hidden" not in str(facts)
     assert list(surroundings.environment({"HOME": "/"})) == ["variables"]
 
@@ -54,3 +55,17 @@ def test_the_cache_of_compiled_code_is_named(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(surroundings, "philox4x32", _None)
     assert surroundings.caches()["numba"].startswith("none")
+
+
+def test_values_that_cannot_be_used_are_told_beside_them(tmp_path: Path, small_weights: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("no weights")
+    none = str(tmp_path / "none")
+    facts = surroundings.environment({"SAS_BASE_DIR": none, "MWM_ASTRA": none, "APNET_FAST_WEIGHTS": none})
+    assert facts["SAS_BASE_DIR"] == facts["MWM_ASTRA"] == f"{none}  (NO FOLDER)"
+    assert facts["APNET_FAST_WEIGHTS"] == f"{none}  (NO WEIGHTS FILE: no such weights file)"
+    text = surroundings.environment({"APNET_FAST_WEIGHTS": str(tmp_path / "thesis.tex")})["APNET_FAST_WEIGHTS"]
+    assert text.startswith(f"{tmp_path / 'thesis.tex'}  (NO WEIGHTS FILE: ")
+    assert "no weights" not in text
+    for usable in ("demo", str(small_weights)):
+        good = {"SAS_BASE_DIR": str(tmp_path), "MWM_ASTRA": str(tmp_path), "APNET_FAST_WEIGHTS": usable}
+        assert surroundings.environment(good) == good

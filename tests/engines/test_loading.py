@@ -49,3 +49,5 @@ def test_what_cannot_be_loaded_is_an_error(small_weights: Path, tmp_path: Path) 
         load_engine(options_of(tmp_path / "w.safetensors"))
     with pytest.raises(UsageError, match="unknown recipe"):
         load_engine(EngineOptions.of(small_weights, "dr20", "cpu", "null", None))
+    with pytest.raises(UsageError, match="no such device; got 'CPU'"):
+        load_engine(EngineOptions.of(small_weights, None, "CPU", "auto", None))

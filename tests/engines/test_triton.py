@@ -227,7 +227,12 @@ def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("gpus", "device", "engine", "expected"),
-    [("0", None, "auto", "cuda:0"), ("1, 0", None, "triton", "cuda:1,cuda:0"), (None, "cpu", "auto", "cpu")],
+    [
+        ("0", None, "auto", "cuda:0"),
+        ("1, 0", None, "triton", "cuda:1,cuda:0"),
+        (None, "cpu", "auto", "cpu"),
+        (None, "cuda:0, cuda:1", "auto", "cuda:0,cuda:1"),
+    ],
 )
 def test_devices_as_asked_for(gpus: str | None, device: str | None, engine: str, expected: str) -> None:
     assert choose_devices(gpus, device, engine, "v3") == expected
@@ -237,6 +242,16 @@ def test_devices_as_asked_for(gpus: str | None, device: str | None, engine: str,
 def test_devices_that_make_no_sense(gpus: str, device: str | None) -> None:
     with pytest.raises(UsageError, match="--gpus"):
         choose_devices(gpus, device, "auto", "v3")
+
+
+@pytest.mark.parametrize("device", ["banana", "CPU", "cpu:0", "cuda:x", "cuda:", "", "cpu,", "cpu,gpu"])
+@pytest.mark.parametrize("engine", ["auto", "cpu", "triton"])
+def test_words_that_are_no_devices_are_named_before_any_engine(device: str, engine: str) -> None:
+    wrong = device.split(",")[-1]
+    with pytest.raises(UsageError) as raised:
+        choose_devices(None, device, engine, "v3")
+    assert str(raised.value).startswith(f"no such device; got {wrong!r}; expected cpu | cuda:0 | cuda:1 | ...")
+    assert "Remedy: --device cpu, or APNET_FAST_DEVICE=cpu" in str(raised.value)
 
 
 def test_devices_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def test_a_damaged_table_is_an_error_and_no_reason_for_an_older_one(tmp_path: Pa
 def test_the_words_of_a_command_that_was_given_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UsageError, match="no input; got SAS_BASE_DIR is not set; expected mwmAllStar"):
+    with pytest.raises(UsageError, match="no input: SAS_BASE_DIR is not set; expected mwmAllStar"):
         default_inputs(default_root(None))
     monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path / "none"))
     with pytest.raises(UsageError, match=r"SAS_BASE_DIR is .*none, which is no folder"):

@@ -114,7 +114,7 @@ def test_python_calls_import_into_the_users_cache(astra: Path, tmp_path: Path) -
 
 
 def test_no_weights_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no weights; got APNET_FAST_WEIGHTS is not set, and MWM_ASTRA is not set"):
+    with pytest.raises(UsageError, match="no weights: APNET_FAST_WEIGHTS is not set, and MWM_ASTRA is not set"):
         find_weights(None)
     monkeypatch.setenv("MWM_ASTRA", str(tmp_path))
     with pytest.raises(UsageError, match=re.escape(f"there is no folder {tmp_path / IN_ASTRA}")):

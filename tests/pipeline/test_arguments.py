@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from apnet_fast.pipeline import arguments
-from apnet_fast.pipeline.arguments import RunArguments
+from apnet_fast.pipeline.arguments import RunArguments, RunOptions
 from apnet_fast.support.errors import UsageError
 
 
@@ -49,3 +50,11 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, object], message: str
     given: dict[str, object] = {"inputs": ("tree",), "weights": Path("w"), "output": Path("out")}
     with pytest.raises(UsageError, match=message):
         RunArguments(**(given | changes))  # type: ignore[arg-type]
+
+
+def test_the_options_of_run_survey_are_the_fields_that_are_no_paths() -> None:
+    of_fields = get_type_hints(RunArguments)
+    for name in ("inputs", "weights", "output", "catalog", "root"):
+        del of_fields[name]
+    assert get_type_hints(RunOptions) == of_fields
+    assert list(RunOptions.__annotations__) == list(of_fields)

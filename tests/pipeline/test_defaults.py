@@ -108,7 +108,7 @@ def test_gpus_that_are_not_there_are_named_alone_and_first(
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     said = refusal(gpus="0,1")
-    assert said.startswith("no such GPU; got no such GPU is visible: cuda:1; this machine has 1: cuda:0 .. cuda:0")
+    assert said.startswith("no such GPU is visible; got cuda:1; this machine has 1: cuda:0 .. cuda:0")
     assert not list(sdss.glob("*.safetensors"))  # nothing was imported in vain
     assert capsys.readouterr().err == ""  # nor is anything said before
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
@@ -120,10 +120,12 @@ def test_gpus_that_are_not_there_are_named_alone_and_first(
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"weights": "none.safetensors"}, "no weights; got no such weights file: none.safetensors"),
-        ({"inputs": ["none", "nor-this"]}, "no input; got no such input: none, nor-this"),
+        ({"weights": "none.safetensors"}, "no such weights file; got none.safetensors"),
+        ({"inputs": ["none", "nor-this"]}, "no such input; got none, nor-this"),
         ({"gpus": "a"}, "no list of GPU numbers"),
+        ({"device": "banana"}, "no such device; got 'banana'; expected cpu | cuda:0"),
         ({"recipe": "dr18"}, "unknown recipe"),
+        ({"inputs": None, "root": Path("nowhere")}, "no input: nowhere, which is no folder"),
     ],
 )
 def test_one_thing_that_is_wrong(asked: dict[str, object], words: str, sdss: Path) -> None:
@@ -147,7 +149,7 @@ def test_a_damaged_table_waits_for_gpus_that_are_not_there(
 def test_a_table_without_its_tree_names_the_root(sdss: Path, sdss_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAS_BASE_DIR")
     table = sdss_tree / TABLE
-    assert refusal(inputs=[str(table)], device="cpu").startswith("no root; got a table names its spectra")
+    assert refusal(inputs=[str(table)], device="cpu").startswith("no root: a table names its spectra")
     assert "--root FOLDER, or set SAS_BASE_DIR" in refusal(catalog=table, device="cpu")
 
 
@@ -158,3 +160,20 @@ def test_without_astra_the_output_is_in_the_current_folder(
     found = complete_arguments(inputs=[str(tmp_path)], weights=small_weights, device="cpu")
     assert found.output == Path(f"apnet_fast-{__version__}-dr19")
     assert not os.listdir(tmp_path)
+
+
+def test_an_output_that_cannot_be_made_names_both_ways_out(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"inputs": [str(tmp_path)], "weights": small_weights, "device": "cpu"}
+    expected = "give another --output, or set MWM_ASTRA to a folder that you may write in"
+    for said in (
+        refusal(**given, output=Path("/proc/zz")),
+        refusal(**given, output=Path("/proc/zz"), scratch=tmp_path),
+    ):
+        assert said.startswith("the output folder cannot be made; got /proc/zz, where /proc ")
+        assert expected in said
+    monkeypatch.setenv("MWM_ASTRA", "/proc")
+    said = refusal(**given)
+    assert said.startswith("the output folder cannot be made; got /proc/apnet_fast-")
+    assert expected in said

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.catalog.names import PRODUCT_NAMES
-from apnet_fast.catalog.products import least_row_bytes
 from apnet_fast.pipeline.dry_run import amount_of, forecast, measured_rate
 from apnet_fast.pipeline.run import run
 from apnet_fast.readers.packing import PackArguments, pack
@@ -39,8 +38,8 @@ def test_it_tells_what_a_run_does(tree: Path, small_weights: Path, tmp_path: Pat
     assert expected.plan.shards == len(stored_shards(output))
     for product, rows in summary.rows.items():
         fits = (output / f"{PRODUCT_NAMES[product]}.fits").stat().st_size
-        least = rows * least_row_bytes(product, "v3", "dr19")
-        assert 0.5 * least < least < fits
+        assert expected.fits_bytes(product) == fits
+        assert f"{rows} rows, about {fits / 1000:.3g} kB; and" in text
 
     before = {name: os.stat(name).st_mtime_ns for name in files_below(tmp_path)}
     text = "\n".join(forecast(settings([tree], small_weights, output)).lines())
@@ -131,6 +130,10 @@ def test_packs_are_counted_by_their_manifest(tree: Path, small_weights: Path, tm
     assert found.is_exact
     assert found.spectra == {"star": 7, "visit": 14}
     assert found.bytes == sum(path.stat().st_size for path in (tmp_path / "pack").glob("*.arrow"))
+    packed = forecast(settings([tmp_path / "pack"], small_weights, tmp_path / "out"))
+    plain = forecast(settings([tree], small_weights, tmp_path / "out"))
+    assert "14 rows, at least " in "\n".join(packed.lines())
+    assert 0.5 * plain.fits_bytes("visit") < packed.fits_bytes("visit") < plain.fits_bytes("visit")
 
 
 def test_what_the_run_would_refuse_is_refused(tree: Path, small_weights: Path, tmp_path: Path) -> None:

@@ -67,8 +67,21 @@ def test_a_survey_is_run_from_python(tree: Path, small_weights: Path, undisturbe
     files = [str(path) for path in tree.rglob("*.fits")]
     apnet_fast.run_survey(files, weights=str(small_weights), output=str(tmp_path / "two"), device="cpu", draws=3)
     assert catalogue_bytes(tmp_path / "two") == undisturbed
-    with pytest.raises(TypeError, match="colour"):
-        apnet_fast.run_survey(tree, weights=small_weights, output=tmp_path / "three", colour="red")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"weight": "demo"}, "'weight'. Did you mean 'weights'?"),
+        ({"reciep": "dr19", "weights": "demo"}, "'reciep'. Did you mean 'recipe'?"),
+        ({"colour": "red"}, "'colour'. It takes inputs, weights, output, catalog, root, gpus, device, "),
+        ({"options": {}}, "'options'. It takes inputs"),
+    ],
+)
+def test_an_argument_that_is_not_known_is_named_with_the_closest(options: dict[str, object], words: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        apnet_fast.run_survey("tree", output="out", **options)  # type: ignore[arg-type]
+    assert str(raised.value).startswith(f"run_survey() got an unexpected keyword argument {words}")
 
 
 def test_medians_of_the_draws_on_request(tree: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path) -> None:
@@ -334,7 +347,6 @@ def edit(path: Path, old: str, new: str) -> None:
     ],
     ids=[
         "part garbled",
-        "bit of a part",
         "part gone",
         "marker cut",
         "marker empty",

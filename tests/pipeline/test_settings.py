@@ -71,7 +71,7 @@ def test_the_word_demo_stands_for_the_shipped_weights(tree: Path, tmp_path: Path
         ({"engine": "warp"}, "unknown engine"),
         ({"gpus": "0"}, "--gpus and --device at once"),
         ({"precision": "fp16"}, "cannot compute in this precision"),
-        ({"device": "cpu,cpu:9"}, "does not run on this device"),
+        ({"device": "cpu,cpu:9"}, "no such device; got 'cpu:9'; expected cpu | cuda:0 "),
         ({"weights": Path("nowhere")}, "no such weights file"),
     ],
 )

@@ -64,3 +64,36 @@ def test_spectra_are_named(found: Found) -> None:
     assert spectrum_name(gone) == "visit"
     nameless = replace(visit.record, visit=replace(visit.record.visit, mjd=-1))
     assert spectrum_name(replace(visit, record=nameless)) == f"visit, row {visit.record.row}"
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 120])
+def test_no_word_is_broken_in_a_narrow_window(width: int, found: Found) -> None:
+    flags = ("E_LOGG_LARGE", "LOGG_UNRELIABLE", "FE_H_UNRELIABLE")
+    flagged = [replace(result, flags=flags) for result in found.results[:2]]
+    out = io.StringIO()
+    show(flagged, PAGE, out, width=width)
+    text = out.getvalue()
+    lines = text[: text.index("E_LOGG_LARGE:")].splitlines()
+    words = text.split()
+    for name in flags:
+        assert words.count(name) == len(flagged)
+    for result in flagged:
+        for label in ("teff", "logg", "fe_h"):
+            assert value_text(result, label) in text
+    assert "…" not in text
+    narrow = width < 80
+    assert ("not shown" in text) is narrow
+    assert (flagged[0].record.star.obj in text) is not narrow
+    # Flags have lines of their own where they do not fit beside the labels.
+    assert max(len(line) for line in lines if "not shown" not in line) <= width
+
+
+def test_flags_stay_beside_the_labels_where_there_is_room(found: Found) -> None:
+    flagged = [replace(found.results[0], flags=("E_LOGG_LARGE", "LOGG_UNRELIABLE"))]
+    beside, below = io.StringIO(), io.StringIO()
+    show(flagged, PAGE, beside, width=140)
+    show(flagged, PAGE, below, width=80)
+    (row,) = (line for line in beside.getvalue().splitlines() if "coadd" in line)
+    assert row.rstrip().endswith("E_LOGG_LARGE LOGG_UNRELIABLE")
+    assert "\n1: E_LOGG_LARGE LOGG_UNRELIABLE\n" in below.getvalue()
+    assert "flags" not in below.getvalue().splitlines()[1]

@@ -105,6 +105,27 @@ def test_a_configuration_file_gives_any_option(tmp_path: Path) -> None:
     # The command line comes first.
     assert run("--config", config, "c", "--draws", "9", "-o", "there")[1] == "there ['c'] 9 'x' True ['t']\n"
     config.write_text('output = "here"\ndraws = 1\n')
-    code, _, said = run("--config", config)
-    assert code == 2
-    assert "draws" in said
+    wrong = CliRunner().invoke(app, ["--config", str(config)])
+    assert f"a value that draws cannot take; got 1; expected an integer of at least 2 [{config}]" in str(
+        wrong.exception
+    )
+
+
+def test_paragraphs_of_help_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    wordy = typer.Typer(add_completion=False)
+
+    @wordy.command()
+    @with_common_options
+    def command() -> None:
+        """Do something.
+
+        This goes on for
+        a while.
+
+        And on.
+        """
+
+    assert command.__doc__ == "Do something.\n\nThis goes on for a while.\n\nAnd on."
+    monkeypatch.setenv("COLUMNS", "100")
+    said = CliRunner().invoke(wordy, ["--help"]).stdout
+    assert "This goes on for a while." in said

@@ -151,3 +151,26 @@ def test_a_file_to_write_is_checked_before_any_work(tmp_path: Path) -> None:
     check_folder_of(tmp_path / "no" / "w", made=True)
     with pytest.raises(UsageError, match="the output is a file"):
         check_folder_of(tmp_path / "file" / "w", made=True)
+
+
+@pytest.mark.parametrize("name", ["zz", "zz/deeper", ""])
+def test_a_folder_that_takes_no_files_is_found_by_trying(name: str) -> None:
+    with pytest.raises(UsageError, match=r"the output folder cannot be (made|written to); got /proc.*other --output"):
+        check_output_folder(Path("/proc") / name, "give another --output")
+
+
+def test_trying_leaves_nothing_and_bears_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_output_folder(tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+    def refuse(code: int) -> None:
+        def of_the_system(**_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr("tempfile.TemporaryFile", of_the_system)
+
+    refuse(errno.ENOSPC)
+    check_output_folder(tmp_path / "new")  # the run says it, and can be given again
+    refuse(errno.EROFS)
+    with pytest.raises(UsageError, match=r"cannot be made; got .*takes no files \(Read-only"):
+        check_output_folder(tmp_path / "new")
