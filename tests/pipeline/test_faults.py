@@ -25,8 +25,8 @@ from tests.pipeline.test_run import command
 OF_A_FILE = 3
 # Its marker, as a file; flushing it and its parts (star, quarantine); renaming the folder.
 OF_A_SHARD = OF_A_FILE + 3 + 2
-# The lock, the plan, two shards, FITS, Parquet, quarantine.parquet, run.json.
-WRITE_POINTS = 2 + OF_A_FILE + 2 * OF_A_SHARD + 4 * OF_A_FILE
+# The lock that is taken and released, the plan, two shards, FITS, Parquet, quarantine.parquet, run.json.
+WRITE_POINTS = 2 * 2 + OF_A_FILE + 2 * OF_A_SHARD + 4 * OF_A_FILE
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from apnet_fast.pipeline.settings import RunSettings, resolve_settings
 from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.team import Job, LocalTeam
 from apnet_fast.pipeline.work import Done, Work
-from apnet_fast.readers.children import SPAWN
 from apnet_fast.support.errors import Stopped
+from tests.pipeline.children import NewChildren
 from tests.pipeline.runs import arguments, catalogue_bytes, stored_record
 from tests.pipeline.team_battery import MakeTeam, TeamBattery, mixed_inputs, undisturbed  # noqa: F401 - fixtures
 
@@ -67,9 +67,9 @@ class TestDevicesOfThisMachine(TeamBattery):
     options: ClassVar[Mapping[str, Any]] = {"device": "cpu,cpu"}
 
     @pytest.fixture
-    def team(self) -> Iterator[MakeTeam]:
+    def team(self, new_children: NewChildren) -> Iterator[MakeTeam]:
         yield LocalTeam
-        assert SPAWN.active_children() == []
+        assert new_children() == []
 
 
 def test_a_team_changes_nothing(tree: Path, small_weights: Path, tmp_path: Path) -> None:

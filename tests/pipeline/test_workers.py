@@ -20,8 +20,8 @@ from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
 from apnet_fast.pipeline.workers import DeviceWorkers, Orders
-from apnet_fast.readers.children import SPAWN
 from apnet_fast.support.errors import Stopped, WeightsError
+from tests.pipeline.children import NewChildren
 from tests.pipeline.runs import arguments, catalogue_bytes, settings, stored_record, stored_shards
 from tests.pipeline.test_run import command, wait_for_a_shard
 
@@ -42,29 +42,30 @@ def undisturbed(many: Path, small_weights: Path, tmp_path_factory: pytest.TempPa
     return catalogue_bytes(output)
 
 
-def kill_a_worker_after(shards: int, output: Path, deaths: int = 1) -> threading.Thread:
+def kill_a_worker_after(shards: int, output: Path, new_children: NewChildren, deaths: int = 1) -> threading.Thread:
     """In a thread: kill -9 of a worker of this process, once so many shards are stored."""
 
     def kill() -> None:
         for death in range(deaths):
             while len(stored_shards(output)) < shards + death:
                 time.sleep(0.005)
-            os.kill(children()[0], signal.SIGKILL)
+            os.kill(new_children()[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
     return thread
 
 
-def children() -> list[int]:
-    return [child.pid or 0 for child in SPAWN.active_children()]
-
-
 @pytest.mark.slow
 def test_two_workers_change_no_byte_and_one_may_be_killed(
-    many: Path, small_weights: Path, undisturbed: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    many: Path,
+    small_weights: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    new_children: NewChildren,
 ) -> None:
-    killer = kill_a_worker_after(2, tmp_path)
+    killer = kill_a_worker_after(2, tmp_path, new_children)
     run(arguments([many], small_weights, tmp_path, shard_size=4, device="cpu,cpu"))
     killer.join()
     assert "died (exit code -9)" in capfd.readouterr().err
@@ -73,20 +74,20 @@ def test_two_workers_change_no_byte_and_one_may_be_killed(
     assert record["device"] == "cpu,cpu"
     assert record["spectra_this_run"] == 56 * 3
     assert record["stage_seconds"]["engine"]["busy"] > 0
-    assert SPAWN.active_children() == []
+    assert new_children() == []
     # A finished run may be looked at, or gone on with, on one device.
     assert run(arguments([many], small_weights, tmp_path, shard_size=4)).rate is None
 
 
 @pytest.mark.slow
 def test_workers_that_cannot_live_stop_the_run(
-    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_children: NewChildren
 ) -> None:
     monkeypatch.setattr(workers, "_MOST_DEATHS_OF_A_DEVICE", 1)
     monkeypatch.setattr(workers, "serve_shards", die)
     with pytest.raises(Stopped, match="worker processes of device cpu die"):
         run(arguments([tree], small_weights, tmp_path, device="cpu,cpu"))
-    assert SPAWN.active_children() == []
+    assert new_children() == []
 
 
 def die(*given: object) -> None:
@@ -141,7 +142,7 @@ def serve_or_be_killed(pipe: Connection, orders: Orders) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_dies_at_the_end_loses_no_shard(
-    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_children: NewChildren
 ) -> None:
     """All shards are given out, and the worker that is left has one of them, when the other is killed."""
     monkeypatch.setattr(workers, "serve_shards", serve_or_be_killed)
@@ -150,7 +151,7 @@ def test_a_worker_that_dies_at_the_end_loses_no_shard(
     team = DeviceWorkers(given, None, times)  # type: ignore[arg-type]
     assert finish_all(team, 4) == ([0, 1, 2, 3], 40)
     assert times.spectra == 40
-    assert SPAWN.active_children() == []
+    assert new_children() == []
 
 
 def serve_or_leave(pipe: Connection, orders: Orders) -> None:

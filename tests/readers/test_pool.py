@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from apnet_fast.inputs.words import resolve_inputs
-from apnet_fast.readers import pool as readers_module
 from apnet_fast.readers.pool import Readers
 from apnet_fast.readers.shared_memory import SLAB_BYTES, SLOT_SPECTRA, SLOTS
 from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra import Product, Reason, SpectrumBatch, read_apstar
 from apnet_fast.support.errors import Stopped
 from apnet_fast.support.grid import PIXELS
+from tests.pipeline.children import watch_children
 
 BOTH: tuple[Product, ...] = ("star", "visit")
 
@@ -186,6 +186,7 @@ def test_readers_that_cannot_start_stop_the_run(tree: Path) -> None:
 
 
 def test_no_process_is_left(tree: Path) -> None:
+    new_children = watch_children()
     with Readers(2, BOTH) as pool:
         iterator = pool.read(resolve_inputs([str(tree)]).files)
         next(iterator)
@@ -193,4 +194,4 @@ def test_no_process_is_left(tree: Path) -> None:
     for number in numbers:
         with pytest.raises(ProcessLookupError):
             os.kill(number or 0, 0)
-    assert readers_module.SPAWN.active_children() == []
+    assert new_children() == []
