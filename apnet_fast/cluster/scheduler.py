@@ -46,7 +46,8 @@ class Scheduler:
     def ask(self, name: object, function: Callable[..., Any], *given: object, at: str, takes: bool = False) -> Future:
         """Have the worker at an address call a function; its answer comes to `answers` under this name.
 
-        takes: the call waits for the resources of the worker and holds them.
+        takes: the call waits for the resources of the worker and holds them. Nobody need keep the future, whose end
+        would take the question back: whoever fetches the answer does.
         """
         future = self._client.submit(
             function,

@@ -56,7 +56,6 @@ class _Member:
     address: str
     process: str
     facts: Facts | None = None
-    asked: Future | None = None
     in_hand: dict[int, tuple[Work, Future]] = field(default_factory=dict)
     shards: int = 0
     spectra: int = 0
@@ -252,7 +251,7 @@ class DaskTeam:
 
     def _load(self, member: _Member) -> None:
         """Have a worker start its engine."""
-        member.asked = self._ask(member, None, self._node.prepare, self._run, self._orders, member.share, self._silence)
+        self._ask(member, None, self._node.prepare, self._run, self._orders, member.share, self._silence)
 
     def _lose(self, key: tuple[str, str], why: str) -> None:
         member = self._leave(key)

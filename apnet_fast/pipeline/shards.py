@@ -216,6 +216,8 @@ class ShardStore:
         Raises UsageError if its folder holds files that no run wrote.
         """
         path = self._path(shard)
+        if not os.path.lexists(path):
+            return
         remove_shard(path)
         foreign = foreign_files(path)
         if foreign:
