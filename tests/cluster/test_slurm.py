@@ -125,7 +125,7 @@ def test_asked_to_stop_the_job_queues_itself_again_and_goes_on(
     wait_until(lambda: nothing_is_left(output), "processes end with the job")
     done = shards(output)
     assert 2 <= done < 28
-    slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    slurm.start_again(job)
     slurm.wait(job, "COMPLETED", "FAILED", seconds=400)
     assert slurm.exit_code(job) == 0, log.read_text()
     assert f"going on: {done} of 28" in log.read_text()
@@ -138,7 +138,7 @@ def test_a_requeued_job_goes_on(slurm: Slurm, stars: Path, small_weights: Path, 
     wait_until(lambda: shards(output) >= 2, "shards", 180)
     slurm.run("scontrol", "requeue", job)
     slurm.wait(job, "PENDING", seconds=120)
-    slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    slurm.start_again(job)
     slurm.wait(job, "COMPLETED", "FAILED", seconds=400)
     log = (tmp_path / f"slurm-{job}.out").read_text()
     assert slurm.exit_code(job) == 0, log
