@@ -20,8 +20,8 @@ def without_mask(values: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[np
     Masks are those of numpy's masked arrays (astropy's and fitsio's columns are such), of astropy's `Masked`, and of
     lists of either. Missing are None and pandas's NA, as one value or as a row. Tensors may have a gradient, be on a
     GPU or hold bfloat16. Columns of Arrow, pandas and polars may hold numbers, or one array per row. An array of that
-    type without a mask comes back uncopied. Raises numpy's error if the values are no array of numbers, and UsageError
-    for rows of different lengths.
+    type without a mask comes back uncopied. Raises UsageError if the values are no array of real numbers, and for rows
+    of different lengths.
     """
     numbers = _numpy(values)
     if _has_rows(numbers):
@@ -30,10 +30,29 @@ def without_mask(values: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[np
     # Masked values may be anything, also out of range.
     with np.errstate(over="ignore", invalid="ignore"):
         if mask is None or not mask.any():
-            return np.asarray(_without_none(numbers), dtype=dtype)
-        out = np.array(numbers, dtype=dtype, subok=False)
+            return _real(_without_none(numbers), dtype)
+        out = np.array(_real(numbers, dtype))
     out[np.broadcast_to(mask, out.shape)] = np.nan
     return out
+
+
+def _real(values: Any, dtype: DTypeLike) -> NDArray[np.floating]:
+    """Return values as an array of this float type; raise UsageError if that is not what they are."""
+    problem: object
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "cmM":  # complex numbers and times, of which numpy would make numbers
+            return np.asarray(array, dtype=dtype)
+        problem = array.dtype
+    # numpy's words for text, times, objects and lists of different lengths.
+    except (ValueError, TypeError) as error:
+        problem = error
+    raise UsageError(
+        "the values are no array of real numbers",
+        got=problem,
+        expected="numbers, None or NaN where they are missing, in rows of equal length",
+        remedy="for files, use `python -m apnet_fast.predict FILE...`" if isinstance(values, str) else None,
+    )
 
 
 def _numpy(values: Any) -> Any:
@@ -60,7 +79,7 @@ def _has_rows(values: Any) -> bool:
 
 def _stacked(rows: list[Any], dtype: DTypeLike) -> NDArray[np.floating]:
     if all(_is_none(row) or np.isscalar(row) for row in rows):
-        return np.array([np.nan if _is_none(row) else row for row in rows], dtype=dtype)
+        return _real([np.nan if _is_none(row) else row for row in rows], dtype)
     arrays = [None if _is_none(row) else without_mask(row, dtype) for row in rows]
     shapes = {array.shape for array in arrays if array is not None}
     if len(shapes) > 1:

@@ -110,6 +110,25 @@ def test_rows_of_different_lengths_are_refused() -> None:
         without_mask(as_table("arrow", [[1.0, 2.0, 3.0], [4.0]]))
 
 
+@pytest.mark.parametrize(
+    ("values", "got"),
+    [
+        ("star.fits", "could not convert string"),
+        ([["a", "b"]], "could not convert string"),
+        (np.ones((1, 3), dtype=complex), "complex128"),
+        ([1 + 2j, 3.0], "complex128"),
+        (np.ma.array([1j, 2], mask=[False, True]), "complex128"),
+        (np.array(["2020-01-01"], dtype="M8[D]"), "datetime64"),
+        ({"flux": 1.0}, "'dict'"),
+        ([object()], "'object'"),
+        ([None, "x"], "could not convert string"),
+    ],
+)
+def test_what_is_no_number_is_refused(values: Any, got: str) -> None:
+    with pytest.raises(UsageError, match=f"the values are no array of real numbers; got .*{got}"):
+        without_mask(values)
+
+
 def test_tensors_of_any_kind() -> None:
     torch = pytest.importorskip("torch")
     expected = [[1.0, 2.5], [3.0, 4.0]]
