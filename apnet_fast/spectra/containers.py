@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apnet_fast.spectra.masked import without_mask
+from apnet_fast.spectra.masked import listed, without_mask
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.grid import PIXELS, wavelength
 
@@ -45,11 +45,18 @@ Flux = ArrayLike | SpectrumContainer | Sequence[SpectrumContainer]
 def unpacked(flux: Any, error: Any) -> tuple[Any, Any]:
     """Return flux and 1-sigma errors, those of the containers if `flux` is one or a list of them.
 
-    Masked pixels are NaN in both. With a unit both are Quantities. Errors that are given replace the container's.
-    Raises UsageError if there are no errors, for uncertainties of unknown type, and for wavelengths that are not those
-    of apStar files.
+    Columns and arrays of objects and iterators are lists too. Masked pixels are NaN in both. With a unit both are
+    Quantities. Errors that are given replace the container's. Raises UsageError if there are no errors, if only some
+    rows are containers, for uncertainties of unknown type, and for wavelengths that are not those of apStar files.
     """
-    if isinstance(flux, list | tuple) and flux and all(map(_is_container, flux)):
+    flux = listed(flux)
+    if isinstance(flux, list | tuple) and any(map(_is_container, flux)):
+        if not all(map(_is_container, flux)):
+            raise UsageError(
+                "some spectra have errors of their own, others are plain arrays",
+                got=", ".join(sorted({type(each).__name__ for each in flux})),
+                expected="NDData or Spectrum for all of them, or arrays for all of them",
+            )
         pairs = [_parts(each, error is None) for each in flux]
         flux = [first for first, _ in pairs]
         error = [second for _, second in pairs] if error is None else error

@@ -6,6 +6,7 @@ Arrow, pandas and polars by `__array__`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,22 @@ def _real(values: Any, dtype: DTypeLike) -> NDArray[np.floating]:
     )
 
 
+def listed(values: Any) -> Any:
+    """Return rows that are objects of their own (a Series or array of objects, an iterator) as a list, others as given.
+
+    So that what such an object knows, its unit and its errors, is asked of each row.
+    """
+    if isinstance(values, Iterator):
+        return list(values)
+    of_objects = str(getattr(values, "dtype", "")).lower() == "object"
+    return list(values) if of_objects and len(np.shape(values)) == 1 else values
+
+
 def _numpy(values: Any) -> Any:
     """Return values as an array, a list, a tuple or a number; arrays of numpy and its subclasses as they are."""
     if hasattr(values, "detach"):
-        tensor = values.detach().cpu()
+        tensor = values.detach().cpu().resolve_conj().resolve_neg()
+        tensor = tensor.to_dense() if "sparse" in str(tensor.layout) else tensor
         try:
             return tensor.numpy()
         except TypeError:  # bfloat16, which numpy does not know, and which float32 holds exactly
@@ -78,9 +91,9 @@ def _has_rows(values: Any) -> bool:
 
 
 def _stacked(rows: list[Any], dtype: DTypeLike) -> NDArray[np.floating]:
-    if all(_is_none(row) or np.isscalar(row) for row in rows):
-        return _real([np.nan if _is_none(row) else row for row in rows], dtype)
-    arrays = [None if _is_none(row) else without_mask(row, dtype) for row in rows]
+    if all(is_missing(row) or np.isscalar(row) for row in rows):
+        return _real([np.nan if is_missing(row) else row for row in rows], dtype)
+    arrays = [None if is_missing(row) else without_mask(row, dtype) for row in rows]
     shapes = {array.shape for array in arrays if array is not None}
     if len(shapes) > 1:
         raise UsageError("rows of different lengths", got=sorted(shapes), expected="one length")
@@ -92,10 +105,11 @@ def _without_none(values: Any) -> Any:
     """Return the values with NaN in place of None and NA, which only arrays of objects can hold."""
     if not isinstance(values, np.ndarray) or values.dtype != object:
         return values
-    return np.array([np.nan if _is_none(each) else each for each in values.flat], dtype=object).reshape(values.shape)
+    return np.array([np.nan if is_missing(each) else each for each in values.flat], dtype=object).reshape(values.shape)
 
 
-def _is_none(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Return whether a value stands for a missing one: None, pandas's NA."""
     return value is None or type(value).__name__ == "NAType"
 
 

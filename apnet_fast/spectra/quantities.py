@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from apnet_fast.recipes.flux import FLUX_UNIT
 from apnet_fast.spectra.containers import Flux, unpacked
+from apnet_fast.spectra.masked import is_missing, listed
 from apnet_fast.support.errors import UsageError
 
 _REMEDY = f"convert it to {FLUX_UNIT} before, or give plain numbers in this unit"
@@ -39,6 +40,7 @@ def flux_and_ivar(flux: ArrayLike, ivar: ArrayLike) -> tuple[ArrayLike, ArrayLik
 
 
 def _both(flux: ArrayLike, other: ArrayLike, what: str, power: int) -> tuple[ArrayLike, ArrayLike]:
+    flux, other = listed(flux), listed(other)
     flux_unit, other_unit = _unit_of(flux, "flux"), _unit_of(other, what)
     if flux_unit is None and other_unit is None:
         return flux, other
@@ -57,10 +59,22 @@ def _named(unit: object) -> str:
 
 
 def _unit_of(values: Any, what: str) -> Any:
-    """Return the unit of values, or of the first of a list of them that has one; None if there is none."""
+    """Return the unit of values, or of the first row of a list; None if there is none.
+
+    Raises UnitError if some rows of a list have a unit and others have none; missing rows do not count.
+    """
     if isinstance(values, list | tuple):
-        found = (_unit_of(each, what) for each in values if not isinstance(each, float | int))
-        return next((unit for unit in found if unit is not None), None)
+        rows = [each for each in values if not isinstance(each, float | int | np.generic) and not is_missing(each)]
+        found = [_unit_of(each, what) for each in rows]
+        bare = sum(unit is None for unit in found)
+        if 0 < bare < len(found):
+            raise UnitError(
+                f"only some rows of {what} have a unit",
+                got=f"{bare} of {len(found)} without",
+                expected="a unit for all or for none",
+                remedy=_REMEDY,
+            )
+        return found[0] if found else None
     unit = getattr(values, "unit", None)
     if unit is None and getattr(values, "units", None) is not None:
         raise UnitError(f"{what} has a unit of a library that is not known here", got=values.units, remedy=_REMEDY)
@@ -72,7 +86,7 @@ def _values(values: Any, what: str, power: int) -> Any:
 
     target = units.Unit("1e-17 erg / (s cm2 Angstrom)") ** power
     if isinstance(values, list | tuple):
-        return [_values(each, what, power) for each in values]
+        return [each if _unit_of(each, what) is None else _values(each, what, power) for each in values]
     try:
         if hasattr(values, "to_value"):
             return values.to_value(target)
@@ -83,7 +97,7 @@ def _values(values: Any, what: str, power: int) -> Any:
     except (ValueError, TypeError, AttributeError) as error:
         raise UnitError(
             f"{what} is in another unit",
-            got=_named(values.unit),
+            got=_named(_unit_of(values, what)),
             expected=f"a unit that converts to {target}",
             remedy="convert flux per frequency with astropy.units.spectral_density; do not divide it by its median",
         ) from error

@@ -67,6 +67,19 @@ def test_without_units_and_masks_numbers_stay_as_they_are() -> None:
     assert np.array_equal(error, 2 * ERROR)
 
 
+def test_containers_in_columns_arrays_and_iterators() -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = [nddata.NDData(k * FLUX, uncertainty=nddata.StdDevUncertainty(k * ERROR)) for k in (1, 2)]
+    array = np.empty(2, dtype=object)
+    array[:] = rows
+    for given in (pandas.Series(rows), array, iter(rows)):
+        flux, error = unpacked(given, None)
+        assert np.array_equal(without_mask(flux, np.float64), [FLUX, 2 * FLUX])
+        assert np.array_equal(without_mask(error, np.float64), [ERROR, 2 * ERROR])
+    with pytest.raises(UsageError, match=r"some spectra have errors of their own, others .*; got NDData, ndarray"):
+        unpacked([rows[0], FLUX], None)
+
+
 def test_what_is_no_container_comes_back() -> None:
     for flux in (FLUX, FLUX.tolist(), [FLUX, FLUX], []):
         assert unpacked(flux, ERROR)[0] is flux

@@ -140,3 +140,7 @@ def test_tensors_of_any_kind() -> None:
         assert found.tolist() == expected
         assert without_mask(list(tensor)).tolist() == expected
     assert without_mask(torch.tensor([0.1], dtype=torch.float64), np.float64)[0] == 0.1
+    lazy = torch.view_as_complex(torch.stack([plain, -plain], dim=-1)).conj().imag  # negated when it is read
+    assert lazy.is_neg()
+    for tensor in (lazy, plain.to_sparse()):
+        assert without_mask(tensor).tolist() == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,39 @@ def test_plain_values_come_back_as_they_are() -> None:
         flux, error = flux_and_error(values, values)
         assert flux is values
         assert error is values
+
+
+def as_objects(kind: str, rows: list[Any]) -> Any:
+    """Rows that are objects, such as Quantities, in something that is not a list."""
+    if kind == "pandas":
+        return pytest.importorskip("pandas").Series(rows)
+    if kind == "iterator":
+        return iter(rows)
+    array = np.empty(len(rows), dtype=object)
+    array[:] = rows
+    return array
+
+
+@pytest.mark.parametrize("kind", ["pandas", "array", "iterator"])
+def test_rows_that_are_objects_keep_their_units(kind: str) -> None:
+    rows = [row * units.Unit("1e-16 erg / (s cm2 Angstrom)") for row in VALUES]
+    flux, error = flux_and_error(as_objects(kind, rows), as_objects(kind, rows))
+    np.testing.assert_allclose(without_mask(flux), 10 * VALUES)
+    np.testing.assert_allclose(without_mask(error), 10 * VALUES)
+    _, ivar = flux_and_ivar(as_objects(kind, rows), as_objects(kind, [row**-2 for row in rows]))
+    np.testing.assert_allclose(without_mask(ivar), (10 * VALUES) ** -2, rtol=1e-6)
+    with_gap = without_mask(flux_and_error(as_objects(kind, [*rows, None]), as_objects(kind, [*rows, None]))[0])
+    np.testing.assert_allclose(with_gap, [*10 * VALUES, [np.nan] * 3])
+    jansky = [row * units.Jy for row in VALUES]
+    with pytest.raises(UnitError, match="flux is in another unit; got Jy"):
+        flux_and_error(as_objects(kind, jansky), as_objects(kind, jansky))
+    plain = list(VALUES)
+    assert np.array_equal(without_mask(flux_and_error(as_objects(kind, plain), VALUES)[0]), VALUES, equal_nan=True)
+
+
+def test_a_unit_of_some_rows_alone_is_refused() -> None:
+    with pytest.raises(UnitError, match="only some rows of flux have a unit; got 1 of 2 without"):
+        flux_and_error([VALUES[0] * OURS, VALUES[1]], [VALUES[0] * OURS, VALUES[1]])
 
 
 def test_our_unit_is_astropys() -> None:
