@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from apnet_fast.engines.tile_network import TileNetwork
 
 RESULTS = Path(__file__).parent / "results"
-_LABELS = ("logg", "log_teff", "fe_h")
 _KERNEL_TOLERANCE = 1e-3
 # Science tier: reduced precision moves labels by less than this share of their raw error, for that share of spectra.
 _SHIFT, _SHARE = 0.05, 0.999

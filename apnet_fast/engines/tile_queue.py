@@ -22,7 +22,7 @@ from apnet_fast.engines.tile_network import pitch_of
 
 # Tiles on their way at once: one comes in, one computes, one goes out.
 _IN_FLIGHT = 3
-# While one thread captures a graph, no other may allocate on any device.
+# Entering a capture, torch empties its caches of every device, which it refuses while another thread captures.
 _capturing = Lock()
 
 
