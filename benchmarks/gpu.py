@@ -42,7 +42,7 @@ _SHIFT, _SHARE = 0.05, 0.999
 PARTS = ("engine", "reprocess", "rivals")
 # The kernels of both ways to a percentile: of each draw, and of all draws of a spectrum.
 _RECIPES = ("dr19", "astra-0.6")
-# Spectra of a batch that are tried in whole runs; the engine asks for more at once, whatever they are.
+# Spectra of a batch that are tried in whole runs, which keep as many under way as the engine wants, whatever they are.
 _BATCHES = (64, 480, 4800)
 
 

@@ -72,6 +72,12 @@ def on(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
+def empty_caches() -> None:
+    """Give the memory that torch caches back to the devices, once no thread captures a graph."""
+    with _capturing:
+        torch.cuda.empty_cache()
+
+
 class TileQueue:
     """Feeds a network with tiles. launches, places and spectra count what went through it."""
 
