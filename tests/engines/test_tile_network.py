@@ -39,8 +39,8 @@ def outputs(network: TileNetwork, flux: np.ndarray, error: np.ndarray, keys: np.
     return tile.outputs.numpy()
 
 
-def tile_network(checkpoint: Checkpoint, recipe: str, spectra: int, draws: int = DRAWS) -> TileNetwork:
-    tuning = small_tiles(tile_rows=spectra * (1 + draws), group_rows=4)
+def tile_network(checkpoint: Checkpoint, recipe: str, spectra: int, draws: int = DRAWS, group: int = 4) -> TileNetwork:
+    tuning = small_tiles(tile_rows=spectra * (1 + draws), group_rows=group)
     return TileNetwork(checkpoint, RECIPES[recipe], tuning, torch.device("cpu"), PIXELS, draws)
 
 
@@ -78,7 +78,47 @@ def test_every_kernel_is_its_twin_and_a_wrong_one_is_seen(small_checkpoint: Chec
     assert wrong["block 1 conv1"] < 1e-3
 
 
-def test_a_fault_in_the_last_segment_alone_is_seen(
+@pytest.mark.parametrize("draw", [0, 3, 4])
+def test_a_fault_in_one_draw_of_one_group_is_seen(
+    draw: int, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tile_network(small_checkpoint, "dr19", 1, 5, group=2)
+    given = (*ordinary_spectra(np.random.default_rng(0), 1, 50, PIXELS), noise_keys(0, "a"))
+    right = network.compute_group
+
+    def wrong_in_one(first: int) -> None:
+        right(first)
+        if first <= draw < first + 2:
+            network.inputs[1].rows()[0, draw - first, : network.length] *= 1.01
+            network.features[draw] *= 1.5
+
+    monkeypatch.setattr(network, "compute_group", wrong_in_one)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
+    assert errors["block 0 conv2"] > 3e-3
+    assert errors["pool"] > 0.3
+    assert errors["block 0 conv1"] < 1e-3
+
+
+@pytest.mark.parametrize("draw", [0, 3])
+def test_wrong_features_of_a_tile_are_seen_though_the_groups_are_computed_again(
+    draw: int, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tile_network(small_checkpoint, "dr19", 1, 5, group=2)
+    given = (*ordinary_spectra(np.random.default_rng(0), 1, 50, PIXELS), noise_keys(0, "a"))
+    compute = network.compute
+
+    def wrong(*tile: object) -> None:
+        compute(*tile)  # type: ignore[arg-type]
+        network.features[draw] *= 1.5
+
+    monkeypatch.setattr(network, "compute", wrong)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
+    assert errors["pool"] > 0.3
+    assert errors["linear layers, draws"] > 3e-3
+    assert errors["block 1 conv2"] < 1e-3
+
+
+def test_a_fault_in_the_last_clean_spectrum_alone_is_seen(
     small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tile_network(small_checkpoint, "dr19", 2, 1)
@@ -87,12 +127,10 @@ def test_a_fault_in_the_last_segment_alone_is_seen(
 
     def wrong_at_the_end(*tile: object) -> None:
         compute(*tile)  # type: ignore[arg-type]
-        for buffer in (network.clean_inputs[1], network.inputs[1]):
-            buffer.rows()[0, -1, : network.length] *= 1.01
+        network.clean_inputs[1].rows()[0, -1, : network.length] *= 1.01
 
     monkeypatch.setattr(network, "compute", wrong_at_the_end)
     errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
-    assert errors["block 0 conv2"] > 3e-3
     assert errors["block 0 conv2 clean, halves"] > 3e-3
     assert errors["block 0 conv1"] < 1e-3
 
