@@ -136,11 +136,12 @@ def tune(
     candidates: Callable[[int], Iterable[ConvConfig]] = conv_candidates,
     length: int = _LENGTH,
 ) -> Tuning:
-    """Return `base` with the fastest tile of every convolution for its group of rows."""
+    """Return `base` with the fastest tile of every convolution for its group of rows: its own, if no other is faster."""
     convs = dict(base.convs)
     for shape in CONVS:
         c_in, c_out, _, _ = shape
-        config, taken = best_conv(shape, candidates(c_out), base.group_rows, device, measure, length)
+        tried = dict.fromkeys([base.conv(c_in, c_out), *candidates(c_out)])
+        config, taken = best_conv(shape, tried, base.group_rows, device, measure, length)
         operations = 2 * base.group_rows * length * c_in * c_out * 30
         say(f"conv {c_in}-{c_out}: {taken * 1e6:8.1f} us, {operations / taken / 1e12:6.1f} TFLOP/s  {config}")
         convs[f"{c_in}-{c_out}"] = config
@@ -158,7 +159,7 @@ def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tunin
     from apnet_fast.support.grid import PIXELS
 
     checkpoint, rates = random_checkpoint(network="v3"), {}
-    for rows in _GROUPS:
+    for rows in sorted({*_GROUPS, tuning.group_rows}):
         engine = TritonEngine(checkpoint, RECIPES["dr19"], device=device, tuning=replace(tuning, group_rows=rows))
         rates[rows] = 1 / engine.seconds_per_spectrum(PIXELS, 20, lambda work: seconds(work, torch.device(device)))
         say(f"groups of {rows:4} rows: {rates[rows]:8.0f} spectra/s")

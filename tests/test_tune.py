@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,25 +71,40 @@ def test_candidates_fit_the_kernel() -> None:
         assert {config.carveout for config in candidates} == {0, 72, 100}
 
 
-def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
-    base = table_for("generic")
-    said: list[str] = []
+def other_tile(c_out: int) -> list[ConvConfig]:
+    return [ConvConfig(4, 16, 4 * c_out, 32, 4, 2)]
 
-    def candidates(c_out: int) -> list[ConvConfig]:
-        return [ConvConfig(4, 16, 4 * c_out, 32, 4, 2)]
+
+@pytest.mark.parametrize("others_are_faster", [True, False])
+def test_a_table_is_made_saved_and_read(others_are_faster: bool, tmp_path: Path) -> None:
+    base = replace(table_for("generic"), group_rows=1)
+    said: list[str] = []
+    times = itertools.cycle([2e-3, 1e-3] if others_are_faster else [1e-3, 2e-3])
 
     def measure(work: Callable[[int], object]) -> float:
         work(0)
-        return 1e-3
+        return next(times)
 
-    from dataclasses import replace
-
-    table = tuning.tune(replace(base, group_rows=1), CPU, measure, said.append, candidates, length=60)
+    table = tuning.tune(base, CPU, measure, said.append, other_tile, length=60)
     assert len(said) == len(table.convs) == 8
-    assert {config.block_m for config in table.convs.values()} == {16}
+    for shape, config in table.convs.items():
+        assert [config] == (other_tile(int(shape.split("-")[1])) if others_are_faster else [base.convs[shape]])
     table.save(tmp_path / "t.json")
     assert load_tuning(tmp_path / "t.json") == table
-    assert table.sha256 != base.sha256
+    assert (table.sha256 != base.sha256) == others_are_faster
+
+
+def test_the_tables_own_tile_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    base, tried = table_for("sm90"), list[list[ConvConfig]]()
+
+    def noted(shape: object, candidates: Iterable[ConvConfig], *given: object) -> tuple[ConvConfig, float]:
+        tried.append(list(candidates))
+        return tried[-1][0], 1.0
+
+    monkeypatch.setattr(tuning, "best_conv", noted)
+    assert tuning.tune(base, CPU, lambda work: 1.0, lambda line: None) == base
+    for configs in tried:
+        assert len(configs) == len(set(configs)) > 4
 
 
 def test_the_twin_is_in_float64_which_no_gpu_shortens(monkeypatch: pytest.MonkeyPatch) -> None:
