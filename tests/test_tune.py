@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,18 @@ import torch
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast import tune as tuning
+from apnet_fast.engines import tile_network
+from apnet_fast.engines.triton import TritonEngine
 from apnet_fast.kernels import naive, toeplitz
+from apnet_fast.kernels.pool import PoolConfig
 from apnet_fast.kernels.toeplitz import ConvConfig
 from apnet_fast.kernels.tuning import Tuning, load_tuning, table_for
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.recipes import RECIPES
 from apnet_fast.support.errors import UsageError
+from tests.engines.test_triton import small_tiles
 
+SHORT = 259
 CPU = torch.device("cpu")
 SLOW = ConvConfig(4, 32, 128, 64, 8, 3)
 FAST = ConvConfig(8, 32, 128, 64, 8, 3)
@@ -107,6 +115,68 @@ def test_the_tables_own_tile_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(configs) == len(set(configs)) > 4
 
 
+def tuned(
+    checkpoint: Checkpoint, seconds: dict[object, float], *candidates: object, name: str = "pool"
+) -> tuple[Tuning, list[str]]:
+    """Tune one entry over a small engine, with faked times of each value."""
+    base, said = small_tiles(group_rows=8), list[str]()
+    current: list[object] = []
+    right = TritonEngine.__init__
+
+    def noted(engine: TritonEngine, *given: Any, tuning: Tuning, **options: Any) -> None:
+        current.append(getattr(tuning, name))
+        right(engine, *given, tuning=tuning, **options)
+
+    def measure(work: Callable[[int], object]) -> float:
+        return seconds[current[-1]]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TritonEngine, "__init__", noted)
+        patched.setattr(tuning, "_CHECKED", 1)
+        choice = tuning.Choice(name, "dr19", candidates)
+        return tuning.best_engine(base, "cpu", measure, said.append, [choice], checkpoint, SHORT, 3), said
+
+
+OWN, OTHER = small_tiles().pool, PoolConfig(64, 4)
+
+
+@pytest.mark.parametrize(("seconds", "best"), [((2.0, 1.0), OTHER), ((1.0, 2.0), OWN)])
+def test_the_fastest_entry_of_the_table_wins(
+    seconds: tuple[float, float], best: PoolConfig, small_checkpoint: Checkpoint
+) -> None:
+    table, said = tuned(small_checkpoint, dict(zip((OWN, OTHER), seconds, strict=True)), OWN, OTHER)
+    assert table == small_tiles(group_rows=8, pool=best)
+    # Its own was tried once.
+    assert len(said) == 2
+
+
+def test_an_entry_with_wrong_labels_or_that_cannot_be_made_is_passed_over(
+    small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, impossible = tile_network.pool, PoolConfig(33, 4)
+
+    def wrong_for_other(x: object, out: torch.Tensor, length: int, pooled: int, config: PoolConfig, *low: Any) -> None:
+        right(x, out, length, pooled, config, *low)  # type: ignore[arg-type]
+        if config == OTHER:
+            out *= 1.01
+
+    monkeypatch.setattr(tile_network, "pool", wrong_for_other)
+    table, said = tuned(small_checkpoint, {OWN: 2.0, OTHER: 1.0, impossible: 1.0}, OTHER, impossible)
+    assert table.pool == OWN
+    assert [line for line in said if "wrong labels" in line] == [f"  pool {OTHER}: wrong labels"]
+    assert any(line.startswith(f"  pool {impossible}: ") for line in said)
+
+
+def test_what_is_tried_in_the_engine_is_an_entry_of_its_kind() -> None:
+    base, chosen = table_for("sm90"), tuning.choices()
+    assert {choice.name for choice in chosen} == {"group_rows", "tile_rows", "stem", "clean", "pool", "joint"}
+    for choice in chosen:
+        own = getattr(base, choice.name)
+        assert all(type(value) is type(own) for value in choice.candidates)
+        assert len(set(choice.candidates)) == len(choice.candidates) > 2
+        assert (RECIPES[choice.recipe].percentile_over == "spectrum") == (choice.name == "joint")
+
+
 def test_the_twin_is_in_float64_which_no_gpu_shortens(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: list[torch.dtype] = []
     right = naive.naive_sums
@@ -142,7 +212,7 @@ def test_everything_is_measured_on_the_device_that_was_named(tmp_path: Path, mon
     }.items():
         monkeypatch.setattr(torch.cuda, name, fake)
     monkeypatch.setattr(tuning, "tune", note)
-    monkeypatch.setattr(tuning, "best_group", note)
+    monkeypatch.setattr(tuning, "best_engine", note)
     tuning.tune_command(tmp_path / "t.json", "cuda:1")
     assert found == [("cuda:1", "cuda:1")] * 2
     assert load_tuning(tmp_path / "t.json").convs == table_for("sm90").convs
