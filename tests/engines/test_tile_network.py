@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.engines.tile_network import TileNetwork, clean_up_of, preprocessing
-from apnet_fast.engines.triton import interpreted
+from apnet_fast.engines.triton import TritonEngine, interpreted
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.recipes import RECIPES, percentile_rank
 from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.spectra import read_apstar
 from apnet_fast.support.errors import UsageError
+from benchmarks.gpu import limit_of
 from benchmarks.gpu_kernels import kernel_errors, tile_of
 from tests.engines.battery import ordinary_spectra
 from tests.engines.test_triton import PIXELS, small_tiles
@@ -133,6 +136,30 @@ def test_a_fault_in_the_last_clean_spectrum_alone_is_seen(
     errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
     assert errors["block 0 conv2 clean, halves"] > 3e-3
     assert errors["block 0 conv1"] < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dr19", "astra-0.6"])
+def test_a_real_spectrum(recipe: str, small_checkpoint: Checkpoint, data: Path) -> None:
+    """Of full length, with its gaps, bad pixels and errors of 1e10: kernels against twins, labels against float64."""
+    batch = read_apstar(str(min(data.glob("apstar/*.fits"))))
+    flux, error = batch.flux[:1], batch.error[:1]
+    keys = noise_keys(0, [batch.records[0].identity])
+    draws = 4
+    tuning = small_tiles(tile_rows=1 + draws, group_rows=3)
+    engine = TritonEngine(small_checkpoint, RECIPES[recipe], device="cpu", tuning=tuning)
+    network = engine.queue(flux.shape[1], draws).network
+    assert isinstance(network, TileNetwork)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, flux.shape[1]), RECIPES[recipe], flux, error, keys)
+    assert {name: value for name, value in errors.items() if not value < limit_of(name)} == {}
+    got = engine.predict(flux, error, keys, draws)
+    truth = ReferenceEngine(small_checkpoint, RECIPES[recipe], precision="fp64").predict(flux, error, keys, draws)
+    sigma = truth.draws.std(axis=1, ddof=1)
+    assert (np.abs(got.clean - truth.clean) / sigma).max() < SHIFT / 4
+    assert (np.abs(got.draws - truth.draws) / sigma[:, None]).max() < SHIFT
+    # Another visit of the star is far outside.
+    other = ReferenceEngine(small_checkpoint, RECIPES[recipe]).predict(batch.flux[2:3], batch.error[2:3], keys, draws)
+    assert (np.abs(other.clean - truth.clean) / sigma).max() > SHIFT
 
 
 def test_an_infinite_neighbour_changes_no_byte(small_checkpoint: Checkpoint) -> None:
