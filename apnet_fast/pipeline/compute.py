@@ -1,7 +1,8 @@
 """Compute shards in three stages that run at the same time: reading, the engine, writing.
 
 Reading and writing have a thread each; the engine uses the caller's. Bounded channels connect them, so memory holds a
-few batches and a few finished shards, however long the run. What a shard holds does not depend on the overlap.
+few batches, on a GPU what fills a few of its tiles, and a few finished shards, however long the run. What a shard holds
+does not depend on the overlap.
 """
 
 from __future__ import annotations
