@@ -1,7 +1,7 @@
 """`python -m benchmarks.gpu`: is the Triton engine right on this GPU, and how fast is it?
 
-Correctness first: every kernel against its twin (a wrong one is not timed), then labels of fp16 against fp32. Three
-parts follow on each other, or are called one by one with --part, each within ten minutes, into one file:
+Correctness first: every kernel against its twin, then labels of fp16 against fp32. If any is wrong, nothing is timed.
+Three parts follow on each other, or are called one by one with --part, each within ten minutes, into one file:
 
     engine      the ceilings of the machine (matrix product, copy), each kernel as a fraction of them, the whole engine
     reprocess   whole runs, files to catalogues, beside the engine alone; needs apnet_fast with all it depends on

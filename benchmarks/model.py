@@ -29,7 +29,7 @@ from apnet_fast.support.grid import PIXELS
 class Chip:
     """A GPU: multiprocessors, ceilings of matrix product and copy, clock, and what a multiprocessor holds.
 
-    ceilings: where they are from. from_l2: bytes a clock that a multiprocessor gets of L2. gap: seconds from a launch
+    ceilings: where they are from. from_l2: bytes per clock that a multiprocessor gets of L2. gap: seconds from a launch
     of a graph to the next. The last two are assumed, not measured.
     """
 
