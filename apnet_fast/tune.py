@@ -1,6 +1,7 @@
 """`python -m apnet_fast.tune`: measure a GPU and write its tuning table.
 
-Every candidate is checked against the kernel's twin before it is timed. Review the table and put it into
+Tiles of convolutions are checked against the kernel's twin before they are timed, one by one; what else is in the table
+is checked by the labels of the whole engine, and timed in it. Review the table and put it into
 kernels/tuning/ under the architecture's name. Nothing is ever tuned during a run.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_folder_of
+from apnet_fast.support.grid import PIXELS
 from apnet_fast.support.notices import say, tell
 from apnet_fast.support.variables import DEVICE, value_of
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from apnet_fast.kernels.toeplitz import ConvConfig
     from apnet_fast.kernels.tuning import Tuning
+    from apnet_fast.networks.checkpoint import Checkpoint
+    from apnet_fast.recipes import Predictions
 
 app = typer.Typer(add_completion=False)
 
@@ -44,7 +48,10 @@ _LENGTH = 4288
 _TOLERANCE = 1e-3
 # 31 and 62 fill the last round of an H100's multiprocessors.
 _GROUPS = (21, 25, 31, 42, 62, 84, 126)
-_CARVEOUTS = (0, 72)
+_TILES = (651, 1302, 2604)
+_CARVEOUTS = (0, 72, 100)
+# Spectra whose labels are compared with fp32, and how far they may move, in the scatter of their draws.
+_CHECKED, _SHIFT = 4, 0.05
 
 Measure = Callable[[Callable[[int], object]], float]
 
@@ -136,35 +143,104 @@ def tune(
     candidates: Callable[[int], Iterable[ConvConfig]] = conv_candidates,
     length: int = _LENGTH,
 ) -> Tuning:
-    """Return `base` with the fastest tile of every convolution for its group of rows."""
+    """Return `base` with the fastest tile of every convolution for its group of rows; its own is tried too."""
     convs = dict(base.convs)
     for shape in CONVS:
         c_in, c_out, _, _ = shape
-        config, taken = best_conv(shape, candidates(c_out), base.group_rows, device, measure, length)
+        tried = dict.fromkeys([base.conv(c_in, c_out), *candidates(c_out)])
+        config, taken = best_conv(shape, tried, base.group_rows, device, measure, length)
         operations = 2 * base.group_rows * length * c_in * c_out * 30
         say(f"conv {c_in}-{c_out}: {taken * 1e6:8.1f} us, {operations / taken / 1e12:6.1f} TFLOP/s  {config}")
         convs[f"{c_in}-{c_out}"] = config
     return replace(base, convs=convs)
 
 
-def best_group(tuning: Tuning, device: str, say: Callable[[str], None]) -> Tuning:
-    """Return the table with the rows per group that make the whole engine fastest."""
+@dataclass(frozen=True)
+class Choice:
+    """An entry of the table that is tried in the whole engine, under a recipe that uses it."""
+
+    name: str
+    recipe: str
+    candidates: tuple[object, ...]
+
+
+def choices() -> list[Choice]:
+    """Return what is tried in the whole engine, in this order."""
+    from apnet_fast.kernels.pool import PoolConfig
+    from apnet_fast.kernels.stem import JointConfig, StemConfig
+    from apnet_fast.kernels.toeplitz import CleanConfig
+
+    def grid(kind: Callable[..., object], *values: tuple[int, ...]) -> tuple[object, ...]:
+        return tuple(kind(*each) for each in itertools.product(*values))
+
+    return [
+        Choice("group_rows", "dr19", _GROUPS),
+        Choice("tile_rows", "dr19", _TILES),
+        Choice("stem", "dr19", grid(StemConfig, (256, 512, 1024), (8, 16))),
+        Choice("clean", "dr19", grid(CleanConfig, (64, 128), (64, 128), (4, 8), (2, 3))),
+        Choice("pool", "dr19", grid(PoolConfig, (16, 32, 64), (4, 8))),
+        Choice("joint", "astra-0.6", grid(JointConfig, (512, 1024, 2048), (8, 16))),
+    ]
+
+
+def best_engine(
+    tuning: Tuning,
+    device: str,
+    measure: Measure,
+    say: Callable[[str], None],
+    tried: Iterable[Choice] | None = None,
+    checkpoint: Checkpoint | None = None,
+    pixels: int = PIXELS,
+    draws: int = 20,
+) -> Tuning:
+    """Return the table with the entries that make the whole engine fastest, chosen one after another.
+
+    Entries with which the engine cannot be made, or whose labels are not those of fp32, are skipped. Raises
+    RuntimeError if none is left. checkpoint: default random weights of the survey's network.
+    """
+    import numpy as np
     import torch
 
+    from apnet_fast.engines.reference import ReferenceEngine
     from apnet_fast.engines.triton import TritonEngine
-    from apnet_fast.kernels.timing import seconds
     from apnet_fast.networks.random import random_checkpoint
     from apnet_fast.recipes import RECIPES
-    from apnet_fast.support.grid import PIXELS
 
-    checkpoint, rates = random_checkpoint(network="v3"), {}
-    for rows in _GROUPS:
-        engine = TritonEngine(checkpoint, RECIPES["dr19"], device=device, tuning=replace(tuning, group_rows=rows))
-        rates[rows] = 1 / engine.seconds_per_spectrum(PIXELS, 20, lambda work: seconds(work, torch.device(device)))
-        say(f"groups of {rows:4} rows: {rates[rows]:8.0f} spectra/s")
-        del engine
-        torch.cuda.empty_cache()
-    return replace(tuning, group_rows=max(rates, key=lambda rows: rates[rows]))
+    weights = checkpoint or random_checkpoint(network="v3")
+    flux = np.random.default_rng(0).normal(500, 50, (_CHECKED, pixels)).astype(np.float32)
+    given = flux, np.full_like(flux, 5), np.arange(_CHECKED, dtype=np.uint64), draws
+    for choice in choices() if tried is None else tried:
+        recipe = RECIPES[choice.recipe]
+        truth = ReferenceEngine(weights, recipe, device=device).predict(*given)
+        rates: dict[Any, float] = {}
+        for value in dict.fromkeys([getattr(tuning, choice.name), *choice.candidates]):
+            table = replace(tuning, **{choice.name: value})
+            try:
+                engine = TritonEngine(weights, recipe, device=device, tuning=table)
+                if not _same_labels(engine.predict(*given), truth):
+                    say(f"  {choice.name} {value}: wrong labels")
+                    continue
+                rates[value] = 1 / engine.seconds_per_spectrum(pixels, draws, measure)
+            except Exception as error:  # noqa: BLE001 (as in best_conv)
+                say(f"  {choice.name} {value}: {type(error).__name__}")
+                continue
+            finally:
+                engine = None  # type: ignore[assignment]
+                torch.cuda.empty_cache()
+            say(f"{choice.name} {value}: {rates[value]:8.0f} spectra/s")
+        if not rates:
+            raise RuntimeError(f"no {choice.name} gives the labels of fp32 on this device")
+        tuning = replace(tuning, **{choice.name: max(rates, key=lambda value: rates[value])})
+    return tuning
+
+
+def _same_labels(got: Predictions, truth: Predictions) -> bool:
+    """Return whether clean labels and medians of draws are within a small part of the scatter of the draws."""
+    import numpy as np
+
+    sigma = truth.draws.std(axis=1, ddof=1)
+    moved = np.abs([got.clean - truth.clean, np.median(got.draws, axis=1) - np.median(truth.draws, axis=1)]) / sigma
+    return bool(np.all(moved < _SHIFT))
 
 
 @app.command("tune")
@@ -183,7 +259,7 @@ def tune_command(
     import triton
 
     from apnet_fast.engines.triton import architecture_of
-    from apnet_fast.kernels.timing import kernel_seconds
+    from apnet_fast.kernels.timing import kernel_seconds, seconds
     from apnet_fast.kernels.tuning import table_for
 
     architecture, where = architecture_of(device), torch.device(device)
@@ -191,7 +267,7 @@ def tune_command(
     tell(f"{architecture}: {machine}")
     with torch.cuda.device(where):
         table = tune(table_for(architecture), where, lambda work: kernel_seconds(work, where), tell)
-        table = best_group(table, device, tell)
+        table = best_engine(table, device, lambda work: seconds(work, where), tell)
     replace(table, name=architecture, measured=machine).save(output)
     tell(f"{output}: table {architecture}, sha256 {table.sha256}")
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.gpu`: is the Triton engine right on this GPU, and how fast is it?
 
-Correctness first: every kernel against its twin (a wrong one is not timed), then labels of fp16 against fp32. Three
-parts follow on each other, or are called one by one with --part, each within ten minutes, into one file:
+Correctness first: every kernel against its twin, then labels of fp16 against fp32. If any is wrong, nothing is timed.
+Three parts follow on each other, or are called one by one with --part, each within ten minutes, into one file:
 
     engine      the ceilings of the machine (matrix product, copy), each kernel as a fraction of them, the whole engine
     reprocess   whole runs, files to catalogues, beside the engine alone; needs apnet_fast with all it depends on
@@ -16,6 +16,7 @@ times mean nothing.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import apnet_fast
 from apnet_fast.recipes import RECIPES
 from apnet_fast.support.grid import CHIP_GAPS, PIXELS
 
@@ -36,14 +38,18 @@ if TYPE_CHECKING:
     from apnet_fast.engines.tile_network import TileNetwork
 
 RESULTS = Path(__file__).parent / "results"
-_LABELS = ("logg", "log_teff", "fe_h")
-_KERNEL_TOLERANCE = 1e-3
+# Relative errors of kernels against their twins: what is of clean spectra keeps 22 bits.
+_KERNEL_TOLERANCE, _CLEAN_TOLERANCE = 1e-3, 5e-6
 # Science tier: reduced precision moves labels by less than this share of their raw error, for that share of spectra.
 _SHIFT, _SHARE = 0.05, 0.999
+# No label of the made-up spectra moves by more.
+_LARGEST_SHIFT = 0.02
 PARTS = ("engine", "reprocess", "rivals")
+# What the first part writes.
+_OF_THE_ENGINE = ("errors", "labels", "engine", "ceilings", "kernels")
 # The kernels of both ways to a percentile: of each draw, and of all draws of a spectrum.
 _RECIPES = ("dr19", "astra-0.6")
-# Spectra of a batch that are tried in whole runs; the engine asks for more at once, whatever they are.
+# Spectra of a batch that are tried in whole runs, which keep as many under way as the engine wants, whatever they are.
 _BATCHES = (64, 480, 4800)
 
 
@@ -98,9 +104,10 @@ def measure(bench: Bench) -> int:
     output = options.output or RESULTS / f"gpu-{bench.architecture}.json"
     bench.machine()
     known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-    if same_machine(known.get("machine"), report.values["machine"]) and "engine" not in options.part:
-        # Another part has checked and timed the engine here.
-        report.values = known
+    if same_machine(known.get("machine"), report.values["machine"]):
+        again = _OF_THE_ENGINE if "engine" in options.part else ()
+        report.values.update((key, value) for key, value in known.items() if key not in (*again, "machine"))
+    # If it is there, another part has checked and timed the engine here.
     if "engine" not in report.values:
         if not bench.correct():
             print("WRONG: nothing will be timed", file=sys.stderr)
@@ -110,15 +117,42 @@ def measure(bench: Bench) -> int:
     good = True
     for part in options.part:
         good &= steps[part]()
+        compare_with_engine(report.values)
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(report.values, indent=2) + "\n", encoding="utf-8")
+    if ratio := report.values.get("ratio_to_best_rival"):
+        print(f"engine on the device / best rival: {ratio:.2f} x")
     print(output)
     return 0 if good else 1
 
 
-def same_machine(one: dict[str, str] | None, other: dict[str, str]) -> bool:
-    """Return whether two descriptions differ by their dates at most."""
+def compare_with_engine(values: dict[str, Any]) -> None:
+    """Set what whole runs and rivals are beside the engine, which may have been timed anew since they were."""
+    resident = values["engine"]["resident"]
+    for run in values.get("reprocess", {}).values():
+        run["of_resident"] = run["spectra_per_second"] / resident
+    if rivals := values.get("rivals"):
+        values["ratio_to_best_rival"] = resident / max(rivals.values())
+
+
+def limit_of(name: str) -> float:
+    """Return the relative error that a kernel of this name may have."""
+    return _CLEAN_TOLERANCE if "clean" in name else _KERNEL_TOLERANCE
+
+
+def same_machine(one: dict[str, Any] | None, other: dict[str, Any]) -> bool:
+    """Return whether two descriptions of machine and code differ by their dates at most."""
     return one is not None and {**one, "date": ""} == {**other, "date": ""}
+
+
+def code_sha256() -> str:
+    """Hash of the code that computes: the kernels, and what drives them."""
+    package = Path(apnet_fast.__file__).parent
+    engine = [package / "engines" / name for name in ("triton.py", "tile_network.py", "tile_queue.py")]
+    content = hashlib.sha256()
+    for path in (*sorted((package / "kernels").glob("*.py")), *engine):
+        content.update(path.name.encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()
 
 
 class Bench:
@@ -151,12 +185,15 @@ class Bench:
         )
 
     def machine(self) -> None:
-        """What was measured on, and when."""
+        """What was measured, on what, and when."""
         import triton
 
         torch = self.torch
         name = platform.processor() if self.options.rehearse else torch.cuda.get_device_name(self.device)
         machine = {
+            "apnet_fast": apnet_fast.__version__,
+            "code_sha256": code_sha256(),
+            "draws": self.options.draws,
             "device": name,
             "architecture": self.architecture,
             "torch": torch.__version__,
@@ -170,18 +207,25 @@ class Bench:
         self.report.say("machine", " ".join(f"{key}={value}" for key, value in machine.items()), machine)
 
     def correct(self) -> bool:
-        """Kernels against their twins, and fp16 labels against fp32."""
-        errors = {}
+        """Kernels against their twins, and fp16 labels against fp32; false if any is beyond its limit."""
+        good = True
         for recipe in _RECIPES:
             for name, error in self._kernel_errors(recipe).items():
-                errors[f"{recipe}: {name}"] = error
-                verdict = "ok" if error < _KERNEL_TOLERANCE else "WRONG"
+                right = error < limit_of(name)
+                good &= right
+                verdict = "ok" if right else f"WRONG, {limit_of(name):g} is allowed"
                 self.report.say(f"errors/{recipe}: {name}", f"{recipe:10} {name:24} {error:8.2e} {verdict}", error)
-        share, worst = self._label_shift()
-        verdict = "ok" if share >= _SHARE else f"NOT the {100 * _SHARE} % of the science tier"
-        line = f"labels: {100 * share:.2f} % of spectra within {_SHIFT} raw sigma of fp32, worst {worst:.3g}: {verdict}"
-        self.report.say("labels", line, {"share_within": share, "worst": worst, "limit": _SHIFT})
-        return all(error < _KERNEL_TOLERANCE for error in errors.values())
+        for recipe in _RECIPES:
+            share, worst = self._label_shift(recipe)
+            right = share >= _SHARE and worst < _LARGEST_SHIFT
+            good &= right
+            verdict = "ok" if right else f"WRONG, {100 * _SHARE} % within and {_LARGEST_SHIFT} at worst are allowed"
+            line = (
+                f"{recipe:10} labels: {100 * share:.2f} % of spectra within {_SHIFT} raw sigma of fp32,"
+                f" worst {worst:.3g}: {verdict}"
+            )
+            self.report.say(f"labels/{recipe}", line, {"share_within": share, "worst": worst, "limit": _SHIFT})
+        return good
 
     def _kernel_errors(self, recipe: str) -> dict[str, float]:
         """Return the relative error of each kernel's output against its twin, on the kernel's own input."""
@@ -200,16 +244,19 @@ class Bench:
         given = self.checkpoint, RECIPES[recipe], self.tuning, self.device, self.pixels, self.options.draws
         return TileNetwork(*given)
 
-    def _label_shift(self) -> tuple[float, float]:
+    def _label_shift(self, recipe: str) -> tuple[float, float]:
         """Share of spectra whose labels fp16 moves by less than `_SHIFT` of their raw error, and the largest move."""
         from apnet_fast.engines import ReferenceEngine
+        from apnet_fast.engines.triton import TritonEngine
         from apnet_fast.recipes.noise import noise_keys
 
         n = self.options.spectra
         flux, error = spectra(n, self.pixels)
         keys = noise_keys(0, map(str, range(n)))
-        got = self.engine.predict(flux, error, keys, self.options.draws)
-        strict = ReferenceEngine(self.checkpoint, self.recipe, device=self.options.device)
+        given: dict[str, Any] = {"device": self.options.device}
+        fast = TritonEngine(self.checkpoint, RECIPES[recipe], tuning=self.tuning, **given)
+        got = fast.predict(flux, error, keys, self.options.draws)
+        strict = ReferenceEngine(self.checkpoint, RECIPES[recipe], **given)
         truth = strict.predict(flux, error, keys, self.options.draws)
         sigma = truth.draws.std(axis=1, ddof=1)
         moved = np.abs(np.median(got.draws, axis=1) - np.median(truth.draws, axis=1)) / sigma
@@ -308,7 +355,6 @@ class Bench:
                 )
                 value = {
                     "spectra_per_second": run.value,
-                    "of_resident": run.value / resident,
                     "spectra": options.files * SPECTRA_OF_A_STAR,
                     **run.more,
                 }
@@ -349,9 +395,6 @@ class Bench:
                         self._rival(f"{name}, {batch} spectra", batch, lambda i, r=run, g=given: r(*g, draws))
                 except RuntimeError as failure:
                     print(f"{name}, {batch} spectra: {str(failure).splitlines()[0][:100]}")
-        best = max(self.report.values["rivals"].values())
-        ratio = self.report.values["engine"]["resident"] / best
-        self.report.say("ratio_to_best_rival", f"engine on the device / best rival: {ratio:.2f} x", ratio)
         return True
 
     def _rival(self, name: str, batch: int, work: Callable[[int], object]) -> None:

@@ -52,7 +52,8 @@ def kernel_errors(
 ) -> dict[str, float]:
     """Return the largest relative error of each kernel against its twin in float64, on the kernel's own input.
 
-    The first, the middle and the last segment of a tile are checked. flux, error: float32 (tile, pixels) as read.
+    The first, the middle and the last clean spectrum are checked, and the first, the middle and the last draw of the
+    first, the middle and the last group of draws. flux, error: float32 (tile, pixels) as read.
     """
     tile = tile_of(network, flux, error, keys)
     _poison(network)
@@ -60,19 +61,25 @@ def kernel_errors(
         network.compute(tile.flux, tile.error, tile.keys, tile.outputs, network.spectra)
         if network.device.type == "cuda":
             torch.cuda.synchronize(network.device)
-    errors: dict[str, float] = {}
-    for name, got, twin in _comparisons(network, folded, recipe, (flux, error, keys), tile):
-        off = float((got.double().cpu() - twin.double().cpu()).norm() / twin.double().norm())
-        errors[name] = max(errors.get(name, 0.0), off if off == off else float("inf"))
-    return errors
+        errors: dict[str, float] = {}
+        for name, got, twin in _comparisons(network, folded, recipe, (flux, error, keys), tile):
+            off = float((got.double().cpu() - twin.double().cpu()).norm() / twin.double().norm())
+            errors[name] = max(errors.get(name, 0.0), off if off == off else float("inf"))
+        return errors
 
 
 def _poison(network: TileNetwork) -> None:
     """Fill what kernels write with NaN, so that what a kernel leaves out shows."""
-    for buffer in (*network.clean_inputs, *network.clean_middles, *network.inputs, *network.middles):
+    _poison_group(network)
+    for buffer in (*network.clean_inputs, *network.clean_middles, network.inputs[0]):
         buffer.rows()[:, :, : network.length] = float("nan")
     for z in (*(z for block in network.sums for z in block), network.first_clean, network.features):
         z.fill_(float("nan"))
+
+
+def _poison_group(network: TileNetwork) -> None:
+    for buffer in (*network.inputs[1:], *network.middles):
+        buffer.rows()[:, :, : network.length] = float("nan")
 
 
 def _spread(count: int) -> list[int]:
@@ -141,21 +148,30 @@ def _clean_layers(network: TileNetwork, folded: FoldedV3) -> Iterator[tuple[str,
 
 
 def _draw_layers(network: TileNetwork, folded: FoldedV3) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield the checks of the last group, whose activations are still in their buffers."""
-    length, all_draws = network.length, network.spectra * network.draws
-    start = (all_draws - 1) // network.group_rows * network.group_rows
-    for row in _spread(all_draws - start):
-        spectrum = (start + row) // network.draws
-        x = _values(network.inputs[0], start + row, length)
-        for i, (first, second) in enumerate(folded.blocks):
-            middle, y = (_values(b[j], row, length + 1) for b, j in ((network.middles, i), (network.inputs, i + 1)))
-            z1, z2 = (z[spectrum : spectrum + 1].double().cpu() for z in network.sums[i])
-            dz = naive_sums(x, first.weight, None, PADS[0], length + 1)
-            yield f"block {i} conv1", middle, naive_elu_difference(z1[:, : length + 1], dz)
-            dz = naive_sums(middle, second.weight, None, PADS[1], length, x)
-            x = y[:, :length]
-            yield f"block {i} conv2", x, naive_elu_difference(z2[:, :length], dz)
-        yield "pool", network.features[start + row][None].cpu(), naive_pool(x, network.pooled)
+    """Yield the checks of the first, the middle and the last group of draws.
+
+    A group overwrites the activations of the one before, so each is computed again, from the draws that the stem has
+    left. The features are those of the tile.
+    """
+    length, all_draws, of_a_group = network.length, network.spectra * network.draws, network.group_rows
+    features = network.features.clone()
+    for group in _spread(-(-all_draws // of_a_group)):
+        start = group * of_a_group
+        _poison_group(network)
+        network.compute_group(start)
+        for row in _spread(min(of_a_group, all_draws - start)):
+            spectrum = (start + row) // network.draws
+            x = _values(network.inputs[0], start + row, length)
+            for i, (first, second) in enumerate(folded.blocks):
+                middle, y = (_values(b[j], row, length + 1) for b, j in ((network.middles, i), (network.inputs, i + 1)))
+                z1, z2 = (z[spectrum : spectrum + 1].double().cpu() for z in network.sums[i])
+                dz = naive_sums(x, first.weight, None, PADS[0], length + 1)
+                yield f"block {i} conv1", middle, naive_elu_difference(z1[:, : length + 1], dz)
+                dz = naive_sums(middle, second.weight, None, PADS[1], length, x)
+                x = y[:, :length]
+                yield f"block {i} conv2", x, naive_elu_difference(z2[:, :length], dz)
+            yield "pool", features[start + row][None].cpu(), naive_pool(x, network.pooled)
+    network.features.copy_(features)
 
 
 def _linear_layers(network: TileNetwork, folded: FoldedV3, tile: Tile) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_MEASURED = Path(__file__).parent / "results" / "gpu-sm90.json"
+_RESULTS = Path(__file__).parent / "results"
+_DRAWS = 20
 
 
 def compile_shipped() -> Iterator[tuple[str, Compiled]]:
@@ -40,39 +41,52 @@ def compile_shipped() -> Iterator[tuple[str, Compiled]]:
     return zip((name for name, _, _ in wanted), compiled, strict=True)
 
 
-def measured_us(path: Path) -> dict[str, float]:
-    """Return the microseconds of each kernel in a file that `benchmarks.gpu` wrote; nothing if there is none."""
-    if not path.exists():
+def measured_us(path: Path, architecture: str) -> dict[str, float]:
+    """Return the microseconds of each kernel in a file that `benchmarks.gpu` wrote on a GPU of this architecture.
+
+    Nothing if there is no such file, or if it is of another architecture.
+    """
+    values = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if values.get("machine", {}).get("architecture") != architecture:
         return {}
-    kernels = json.loads(path.read_text(encoding="utf-8")).get("kernels", {})
-    return {name: value["us"] for name, value in kernels.items()}
+    return {name: value["us"] for name, value in values.get("kernels", {}).items()}
 
 
-def print_model(measured: dict[str, float]) -> None:
-    """Print what an H200 is predicted to take for every launch of its table, and what each change gained.
+def print_model(measured: Path | None) -> None:
+    """Print what the chip of each table is predicted to take for every launch, and what each change gained an H200.
 
-    measured: microseconds of kernels on a GPU, to print beside.
+    measured: what `benchmarks.gpu` wrote, to print beside; default what it wrote into `results/`.
     """
     os.environ.pop("TRITON_INTERPRET", None)
+    from benchmarks.model import CHIPS
+
+    for table in CHIPS:
+        print_predictions(table, measured_us(measured or _RESULTS / f"gpu-{table}.json", table))
+        print()
+    print_changes()
+
+
+def print_predictions(table: str, measured: dict[str, float]) -> None:
+    """Print what the chip of a table is predicted to take for every launch. measured: microseconds, to print beside."""
     from apnet_fast.kernels.aot import compile_launches, launches
     from apnet_fast.kernels.tuning import table_for
-    from benchmarks.model import CHIPS, linear_seconds, predict, predict_way, spectra_per_second, ways
+    from benchmarks.model import CHIPS, linear_seconds, predict, spectra_per_second
 
-    chip, tuning, draws = CHIPS["sm90"], table_for("sm90"), 20
-    by_way = [launches(way.tuning) for way in ways(tuning)]
-    compiled = compile_launches([(launch, "sm90") for shapes in by_way for launch in shapes])
-    pairs = [{launch.label: (launch, next(compiled)) for launch in shapes} for shapes in by_way]
+    chip, tuning, draws = CHIPS[table], table_for(table), _DRAWS
     spectra = max(1, tuning.tile_rows // (1 + draws))
     groups = spectra * draws / tuning.group_rows
-    print(f"predicted, not measured: {chip.name}, {spectra} spectra per tile, {groups:.1f} groups of draws")
+    print(
+        f"table {table}, predicted, not measured: {chip.name}, {spectra} spectra per tile, {groups:.1f} groups of draws"
+    )
+    print(f"ceilings {chip.ceilings}: {chip.matmul_tflops:g} TFLOP/s, {chip.copy_gbs:g} GB/s")
     print("instructions as in the machine code, a loop's once; rounds of the busiest multiprocessor,")
     print(f"us/spectrum with {chip.gap * 1e6:g} us from a launch to the next")
     line = "{:28} {:>8} {:>8} {:>6} {:>9} {:>7} {:>4} {:>6} {:>8} {:>8} {:>9} {:>12}"
     sizes = ("programs", "resident", "rounds", "registers", "shared", "MMA", "other")
     heads = (*sizes, "us", "measured", "of matmul", "us/spectrum")
     print(line.format("kernel", *heads))
-    found = []
-    for launch, made in pairs[-1].values():
+    found, shapes = [], launches(tuning)
+    for launch, made in zip(shapes, compile_launches([(launch, table) for launch in shapes]), strict=True):
         each = predict(launch, made, chip, draws, groups)
         found.append(each)
         share = f"{each.of_ceiling(chip):.2f}" if each.operations else "-"
@@ -89,14 +103,26 @@ def print_model(measured: dict[str, float]) -> None:
     for name, joint in (("dr19", False), ("astra-0.6", True)):
         rate = spectra_per_second(found, chip, draws, spectra, joint)
         print(f"{name}: {rate:,.0f} spectra/s (predicted)")
-    print()
-    print("change by change (predicted, not measured): spectra/s with everything on the device, the share of a tile's")
-    print("places that batches of 64 fill, and their product: what a run gets if nothing but the GPU holds it up")
+
+
+def print_changes() -> None:
+    """Print the predicted rates of an H200 before the engine's changes and after each."""
+    from apnet_fast.kernels.aot import compile_launches, launches
+    from apnet_fast.kernels.tuning import table_for
+    from benchmarks.model import CHIPS, predict_way, ways
+
+    chip, tuning = CHIPS["sm90"], table_for("sm90")
+    by_way = [launches(way.tuning) for way in ways(tuning)]
+    compiled = compile_launches([(launch, "sm90") for shapes in by_way for launch in shapes])
+    pairs = [{launch.label: (launch, next(compiled)) for launch in shapes} for shapes in by_way]
+    print(f"change by change, table sm90 on an {chip.name} (predicted, not measured): spectra/s with everything on the")
+    print("device, the share of a tile's places that batches of 64 fill, and their product: what a run gets if nothing")
+    print("but the GPU holds it up")
     line = "{:36} {:>12} {:>12} {:>8} {:>12} {:>12}"
     print(line.format("", "dr19", "astra-0.6", "filled", "run, dr19", "run, astra"))
     for way, launched in zip(ways(tuning), pairs, strict=True):
-        filled = way.filled(max(1, way.tuning.tile_rows // (1 + draws)))
-        rates = [predict_way(way, launched, chip, draws, joint) for joint in (False, True)]
+        filled = way.filled(max(1, way.tuning.tile_rows // (1 + _DRAWS)))
+        rates = [predict_way(way, launched, chip, _DRAWS, joint) for joint in (False, True)]
         print(
             line.format(
                 way.name,
@@ -110,13 +136,25 @@ def print_model(measured: dict[str, float]) -> None:
 @app.command()
 def main(
     compile_only: Annotated[bool, typer.Option("--compile-only", help="Compile and print; run nothing.")] = False,
-    model: Annotated[bool, typer.Option("--model", help="Predict the time of each launch on an H200.")] = False,
-    measured: Annotated[Path, typer.Option(help="What benchmarks.gpu wrote, to print beside --model.")] = _MEASURED,
+    model: Annotated[
+        bool,
+        typer.Option(
+            "--model",
+            help="Predict the time of each launch of the tables sm90 (H200), sm80 (A100) and sm100 (B200). The generic"
+            " table, for all other GPUs, is compiled only.",
+        ),
+    ] = False,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            help="What benchmarks.gpu wrote, to print beside --model.", show_default="its file in benchmarks/results"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print kernel, architecture, configuration, registers, spills, shared memory and matrix instructions."""
     if model:
-        print_model(measured_us(measured))
+        print_model(measured)
         return
     if not compile_only:
         raise typer.BadParameter("timing kernels needs a GPU: python -m benchmarks.gpu; here, give --compile-only")

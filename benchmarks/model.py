@@ -1,5 +1,7 @@
 """Predict the time of every launch of a tuning table from what was compiled; nothing here is measured.
 
+The generic table is for GPUs that nobody has named, so it has no chip and is not predicted.
+
 A convolution is bound by the matrix units of the busiest multiprocessor, to which it adds its exponentials where no
 second program covers them, or by what it gets of L2 if L1 serves every repeated load. The stem is bound by its
 arithmetic. Other kernels are bound by what they read and write. `ways` are the engine before and after each of its
@@ -25,13 +27,14 @@ from apnet_fast.support.grid import PIXELS
 
 @dataclass(frozen=True)
 class Chip:
-    """A GPU: multiprocessors, measured ceilings of matrix product and copy, clock, and what a multiprocessor holds.
+    """A GPU: multiprocessors, ceilings of matrix product and copy, clock, and what a multiprocessor holds.
 
-    from_l2: bytes a clock that a multiprocessor gets of L2. gap: seconds from a launch of a graph to the next.
-    Both are taken, not measured.
+    ceilings: where they are from. from_l2: bytes per clock that a multiprocessor gets of L2. gap: seconds from a launch
+    of a graph to the next. The last two are assumed, not measured.
     """
 
     name: str
+    ceilings: str
     multiprocessors: int
     matmul_tflops: float
     copy_gbs: float
@@ -42,8 +45,15 @@ class Chip:
     gap: float
 
 
-# Ceilings as measured on an H200 with random data.
-CHIPS = {"sm90": Chip("H200", 132, 788.0, 4300.0, 1.755, 65536, 233_472, 24, 1e-6)}
+_OF_THE_DATA_SHEET = "of the data sheet, not measured"
+# By table. The H200's ceilings were measured, with random data: its matrix product is 0.8 of its data sheet's, and the
+# others will have less than theirs, too. The B200's clock is the one at
+# which its matrix units give what the data sheet says.
+CHIPS = {
+    "sm90": Chip("H200", "measured", 132, 788.0, 4300.0, 1.755, 65536, 233_472, 24, 1e-6),
+    "sm80": Chip("A100 80 GB", _OF_THE_DATA_SHEET, 108, 312.0, 2039.0, 1.41, 65536, 167_936, 24, 1e-6),
+    "sm100": Chip("B200", _OF_THE_DATA_SHEET, 148, 2250.0, 8000.0, 1.86, 65536, 233_472, 24, 1e-6),
+}
 _EXPONENTIALS_PER_CLOCK = 16
 _OPERATIONS_PER_CLOCK = 128
 _THREADS_PER_WARP = 32

@@ -5,22 +5,24 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-# CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT of the CUDA driver API.
-_CARVEOUT = 9
-_done: set[int] = set()
+# CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT of the CUDA driver API, and its value that leaves the choice to
+# the driver.
+_CARVEOUT, _OF_THE_DRIVER = 9, -1
+# What each function was set to. The tuner's candidates share a function if nothing but their carve-out differs.
+_set: dict[int, int] = {}
 
 
 def carve_out(kernel: Any, percent: int) -> None:
-    """Let shared memory take `percent` of the on-chip memory in later launches of a kernel; 0 changes nothing.
+    """Let shared memory take `percent` of the on-chip memory in later launches of a kernel; 0 leaves it to the driver.
 
     kernel: what a launch returned; None, as in Triton's interpreter, is left alone. Triton asks for as much shared
     memory as there is, which leaves the loads that pass through L1 almost none. Raises RuntimeError if the driver
     refuses.
     """
-    if not percent or kernel is None or kernel.function in _done:
+    if kernel is None or _set.get(kernel.function, 0) == percent:
         return
     driver = ctypes.CDLL("libcuda.so.1")
-    status = driver.cuFuncSetAttribute(ctypes.c_void_p(kernel.function), _CARVEOUT, percent)
+    status = driver.cuFuncSetAttribute(ctypes.c_void_p(kernel.function), _CARVEOUT, percent or _OF_THE_DRIVER)
     if status:
         raise RuntimeError(f"the CUDA driver does not take a carve-out of {percent} %: error {status}")
-    _done.add(kernel.function)
+    _set[kernel.function] = percent

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +16,18 @@ import torch
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast import tune as tuning
+from apnet_fast.engines import tile_network
+from apnet_fast.engines.triton import TritonEngine
 from apnet_fast.kernels import naive, toeplitz
+from apnet_fast.kernels.pool import PoolConfig
 from apnet_fast.kernels.toeplitz import ConvConfig
 from apnet_fast.kernels.tuning import Tuning, load_tuning, table_for
+from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.recipes import RECIPES
 from apnet_fast.support.errors import UsageError
+from tests.engines.test_triton import small_tiles
 
+SHORT = 259
 CPU = torch.device("cpu")
 SLOW = ConvConfig(4, 32, 128, 64, 8, 3)
 FAST = ConvConfig(8, 32, 128, 64, 8, 3)
@@ -66,28 +76,105 @@ def test_candidates_fit_the_kernel() -> None:
         candidates = list(tuning.conv_candidates(c_out))
         assert len(candidates) >= 4
         assert all(config.positions * c_out % config.block_n == 0 for config in candidates)
-        assert {config.carveout for config in candidates} == {0, 72}
+        assert {config.carveout for config in candidates} == {0, 72, 100}
 
 
-def test_a_table_is_made_saved_and_read(tmp_path: Path) -> None:
-    base = table_for("generic")
+def other_tile(c_out: int) -> list[ConvConfig]:
+    return [ConvConfig(4, 16, 4 * c_out, 32, 4, 2)]
+
+
+@pytest.mark.parametrize("others_are_faster", [True, False])
+def test_a_table_is_made_saved_and_read(others_are_faster: bool, tmp_path: Path) -> None:
+    base = replace(table_for("generic"), group_rows=1)
     said: list[str] = []
-
-    def candidates(c_out: int) -> list[ConvConfig]:
-        return [ConvConfig(4, 16, 4 * c_out, 32, 4, 2)]
+    times = itertools.cycle([2e-3, 1e-3] if others_are_faster else [1e-3, 2e-3])
 
     def measure(work: Callable[[int], object]) -> float:
         work(0)
-        return 1e-3
+        return next(times)
 
-    from dataclasses import replace
-
-    table = tuning.tune(replace(base, group_rows=1), CPU, measure, said.append, candidates, length=60)
+    table = tuning.tune(base, CPU, measure, said.append, other_tile, length=60)
     assert len(said) == len(table.convs) == 8
-    assert {config.block_m for config in table.convs.values()} == {16}
+    for shape, config in table.convs.items():
+        assert [config] == (other_tile(int(shape.split("-")[1])) if others_are_faster else [base.convs[shape]])
     table.save(tmp_path / "t.json")
     assert load_tuning(tmp_path / "t.json") == table
-    assert table.sha256 != base.sha256
+    assert (table.sha256 != base.sha256) == others_are_faster
+
+
+def test_the_tables_own_tile_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    base, tried = table_for("sm90"), list[list[ConvConfig]]()
+
+    def noted(shape: object, candidates: Iterable[ConvConfig], *given: object) -> tuple[ConvConfig, float]:
+        tried.append(list(candidates))
+        return tried[-1][0], 1.0
+
+    monkeypatch.setattr(tuning, "best_conv", noted)
+    assert tuning.tune(base, CPU, lambda work: 1.0, lambda line: None) == base
+    for configs in tried:
+        assert len(configs) == len(set(configs)) > 4
+
+
+def tuned(
+    checkpoint: Checkpoint, seconds: dict[object, float], *candidates: object, name: str = "pool"
+) -> tuple[Tuning, list[str]]:
+    """Tune one entry over a small engine, with faked times of each value."""
+    base, said = small_tiles(group_rows=8), list[str]()
+    current: list[object] = []
+    right = TritonEngine.__init__
+
+    def noted(engine: TritonEngine, *given: Any, tuning: Tuning, **options: Any) -> None:
+        current.append(getattr(tuning, name))
+        right(engine, *given, tuning=tuning, **options)
+
+    def measure(work: Callable[[int], object]) -> float:
+        return seconds[current[-1]]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TritonEngine, "__init__", noted)
+        patched.setattr(tuning, "_CHECKED", 1)
+        choice = tuning.Choice(name, "dr19", candidates)
+        return tuning.best_engine(base, "cpu", measure, said.append, [choice], checkpoint, SHORT, 3), said
+
+
+OWN, OTHER = small_tiles().pool, PoolConfig(64, 4)
+
+
+@pytest.mark.parametrize(("seconds", "best"), [((2.0, 1.0), OTHER), ((1.0, 2.0), OWN)])
+def test_the_fastest_entry_of_the_table_wins(
+    seconds: tuple[float, float], best: PoolConfig, small_checkpoint: Checkpoint
+) -> None:
+    table, said = tuned(small_checkpoint, dict(zip((OWN, OTHER), seconds, strict=True)), OWN, OTHER)
+    assert table == small_tiles(group_rows=8, pool=best)
+    # Its own was tried once.
+    assert len(said) == 2
+
+
+def test_an_entry_with_wrong_labels_or_that_cannot_be_made_is_passed_over(
+    small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, impossible = tile_network.pool, PoolConfig(33, 4)
+
+    def wrong_for_other(x: object, out: torch.Tensor, length: int, pooled: int, config: PoolConfig, *low: Any) -> None:
+        right(x, out, length, pooled, config, *low)  # type: ignore[arg-type]
+        if config == OTHER:
+            out *= 1.01
+
+    monkeypatch.setattr(tile_network, "pool", wrong_for_other)
+    table, said = tuned(small_checkpoint, {OWN: 2.0, OTHER: 1.0, impossible: 1.0}, OTHER, impossible)
+    assert table.pool == OWN
+    assert [line for line in said if "wrong labels" in line] == [f"  pool {OTHER}: wrong labels"]
+    assert any(line.startswith(f"  pool {impossible}: ") for line in said)
+
+
+def test_what_is_tried_in_the_engine_is_an_entry_of_its_kind() -> None:
+    base, chosen = table_for("sm90"), tuning.choices()
+    assert {choice.name for choice in chosen} == {"group_rows", "tile_rows", "stem", "clean", "pool", "joint"}
+    for choice in chosen:
+        own = getattr(base, choice.name)
+        assert all(type(value) is type(own) for value in choice.candidates)
+        assert len(set(choice.candidates)) == len(choice.candidates) > 2
+        assert (RECIPES[choice.recipe].percentile_over == "spectrum") == (choice.name == "joint")
 
 
 def test_the_twin_is_in_float64_which_no_gpu_shortens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +212,7 @@ def test_everything_is_measured_on_the_device_that_was_named(tmp_path: Path, mon
     }.items():
         monkeypatch.setattr(torch.cuda, name, fake)
     monkeypatch.setattr(tuning, "tune", note)
-    monkeypatch.setattr(tuning, "best_group", note)
+    monkeypatch.setattr(tuning, "best_engine", note)
     tuning.tune_command(tmp_path / "t.json", "cuda:1")
     assert found == [("cuda:1", "cuda:1")] * 2
     assert load_tuning(tmp_path / "t.json").convs == table_for("sm90").convs

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apnet_fast.api import ApogeeNet, check_ids
-from apnet_fast.backends.stream import BATCH_SIZE, Spectrum, label_stream
+from apnet_fast.backends.stream import Spectrum, batch_size_of, label_stream
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.recipes.photometry import as_photometry
 from apnet_fast.spectra.containers import Flux
@@ -31,7 +31,7 @@ def predict(
     *,
     draws: int | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     photometry: ArrayLike | None = None,
     simulated: bool = False,
 ) -> NDArray[np.void]:
@@ -40,8 +40,8 @@ def predict(
     flux, error: (n, 8575), or (8575,) for one spectrum, as `ApogeeNet.predict` takes them. Two-dimensional arrays are
     read a batch at a time; anything else is turned into one array first. ids: n keys of the noise; default the place
     in the array. photometry: (n, 7) as `ApogeeNet.predict` takes it, for v2. Returns a structured array (n,) of the
-    catalogue's label columns (`ApogeeNet.label_dtype`). simulated: as `ApogeeNet.predict` takes it. Raises UsageError,
-    and warns once, as `ApogeeNet.predict` does.
+    catalogue's label columns (`ApogeeNet.label_dtype`). batch_size: as `label_stream` takes it. simulated: as
+    `ApogeeNet.predict` takes it. Raises UsageError, and warns once, as `ApogeeNet.predict` does.
     """
     check_ids(ids)
     fluxes, errors = _rows(flux, error)
@@ -53,8 +53,8 @@ def predict(
             expected="flux and error (n, 8575) and n ids, or none",
         )
     known = None if photometry is None else as_photometry(np.atleast_2d(without_mask(photometry)), len(fluxes))
-    if batch_size < 1:
-        raise UsageError("too small a batch", got=batch_size, expected="at least 1")
+    draws = net.recipe.default_draws if draws is None else draws
+    batch_size = batch_size_of(net, draws, batch_size)
     out, counts = np.empty(len(fluxes), dtype=net.label_dtype), FluxCounts()
     for start in range(0, len(fluxes), batch_size):
         rows = slice(start, min(start + batch_size, len(fluxes)))
@@ -86,7 +86,7 @@ def stream(
     *,
     draws: int | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     simulated: bool = False,
 ) -> Iterator[np.void]:
     """Yield the labels of a stream of (flux, error, id), flux and error (8575,): one row each, in order, on demand.
@@ -110,7 +110,7 @@ def stream_chunks(
     *,
     draws: int | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     simulated: bool = False,
 ) -> Iterator[NDArray[np.void]]:
     """Yield the labels of a stream of (flux, error, ids), flux and error (m, 8575) with any m: one array (m,) each.

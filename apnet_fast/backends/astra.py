@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from apnet_fast.api import ApogeeNet
-from apnet_fast.backends.stream import BATCH_SIZE, Result, Spectrum, label_stream
+from apnet_fast.backends.stream import Result, Spectrum, label_stream
 from apnet_fast.networks.checkpoint import network_of
 from apnet_fast.networks.default_weights import find_weights
 from apnet_fast.recipes import RECIPES_OF, network_version
@@ -95,7 +95,7 @@ def apogeenet(
     engine: str = "auto",
     precision: str | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     mark_overhead: bool = False,
     simulated: bool = False,
     **kwargs: Any,
@@ -124,6 +124,7 @@ def apogeenet(
         copy below MWM_ASTRA), APNET_FAST_RECIPE and APNET_FAST_DEVICE. The default recipe is astra-0.6 if the network
         has it, else the network's first. Weights are loaded once per process.
     seed: seed of the noise. Noise is keyed on spectrum_pk, so it is the same in every run.
+    batch_size: as `label_stream` takes it.
     mark_overhead: give `...` once the network is loaded, as Astra's decorator wants it to tell overhead from work.
         Off by default, because it is one item more than there are spectra.
     simulated: whether the spectra are simulated, as in `ApogeeNet.predict`.

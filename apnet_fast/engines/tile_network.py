@@ -146,7 +146,7 @@ class TileNetwork:
             out = self.inputs[0].part(0, draws)
             draw_stem(given, self.scratch, self.first_clean, out, self.draws, self.how, self.tuning.stem)
             for first in range(0, draws, self.group_rows):
-                self._draw(first, min(self.group_rows, self.spectra * self.draws - first))
+                self.compute_group(first)
         self._linear(outputs)
 
     def _clean(self, given: StemInput, spectra: int) -> None:
@@ -161,8 +161,12 @@ class TileNetwork:
         high, low = clean_halves(self.features, self.spectra)
         pool(inputs[-1], high, self.length, self.pooled, self.tuning.pool, low)
 
-    def _draw(self, first: int, rows: int) -> None:
-        """Take draws first .. first + rows - 1 of the tile to the differences of their features."""
+    def compute_group(self, first: int) -> None:
+        """Take the group of draws that begins with draw `first` of the tile to the differences of their features.
+
+        Draws and sums of clean spectra are left as they are; the activations of the group before are overwritten.
+        """
+        rows = min(self.group_rows, self.spectra * self.draws - first)
         x = self.inputs[0].part(first, rows)
         for i, (conv1, conv2) in enumerate(self.blocks):
             z1, z2 = self.sums[i]

@@ -22,7 +22,7 @@ from apnet_fast.engines.tile_network import pitch_of
 
 # Tiles on their way at once: one comes in, one computes, one goes out.
 _IN_FLIGHT = 3
-# While one thread captures a graph, no other may allocate on any device.
+# Entering a capture, torch empties its caches of every device, which it refuses while another thread captures.
 _capturing = Lock()
 
 
@@ -70,6 +70,12 @@ class _Slot:
 def on(device: torch.device) -> AbstractContextManager[object]:
     """Make a GPU the current one, since kernels launch on that; nothing for a CPU."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def empty_caches() -> None:
+    """Give the memory that torch caches back to the devices, once no thread captures a graph."""
+    with _capturing:
+        torch.cuda.empty_cache()
 
 
 class TileQueue:

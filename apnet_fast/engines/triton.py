@@ -19,7 +19,7 @@ from apnet_fast.engines.base import Engine, check_gpu
 from apnet_fast.engines.ranges import LEAST_HEADROOM, fp16_headroom
 from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.engines.tile_network import TileNetwork, clean_up_of
-from apnet_fast.engines.tile_queue import TileQueue
+from apnet_fast.engines.tile_queue import TileQueue, empty_caches
 from apnet_fast.kernels.stem import CHANNELS, TAPS
 from apnet_fast.kernels.tuning import Tuning, table_for
 from apnet_fast.networks.checkpoint import Checkpoint
@@ -161,7 +161,7 @@ class TritonEngine(Engine):
             except torch.cuda.OutOfMemoryError as error:
                 why = str(error).splitlines()[0]
             # Outside the handler, which keeps what was allocated alive.
-            torch.cuda.empty_cache()
+            empty_caches()
             if spectra == 1:
                 raise UsageError(
                     "the memory of the GPU does not hold a single spectrum",
@@ -175,8 +175,10 @@ class TritonEngine(Engine):
                 " the last digits of labels\n"
             )
 
-    def preferred_batch(self, draws: int) -> int:
-        """Return a batch that keeps the device busy: several whole tiles."""
+    def preferred_batch(self, draws: int) -> int | None:
+        """Return a batch that keeps the device busy: several whole tiles; None in fp32, which has no tiles."""
+        if self.precision == "fp32":
+            return None
         return _TILES_PER_BATCH * max(1, self.tuning.tile_rows // (1 + draws))
 
     def _clean(

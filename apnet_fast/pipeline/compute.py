@@ -1,7 +1,8 @@
 """Compute shards in three stages that run at the same time: reading, the engine, writing.
 
 Reading and writing have a thread each; the engine uses the caller's. Bounded channels connect them, so memory holds a
-few batches and a few finished shards, however long the run. What a shard holds does not depend on the overlap.
+few batches, on a GPU what fills a few of its tiles, and a few finished shards, however long the run. What a shard holds
+does not depend on the overlap.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ from apnet_fast.support.limits import doing
 
 # Batches that wait for the engine, and shards that wait to be written.
 _BATCHES_AHEAD, _SHARDS_BEHIND = 2, 2
-# Batches handed to an engine that works meanwhile, before the labels of the first are taken. If none comes for so many
-# seconds, all are taken: their tiles will not become fuller, and others may wait for the shard.
-_BATCHES_UNDER_WAY, _PAUSE = 3, 0.5
+# Seconds after which the labels of all batches are taken if none comes: their tiles will not become fuller, and others
+# may wait for the shard.
+_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ class Computer:
         self.settings, self.net, self.store, self.times = settings, net, store, times
         self.sources = sources
         self.work, self.on_batch, self.on_shard, self.stop = work, on_batch, on_shard, stop
-        self._batches: Channel[_Batch] = Channel(_BATCHES_AHEAD)
+        # None among them: no batch comes until labels are there.
+        self._batches: Channel[_Batch | None] = Channel(_BATCHES_AHEAD)
         self._computed: Channel[_Computed] = Channel(_SHARDS_BEHIND)
         self._errors: list[BaseException] = []
         self._states: dict[int, list[str]] = {}
@@ -159,7 +161,7 @@ class Computer:
         with Readers(self.settings.readers, products) as readers:
             while True:
                 with times.wait("reading"):
-                    while readers.hungry and (work := self.work.next(wait=not under_way)) is not None:
+                    while readers.hungry and (work := self._next(wait=not under_way)) is not None:
                         # Before they are read, so that a change in between is noticed when the run goes on.
                         self._states[work.shard] = list(map(state_of, work.files))
                         readers.submit(work.files)
@@ -179,6 +181,15 @@ class Computer:
                     under_way.popleft()
                     files = 0
 
+    def _next(self, *, wait: bool) -> Work | None:
+        """Return the next shard, as `WorkQueue.next`; before waiting for it, have those that were read finished."""
+        work = self.work.next(wait=False)
+        if work is None and wait:
+            # Whoever gives out shards may wait for these.
+            self._batches.put(None)
+            work = self.work.next(wait=True)
+        return work
+
     def _batch(self, work: Work, gathered: Gathered, *, ends_shard: bool) -> _Batch:
         spectra = gathered.batch()
         spectra = SpectrumBatch(spectra.flux, spectra.error, completed(spectra.records, work.known))
@@ -191,17 +202,24 @@ class Computer:
         return None if self.sources is None else self.sources.match(records)
 
     def _compute(self) -> None:
-        """Hand batches to the engine and take their labels, in order, while it works on the next ones."""
-        works_meanwhile = self.net.engine.preferred_batch(self.settings.draws) is not None
-        most = _BATCHES_UNDER_WAY if works_meanwhile else 0
+        """Hand batches to the engine and take their labels, in order, while it works on the next ones.
+
+        The labels of a batch are taken once as many spectra as the engine wants are under way behind it, so that its
+        tiles are full; and all of them if no batch follows.
+        """
+        wanted = self.net.engine.preferred_batch(self.settings.draws)
         under_way: deque[_UnderWay] = deque()
+        spectra = 0
         shard: _Computed | None = None
-        batches = self._batches.with_pauses(_PAUSE if works_meanwhile else None)
+        batches = self._batches.with_pauses(_PAUSE if wanted else None)
         for batch in chain(self.times.awaited("engine", batches), [None]):
             if batch is not None:
                 under_way.append(self._submitted(batch))
-            while len(under_way) > (0 if batch is None else most):
+                spectra += len(batch.spectra)
+            least = 0 if batch is None or wanted is None else wanted
+            while under_way and spectra - len(under_way[0].batch.spectra) >= least:
                 done = under_way.popleft()
+                spectra -= len(done.batch.spectra)
                 shard = self._finished(done, shard or _Computed(done.batch.shard))
                 if done.batch.ends_shard:
                     with self.times.wait("engine"):

@@ -39,8 +39,12 @@ class Gathered:
         self.files += 1
 
     def batch(self) -> SpectrumBatch:
-        """Return all spectra: flux and error (n, 8575) float32, without another copy."""
-        return SpectrumBatch(self._flux[: self.spectra], self._error[: self.spectra], self._records)
+        """Return all spectra: flux and error (n, 8575) float32, copied once more only if they are few."""
+        flux, error = self._flux[: self.spectra], self._error[: self.spectra]
+        if 2 * self.spectra < len(self._flux):
+            # A view would keep the memory of all rows, and hundreds of small batches may be under way.
+            flux, error = flux.copy(), error.copy()
+        return SpectrumBatch(flux, error, self._records)
 
 
 def _longer(array: NDArray[np.float32], used: int, length: int) -> NDArray[np.float32]:

@@ -7,11 +7,14 @@ import warnings
 import weakref
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from apnet_fast.api import ApogeeNet
+from apnet_fast.backends import arrays
+from apnet_fast.backends.astra import apogeenet
 from apnet_fast.backends.stream import Spectrum, label_stream
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.support.errors import FluxWarning, UsageError, WeightsWarning
@@ -151,3 +154,46 @@ def test_weights_for_simulated_spectra_warn_once_a_stream(small_checkpoint: Chec
         warnings.simplefilter("error")
         plain = list(label_stream(net, given, lambda spectrum: spectrum, draws=2, simulated=True))
     assert not any(result.labels["result_flags"] & 1024 for result in plain)
+
+
+def batches_of(net: ApogeeNet, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note the sizes of the batches that the engine of a network gets."""
+    sizes: list[int] = []
+    right = net.predict_and_count
+
+    def noted(flux: np.ndarray, *given: object, **options: object) -> object:
+        sizes.append(len(flux))
+        return right(flux, *given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(net, "predict_and_count", noted)
+    return sizes
+
+
+@pytest.mark.parametrize(("wanted", "sizes"), [(None, [64, 64, 22]), (100, [100, 50]), (150, [150])])
+def test_an_engine_gets_batches_of_the_size_that_it_wants(
+    wanted: int | None, sizes: list[int], small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(small_checkpoint, engine="null", recipe="dr19")
+    asked: list[int] = []
+
+    def preferred(draws: int) -> int | None:
+        asked.append(draws)
+        return wanted
+
+    monkeypatch.setattr(net.engine, "preferred_batch", preferred)
+    got = batches_of(net, monkeypatch)
+    ones = np.ones((150, 8575), np.float32)
+    stars = [SimpleNamespace(spectrum_pk=i, source_pk=i, flux=ones[i], ivar=ones[i]) for i in range(150)]
+    for ask in (
+        lambda: list(label_stream(net, [Own()] * 150, read, draws=3)),
+        lambda: arrays.predict(net, ones, ones, draws=3),
+        lambda: list(arrays.stream(net, zip(ones, ones, range(150), strict=True), draws=3)),
+        lambda: list(arrays.stream_chunks(net, [(ones, ones, range(150))], draws=3)),
+        lambda: list(apogeenet(stars, 3, net=net)),
+    ):
+        ask()
+        assert got == sizes
+        got.clear()
+    assert set(asked) == {3}
+    list(label_stream(net, [Own()] * 150, read, draws=3, batch_size=75))
+    assert got == [75, 75]

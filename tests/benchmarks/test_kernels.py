@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,19 +39,41 @@ def test_without_a_gpu_nothing_is_timed() -> None:
 
 def test_the_model_says_that_it_predicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setattr(kernels, "_RESULTS", tmp_path)
     constants = {"BLOCK_M": 256, "BLOCK_N": 128, "BLOCK_K": 64, "S": 2, "STEPS": 31, "SEGMENT": 4320, "LENGTH": 4288}
     launch = Launch("conv 64-64", None, {}, {**constants, "C_IN": 64, "C_OUT": 64}, {"num_warps": 8}, 262)
+    compiled_for: list[str] = []
+
+    def compile_launches(wanted: list[tuple[Launch, str]]) -> Iterator[Compiled]:
+        compiled_for.extend(architecture for _, architecture in wanted)
+        return iter([SOUND] * len(wanted))
+
     monkeypatch.setattr(aot, "launches", lambda tuning: [launch])
-    monkeypatch.setattr(aot, "compile_launches", lambda wanted: iter([SOUND] * len(wanted)))
-    found = tmp_path / "gpu.json"
-    code, said = invoke("--model", "--measured", str(found))
+    monkeypatch.setattr(aot, "compile_launches", compile_launches)
+
+    def rows(said: str) -> list[list[str]]:
+        return [line.split() for line in said.splitlines() if line.startswith("conv 64-64")]
+
+    code, said = invoke("--model")
     assert code == 0
-    assert "no" in next(line for line in said.splitlines() if line.startswith("conv 64-64")).split()
-    found.write_text('{"kernels": {"conv 64-64": {"us": 123.4}}}')
-    code, said = invoke("--model", "--measured", str(found))
-    assert said.count("predicted, not measured") == 2
-    (row,) = (line for line in said.splitlines() if line.startswith("conv 64-64"))
-    assert "123.4" in row.split()
-    for number in (SOUND.registers, SOUND.shared, SOUND.matrix, SOUND.instructions - SOUND.matrix):
-        assert str(number) in row.split()
+    # One row for each table with a chip; the changes are the H200's.
+    assert compiled_for == ["sm90", "sm80", "sm100", *["sm90"] * 4]
+    assert ["no" in row for row in rows(said)] == [True] * 3
+    assert len({tuple(row) for row in rows(said)}) == 3
+    assert [line.split(",")[0] for line in said.splitlines() if line.startswith("table")] == [
+        "table sm90",
+        "table sm80",
+        "table sm100",
+    ]
+    assert said.count("predicted, not measured") == 4
+    assert said.count("of the data sheet, not measured") == 2
+    assert said.count("ceilings measured: 788 TFLOP/s") == 1
+    found = tmp_path / "gpu-sm80.json"
+    found.write_text('{"machine": {"architecture": "sm80"}, "kernels": {"conv 64-64": {"us": 123.4}}}')
+    for words in ((), ("--measured", str(found))):
+        _, said = invoke("--model", *words)
+        assert ["123.4" in row for row in rows(said)] == [False, True, False]
+    for row in rows(said):
+        for number in (SOUND.registers, SOUND.shared, SOUND.matrix, SOUND.instructions - SOUND.matrix):
+            assert str(number) in row
     assert [line[:2] for line in said.splitlines()[-4:]] == ["be", "1.", "2.", "3."]

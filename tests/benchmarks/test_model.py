@@ -10,7 +10,7 @@ pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.kernels import aot
 from apnet_fast.kernels.aot import Compiled, Launch
-from apnet_fast.kernels.tuning import table_for
+from apnet_fast.kernels.tuning import GENERIC, shipped, table_for
 from benchmarks.model import CHIPS, Way, linear_seconds, predict, predict_way, spectra_per_second, ways
 
 CHIP = CHIPS["sm90"]
@@ -117,3 +117,15 @@ def test_every_change_gains_where_it_should() -> None:
     assert rate(at_once, joint=True) > 1.2 * rate(whole, joint=True)
     assert shape.tuning == table_for("sm90")
     assert whole.tuning.group_rows == 42
+
+
+def test_every_table_but_the_generic_one_has_a_chip() -> None:
+    assert set(CHIPS) == set(shipped()) - {GENERIC}
+    a100, b200 = CHIPS["sm80"], CHIPS["sm100"]
+    # Their matrix units at the chip's clock: 1024 and 4096 fp16 FMA a clock and multiprocessor.
+    for chip, each in ((a100, 1024), (b200, 4096)):
+        peak = 2 * each * chip.multiprocessors * chip.clock_ghz / 1e3
+        assert chip.matmul_tflops == pytest.approx(peak, rel=0.01)
+        assert chip.ceilings != "measured"
+    slower = predict(CONV, COMPILED, a100, 20, 1)
+    assert slower.seconds > predict(CONV, COMPILED, CHIP, 20, 1).seconds

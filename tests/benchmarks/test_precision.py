@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from apnet_fast.kernels.naive import naive_sums
-from apnet_fast.networks.checkpoint import Checkpoint
+from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from apnet_fast.networks.folding import fold_v3
+from apnet_fast.networks.shipped import weights_path
 from apnet_fast.recipes import RECIPES
+from apnet_fast.simulate import observed_arrays
+from apnet_fast.spectra import read_apstar
 from benchmarks import precision
 from benchmarks.precision import FourierFilter, Half, label_shifts
 from tests.engines.battery import ordinary_spectra
@@ -78,6 +81,21 @@ def test_rounding_of_draws_scales_with_their_distance(small_checkpoint: Checkpoi
 @pytest.mark.parametrize("snr", [5, 500])
 def test_labels_move_by_little_at_any_noise(small_checkpoint: Checkpoint, recipe: str, snr: float) -> None:
     assert max(largest_shifts(small_checkpoint, snr, recipe)) < 0.02
+
+
+@pytest.mark.parametrize("weights", ["demo", "random"])
+@pytest.mark.parametrize("spectrum", ["real", "simulated"])
+def test_labels_of_whole_spectra_move_by_little(
+    spectrum: str, weights: str, small_checkpoint: Checkpoint, request: pytest.FixtureRequest
+) -> None:
+    checkpoint = load_checkpoint(weights_path("demo")) if weights == "demo" else small_checkpoint
+    if spectrum == "real":
+        batch = read_apstar(str(min(request.getfixturevalue("data").glob("apstar/*.fits"))))
+        flux, error = batch.flux[:1], batch.error[:1]
+    else:
+        flux, error, _ = observed_arrays(1, seed=99, snr=100)
+    (moved,) = label_shifts(checkpoint, flux, error, ["a"], 10)
+    assert moved.max() < 0.02
 
 
 def test_the_shift_sees_clean_spectra_that_are_rounded_whole(

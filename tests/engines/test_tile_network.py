@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
 from apnet_fast.engines.reference import ReferenceEngine
 from apnet_fast.engines.tile_network import TileNetwork, clean_up_of, preprocessing
-from apnet_fast.engines.triton import interpreted
+from apnet_fast.engines.triton import TritonEngine, interpreted
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.folding import fold_v3
 from apnet_fast.recipes import RECIPES, percentile_rank
 from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.spectra import read_apstar
 from apnet_fast.support.errors import UsageError
+from benchmarks.gpu import limit_of
 from benchmarks.gpu_kernels import kernel_errors, tile_of
 from tests.engines.battery import ordinary_spectra
 from tests.engines.test_triton import PIXELS, small_tiles
@@ -39,8 +42,8 @@ def outputs(network: TileNetwork, flux: np.ndarray, error: np.ndarray, keys: np.
     return tile.outputs.numpy()
 
 
-def tile_network(checkpoint: Checkpoint, recipe: str, spectra: int, draws: int = DRAWS) -> TileNetwork:
-    tuning = small_tiles(tile_rows=spectra * (1 + draws), group_rows=4)
+def tile_network(checkpoint: Checkpoint, recipe: str, spectra: int, draws: int = DRAWS, group: int = 4) -> TileNetwork:
+    tuning = small_tiles(tile_rows=spectra * (1 + draws), group_rows=group)
     return TileNetwork(checkpoint, RECIPES[recipe], tuning, torch.device("cpu"), PIXELS, draws)
 
 
@@ -78,7 +81,47 @@ def test_every_kernel_is_its_twin_and_a_wrong_one_is_seen(small_checkpoint: Chec
     assert wrong["block 1 conv1"] < 1e-3
 
 
-def test_a_fault_in_the_last_segment_alone_is_seen(
+@pytest.mark.parametrize("draw", [0, 3, 4])
+def test_a_fault_in_one_draw_of_one_group_is_seen(
+    draw: int, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tile_network(small_checkpoint, "dr19", 1, 5, group=2)
+    given = (*ordinary_spectra(np.random.default_rng(0), 1, 50, PIXELS), noise_keys(0, "a"))
+    right = network.compute_group
+
+    def wrong_in_one(first: int) -> None:
+        right(first)
+        if first <= draw < first + 2:
+            network.inputs[1].rows()[0, draw - first, : network.length] *= 1.01
+            network.features[draw] *= 1.5
+
+    monkeypatch.setattr(network, "compute_group", wrong_in_one)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
+    assert errors["block 0 conv2"] > 3e-3
+    assert errors["pool"] > 0.3
+    assert errors["block 0 conv1"] < 1e-3
+
+
+@pytest.mark.parametrize("draw", [0, 3])
+def test_wrong_features_of_a_tile_are_seen_though_the_groups_are_computed_again(
+    draw: int, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tile_network(small_checkpoint, "dr19", 1, 5, group=2)
+    given = (*ordinary_spectra(np.random.default_rng(0), 1, 50, PIXELS), noise_keys(0, "a"))
+    compute = network.compute
+
+    def wrong(*tile: object) -> None:
+        compute(*tile)  # type: ignore[arg-type]
+        network.features[draw] *= 1.5
+
+    monkeypatch.setattr(network, "compute", wrong)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
+    assert errors["pool"] > 0.3
+    assert errors["linear layers, draws"] > 3e-3
+    assert errors["block 1 conv2"] < 1e-3
+
+
+def test_a_fault_in_the_last_clean_spectrum_alone_is_seen(
     small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tile_network(small_checkpoint, "dr19", 2, 1)
@@ -87,14 +130,36 @@ def test_a_fault_in_the_last_segment_alone_is_seen(
 
     def wrong_at_the_end(*tile: object) -> None:
         compute(*tile)  # type: ignore[arg-type]
-        for buffer in (network.clean_inputs[1], network.inputs[1]):
-            buffer.rows()[0, -1, : network.length] *= 1.01
+        network.clean_inputs[1].rows()[0, -1, : network.length] *= 1.01
 
     monkeypatch.setattr(network, "compute", wrong_at_the_end)
     errors = kernel_errors(network, fold_v3(small_checkpoint, PIXELS), RECIPES["dr19"], *given)
-    assert errors["block 0 conv2"] > 3e-3
     assert errors["block 0 conv2 clean, halves"] > 3e-3
     assert errors["block 0 conv1"] < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dr19", "astra-0.6"])
+def test_a_real_spectrum(recipe: str, small_checkpoint: Checkpoint, data: Path) -> None:
+    """Of full length, with its gaps, bad pixels and errors of 1e10: kernels against twins, labels against float64."""
+    batch = read_apstar(str(min(data.glob("apstar/*.fits"))))
+    flux, error = batch.flux[:1], batch.error[:1]
+    keys = noise_keys(0, [batch.records[0].identity])
+    draws = 4
+    tuning = small_tiles(tile_rows=1 + draws, group_rows=3)
+    engine = TritonEngine(small_checkpoint, RECIPES[recipe], device="cpu", tuning=tuning)
+    network = engine.queue(flux.shape[1], draws).network
+    assert isinstance(network, TileNetwork)
+    errors = kernel_errors(network, fold_v3(small_checkpoint, flux.shape[1]), RECIPES[recipe], flux, error, keys)
+    assert {name: value for name, value in errors.items() if not value < limit_of(name)} == {}
+    got = engine.predict(flux, error, keys, draws)
+    truth = ReferenceEngine(small_checkpoint, RECIPES[recipe], precision="fp64").predict(flux, error, keys, draws)
+    sigma = truth.draws.std(axis=1, ddof=1)
+    assert (np.abs(got.clean - truth.clean) / sigma).max() < SHIFT / 4
+    assert (np.abs(got.draws - truth.draws) / sigma[:, None]).max() < SHIFT
+    # Another visit of the star is far outside.
+    other = ReferenceEngine(small_checkpoint, RECIPES[recipe]).predict(batch.flux[2:3], batch.error[2:3], keys, draws)
+    assert (np.abs(other.clean - truth.clean) / sigma).max() > SHIFT
 
 
 def test_an_infinite_neighbour_changes_no_byte(small_checkpoint: Checkpoint) -> None:

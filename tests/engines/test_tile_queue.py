@@ -15,7 +15,7 @@ from torch import Tensor
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
-from apnet_fast.engines.tile_queue import TileQueue
+from apnet_fast.engines.tile_queue import TileQueue, empty_caches
 
 TILE, PIXELS, DRAWS = 4, 100, 2
 
@@ -190,3 +190,18 @@ def test_threads_capture_one_after_another(monkeypatch: pytest.MonkeyPatch) -> N
         thread.join()
     assert sum(entry.startswith("capture") for entry in gpu.log) == 9
     assert gpu.most_capturing == 1
+
+
+def test_no_cache_is_emptied_while_a_thread_captures(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGpu(monkeypatch)
+    capturing: list[int] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: capturing.append(gpu.capturing))
+    threads = [threading.Thread(target=TileQueue, args=(FakeNetwork(f"cuda:{i}"),)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        empty_caches()
+    for thread in threads:
+        thread.join()
+    empty_caches()
+    assert set(capturing) == {0}

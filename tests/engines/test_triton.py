@@ -207,6 +207,8 @@ def test_a_tile_that_memory_does_not_hold_is_halved(
 def test_spectra_of_several_calls_share_a_tile(small_checkpoint: Checkpoint) -> None:
     engine = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", tuning=small_tiles(tile_rows=9))
     assert engine.preferred_batch(2) == 12
+    strict = TritonEngine(small_checkpoint, RECIPES["dr19"], device="cpu", precision="fp32", tuning=engine.tuning)
+    assert strict.preferred_batch(2) is None
     flux, error = ordinary_spectra(np.random.default_rng(0), 3, pixels=PIXELS)
     keys = noise_keys(0, "abc")
     first, second = (engine.submit(flux[part], error[part], keys[part], 2) for part in (slice(0, 2), slice(2, 3)))

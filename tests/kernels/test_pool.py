@@ -53,7 +53,7 @@ def test_nothing_is_read_behind_the_last_segment() -> None:
     behind = torch.full((1, 2 * segment, channels), float("inf"), dtype=torch.float16)
     behind[:, ::2] *= -1
     memory = torch.cat([x.data, behind], dim=1)
-    out = torch.empty((1, pooled * channels), dtype=torch.float16)
+    out = torch.full((1, pooled * channels), float("nan"), dtype=torch.float16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pool(replace(x, data=memory[:, : x.data.shape[1]]), out, length, pooled, PoolConfig(32, 4))

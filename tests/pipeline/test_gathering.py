@@ -49,3 +49,17 @@ def test_rows_of_files_that_could_not_be_read_keep_their_places() -> None:
     batch = gathered.batch()
     assert batch.flux[batch.usable, 0].tolist() == [1, 2]
     assert [record.path for record in batch.records] == ["1.0.fits", "gone.fits", "gone.fits", "2.0.fits"]
+
+
+def test_a_small_batch_keeps_no_more_memory_than_its_spectra() -> None:
+    gathered = Gathered(64)
+    gathered.add(file_of(3, 1.0))
+    batch = gathered.batch()
+    assert batch.flux.base is None
+    assert batch.error.base is None
+    assert batch.flux[:, 0].tolist() == [1] * 3
+    gathered = Gathered(64)
+    for value in range(16):
+        gathered.add(file_of(4, value))
+    # Most are not copied once more.
+    assert gathered.batch().flux.base is not None
