@@ -49,7 +49,11 @@ def lint_imports(cwd: Path) -> subprocess.CompletedProcess[str]:
         ("recipes/labels.py", "import torch", "recipes: no torch, no files, no devices"),
         ("spectra/mwm.py", "def f():\n    from apnet_fast.networks import v3", "spectra, inputs, readers: no networks"),
         ("kernels/pool.py", "import apnet_fast.recipes.noise", "kernels: tensors in, tensors out"),
+        ("kernels/pool.py", "import apnet_fast.simulate.pixels", "kernels: tensors in, tensors out"),
         ("catalog/rows.py", "import torch", "catalog: no networks, no engines"),
+        ("api.py", "import apnet_fast.catalog.names", "api: no catalogues, no runs"),
+        ("train/cache.py", "import apnet_fast.pipeline.plan", "train: no pipeline"),
+        ("doctor/machine.py", "import apnet_fast.spectra.layout", "doctor: no spectra"),
         ("new_room.py", "x = 1", "No import from a lower room to a higher one"),
     ],
 )
