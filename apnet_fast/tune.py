@@ -18,6 +18,7 @@ from apnet_fast.support.common_options import with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import check_folder_of
+from apnet_fast.support.grid import PIXELS
 from apnet_fast.support.notices import say, tell
 from apnet_fast.support.variables import DEVICE, value_of
 
@@ -40,7 +41,7 @@ CONVS = (
     (32, 64, 15, 0),
     (64, 64, 14, 32),
 )
-_LENGTH = 4288
+_LENGTH = (PIXELS + 1) // 2
 _TOLERANCE = 1e-3
 # 31 and 62 fill the last round of an H100's multiprocessors.
 _GROUPS = (21, 25, 31, 42, 62, 84, 126)

@@ -75,7 +75,7 @@ _TYPES = {
 }
 # The survey's network: spectrum, channels of its blocks, pooled length, draws.
 _CHANNELS, _POOLED, _DRAWS = (4, 8, 16, 32, 64), 1024, 20
-_LENGTH, _PITCH = 4288, 8576
+_LENGTH, _PITCH = stem.length_of(PIXELS), stem.pitch_of(PIXELS)
 
 
 @dataclass(frozen=True)

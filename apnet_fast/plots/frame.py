@@ -14,6 +14,9 @@ _BULK = (1.0, 99.0)
 _RARE = 5e-4
 _MARGIN = 0.05
 
+LEAST_MARGIN = {"teff": 60.0, "logg": 0.1, "fe_h": 0.05}
+"""Smallest margin of an axis that shows a label, in the label's unit."""
+
 
 @dataclass(frozen=True)
 class Frame:

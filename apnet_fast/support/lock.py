@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from apnet_fast.support.attempts import SECONDS_UNTIL_STALE
 from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.notices import say
 
@@ -34,7 +35,6 @@ _SECONDS_PER_BEAT = 10.0
 # More than the seconds for which clients of NFS keep what they know of a file.
 _SECONDS_OF_PATIENCE = 90.0
 _SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_OF_A_DAY = 86_400.0
 _MOST_TRIES = 20
 _BEATS_WITHOUT_LOCK = 3
 # What renaming a folder onto one that is not empty, or onto a file, gives.
@@ -233,7 +233,7 @@ def _release(folder: Path, holder: Holder) -> None:
             os.rename(released, folder / LOCK_FOLDER)
     for path in folder.glob(f"{LOCK_FOLDER}.*"):
         with suppress(OSError):
-            if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > _SECONDS_OF_A_DAY:
+            if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > SECONDS_UNTIL_STALE:
                 shutil.rmtree(path)
 
 
