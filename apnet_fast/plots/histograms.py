@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.plots.figures import BLUE, ORANGE, new_panels
 from apnet_fast.plots.frame import LEAST_MARGIN, Frame, frame_of
-from apnet_fast.plots.spectra import Measured
+from apnet_fast.plots.spectra import LabelledRows
 from apnet_fast.plots.symbols import PRODUCT_NAMES, axis_label
 from apnet_fast.recipes.labels import LABELS
 
@@ -22,7 +22,7 @@ COLOURS = {"star": BLUE, "visit": ORANGE}
 _FEWEST_BINS, _MOST_BINS = 8, 60
 
 
-def draw_histograms(products: Mapping[str, Measured], columns: int = 3) -> Figure:
+def draw_histograms(products: Mapping[str, LabelledRows], columns: int = 3) -> Figure:
     """Draw one panel per label: the unflagged spectra per bin, for each product ("star", "visit").
 
     They are shares of all spectra of the product. Flagged spectra are a grey area, as shares of all spectra. Values
@@ -38,7 +38,7 @@ def draw_histograms(products: Mapping[str, Measured], columns: int = 3) -> Figur
     return figure
 
 
-def _panel(axes: Axes, label: str, products: Mapping[str, Measured]) -> None:
+def _panel(axes: Axes, label: str, products: Mapping[str, LabelledRows]) -> None:
     everything = np.concatenate([each.labels[label] for each in products.values()])
     flagged = np.concatenate([each.labels[label][each.bad] for each in products.values()])
     good = {product: each.labels[label][~each.bad] for product, each in products.items()}
