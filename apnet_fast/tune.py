@@ -198,7 +198,7 @@ def tune_command(
 
 
 def _check_device(device: str) -> None:
-    """Raise UsageError for what is no GPU of this machine: tuning measures one, and has no meaning elsewhere."""
+    """Raise UsageError for what is not a GPU of this machine: tuning measures one, and has no meaning elsewhere."""
     from apnet_fast.engines.base import check_gpu
 
     remedy = "give the command on the machine whose GPU is to be measured; without a GPU there is nothing to tune"

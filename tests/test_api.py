@@ -89,12 +89,12 @@ def test_masked_photometry_is_unknown(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"seed": 1.5}, "seed of the noise is no integer; got 1.5"),
-        ({"seed": "1"}, "seed of the noise is no integer; got '1'"),
+        ({"seed": 1.5}, "seed of the noise is not an integer; got 1.5"),
+        ({"seed": "1"}, "seed of the noise is not an integer; got '1'"),
         ({"draws": 0}, "too few noise draws for recipe dr19; got 0; expected at least 2"),
         ({"draws": 0}, "Remedy: draws=20 in Python"),
-        ({"draws": 2.5}, "number of noise draws is no integer; got 2.5"),
-        ({"draws": "3"}, "number of noise draws is no integer; got '3'"),
+        ({"draws": 2.5}, "number of noise draws is not an integer; got 2.5"),
+        ({"draws": "3"}, "number of noise draws is not an integer; got '3'"),
         ({"ids": "2M0001"}, r"ids is a single string; got '2M0001'.*ids=\['2M0001'\]"),
         ({"ids": b"2"}, "ids is a single string; got b'2'"),
     ],

@@ -87,7 +87,7 @@ class SourceTable:
     def load(cls, path: str | Path) -> SourceTable:
         """Read a table, FITS or Parquet, and write its warning, once in a run.
 
-        Raises UsageError for a file that is no table or that cannot be used.
+        Raises UsageError for a file that is not a table or that cannot be used.
         """
         with open_table(path) as table:
             present = set(table.columns)

@@ -20,10 +20,10 @@ _FEW = 10_000
 def aliases(paths: Iterable[str], links: frozenset[str] = frozenset()) -> set[str]:
     """Return paths that may be left out, because another of the paths names the same file.
 
-    Of several names of a file one is kept: the plain one of an SDSS-V star, else one that is no link, else the first.
-    Hard links that are named as different stars are kept: a name is part of who a spectrum is.
-    Of more than 10,000 files, only those are looked at that may well have several names: known symlinks (`links`),
-    unusual names, and names that are alike.
+    Of several names of a file one is kept: the plain one of an SDSS-V star, else one that is not a link, else the
+    first. Hard links that are named as different stars are kept: a name is part of who a spectrum is. Of more than
+    10,000 files, only those are looked at that may well have several names: known symlinks (`links`), unusual names,
+    and names that are alike.
     """
     by_text: dict[str, str] = {}
     left_out: set[str] = set()
@@ -69,6 +69,6 @@ def _suspects(paths: Iterable[str], links: frozenset[str]) -> list[str]:
 
 
 def _preference(path: str) -> tuple[bool, bool, str]:
-    """Sort names of one file: the plain name of an SDSS-V star first, then what is no link."""
+    """Sort names of one file: the plain name of an SDSS-V star first, then what is not a link."""
     name = parse_file_name(path)
     return bool(name.standard and name.telescope and name.starver), os.path.islink(path), path

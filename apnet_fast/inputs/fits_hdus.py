@@ -82,7 +82,7 @@ def unpacked(file: BinaryIO) -> BinaryIO:
 def scan_hdus(stream: BinaryIO) -> Iterator[Hdu]:
     """Yield the HDUs of a stream (from `unpacked`), each as soon as its header has been read.
 
-    Raises DamagedFits for what is no FITS file or ends inside a header, and what the stream raises.
+    Raises DamagedFits for what is not a FITS file or ends inside a header, and what the stream raises.
     """
     stream.seek(0)
     for number in range(_MOST_HDUS):

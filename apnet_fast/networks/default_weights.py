@@ -41,7 +41,7 @@ class WeightsSource:
 
     @property
     def network(self) -> str:
-        """Return "v3", "v2" or "v1"; raises WeightsError for a file that is no weights file."""
+        """Return "v3", "v2" or "v1"; raises WeightsError for a file that is not a weights file."""
         return self.upstream or read_header(self.path).metadata.network
 
     def file(self, folders: Sequence[Path], scratch: Path | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Recognise flux that is no flux of APOGEE: another unit, a spectrum divided by its median, errors without meaning.
+"""Recognise flux that is not a flux of APOGEE: another unit, a spectrum divided by its median, errors without meaning.
 
 The networks know flux in 1e-17 erg/s/cm^2/Angstrom, and they read the brightness of a spectrum as well as its lines.
 Flux on another scale gives labels that look plausible and raise no flag, so its scale is looked at here. A warning, no

@@ -125,7 +125,7 @@ def _batch(path: str, read: ApStar, products: Sequence[Product]) -> SpectrumBatc
     flux, error, has_data = read.flux, read.error, read.has_data
     records = _records(path, read.header, visits, products, n_visits, read.fits)
     if doubt and "visit" in products:
-        # Rows that may be visits or not are no visits; the coadd is row 0 in any case.
+        # Rows that may be visits or not are not visits; the coadd is row 0 in any case.
         n_coadds = int("star" in products)
         named = _named_visits(read.header)
         records = records[:n_coadds] + [

@@ -105,7 +105,7 @@ def _extension(values: list[tuple[str, str]], first_free: int, is_image: bool, h
         return None
     named = [(name, value) for name, value in rest if name in ("BUNIT", "EXTNAME")]
     called = {name: unquoted(value) for name, value in named if value.startswith("'")}
-    # A name that is no text, or there twice, is unusual.
+    # A name that is not text, or there twice, is unusual.
     if len(called) < len(named):
         return None
     if not is_image and not (bitpix == 8 and n_axes == 2 and _columns_fit(rest, axes[0], numbers[len(names) - 1])):

@@ -63,7 +63,7 @@ def opened_descriptor(path: str) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file for reading. Raises ReadFailure if it cannot be opened or read, or is no regular file.
+    """Open a file for reading. Raises ReadFailure if it cannot be opened or read, or is not a regular file.
 
     If the file's size changes until it is closed, what was read of it counts for nothing: the reason is BEING_WRITTEN.
     """
