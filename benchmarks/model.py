@@ -27,8 +27,8 @@ from apnet_fast.support.grid import PIXELS
 class Chip:
     """A GPU: multiprocessors, measured ceilings of matrix product and copy, clock, and what a multiprocessor holds.
 
-    from_l2: bytes a clock that a multiprocessor gets of L2. gap: seconds from a launch of a graph to the next.
-    Both are taken, not measured.
+    from_l2: bytes per clock that a multiprocessor gets from L2. gap: seconds from a launch of a graph to the next.
+    Both are assumed, not measured.
     """
 
     name: str
