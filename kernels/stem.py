@@ -79,7 +79,7 @@ def lerp(low, high, fraction):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def clean_bits(flux_ptr, quad, lane: tl.constexpr, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Bits of max(flux, floor) at pixels 4 * quad + lane."""
+    """Return the bits of max(flux, floor) at pixels 4 * quad + lane."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
     value = tl.maximum(tl.load(flux_ptr + pixel, mask=present, other=0.0), floor)
@@ -88,7 +88,7 @@ def clean_bits(flux_ptr, quad, lane: tl.constexpr, floor, PIXELS: tl.constexpr):
 
 @triton.jit
 def noisy_bits(flux_ptr, error_ptr, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Bits of max(flux + error * z, floor) at pixels 4 * quad + lane."""
+    """Return the bits of max(flux + error * z, floor) at pixels 4 * quad + lane."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
     flux = tl.load(flux_ptr + pixel, mask=present, other=0.0)
@@ -390,9 +390,10 @@ class StemInput:
 def clean_stem(
     given: StemInput, rows_scratch: Tensor, clean: Tensor, out: Activations, how: Preprocessing, config: StemConfig
 ) -> None:
-    """First activations of the clean spectra: fp32 (spectra, length, 4) into `clean`, and two planes into `out`.
+    """Compute the first activations of the clean spectra.
 
-    rows_scratch: from `scratch`, a row per spectrum.
+    rows_scratch: from `scratch`, a row per spectrum. clean: gets them, fp32 (spectra, length, 4). out: gets them in two
+    planes.
     """
     _launch(given, rows_scratch, clean, out, how, config, draws=1, is_clean=True)
 
@@ -406,7 +407,7 @@ def draw_stem(
     how: Preprocessing,
     config: StemConfig,
 ) -> None:
-    """First activations of all draws, `draws` per spectrum, as differences from the clean ones, into `out`.
+    """Compute the first activations of all draws, `draws` per spectrum, as differences from the clean ones, into `out`.
 
     clean: from `clean_stem`. rows_scratch: from `scratch`, a row per draw.
     """

@@ -73,7 +73,7 @@ def predict(
 
 
 def _rows(flux: Any, error: Any) -> tuple[Any, Any]:
-    """Return flux and errors as something of two dimensions that can be cut into batches, uncopied where it is so."""
+    """Return flux and errors as two-dimensional values that can be cut into batches, without a copy if possible."""
     if all(len(getattr(values, "shape", ())) == 2 and not hasattr(values, "uncertainty") for values in (flux, error)):
         return flux, error
     flux, error = flux_and_error(flux, error)

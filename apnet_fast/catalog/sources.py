@@ -209,7 +209,7 @@ def _columns(
             continue
         values = as_column(table[name], column, where)
         if column.name == "spectrum_flags" and "flags_from" in table.column_names:
-            # A catalogue of our own: in FITS, no bit may be that nobody has looked.
+            # Our own catalogue: in FITS, no bit may also mean that nobody looked.
             known = pc.not_equal(column_as_text(table, "flags_from", where), "")
             values = pc.if_else(known, values, pa.scalar(None, values.type))
         if foreign is not None and foreign.gaia:

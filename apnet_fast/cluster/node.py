@@ -56,7 +56,7 @@ class EngineProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs and has not said that it failed."""
+        """Return whether the process runs and has not reported a failure."""
         return self._last is None and self._process.poll() is None
 
     def send(self, message: Message) -> None:

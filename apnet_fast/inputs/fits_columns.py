@@ -181,7 +181,7 @@ def _numbers(column: FitsColumn, raw: NDArray) -> pa.Array:
 
 
 def _is_null(null: str, raw: NDArray) -> NDArray[np.bool_] | None:
-    """Return where a stored number is that of TNULL; None if the card names none."""
+    """Return a mask of the stored numbers that equal TNULL; None if the card names none."""
     try:
         value = int(null)
     except ValueError:

@@ -27,7 +27,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class DamagedFits(Exception):
-    """The bytes are not those of a FITS file, or end too early; the text tells where."""
+    """The bytes are not those of a FITS file, or end too early; the message names the place."""
 
     def __init__(self, text: str, *, cut: bool = False) -> None:
         super().__init__(text)

@@ -1,8 +1,8 @@
-"""Find the newest summary table of the survey below SAS_BASE_DIR: the input of a run that is told nothing else.
+"""Find the newest summary table of the survey below SAS_BASE_DIR: the input of a run without INPUT.
 
 Astra's mwmAllStar comes first, because it lists the stars of all telescopes and both surveys; then the allStar tables
-of an SDSS-V reduction, one per telescope; then DR17's. Of each, the highest version counts, not the age of the file,
-which a copy changes. Only the places of the SDSS tree are looked at: walking a survey would take days.
+of an SDSS-V reduction, one per telescope; then DR17's. In each place the highest version counts, not the age of the
+file, which a copy changes. Only the places of the SDSS tree are looked at: walking a survey would take days.
 """
 
 from __future__ import annotations

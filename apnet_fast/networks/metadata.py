@@ -64,7 +64,7 @@ class LabelValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WeightsMetadata(msgspec.Struct, frozen=True):
-    """What a weights file tells about itself.
+    """Hold what a weights file records about itself.
 
     network: "v3", "v2" or "v1". architecture: sizes, checked by `NetworkKind.architecture_from`. labels: the label
     scaling. origin, source_sha256: words for, and hash of, what it was made from. left_out: keys of the source that the

@@ -69,7 +69,7 @@ class RunArguments:
 
     shard_size: int | None = None
     """Files per shard, the piece that a killed run may lose. Default: by engine, minutes of work. A run has at most
-    5,000 shards; they are larger where there would be more."""
+    5,000 shards; they are larger if there would be more."""
 
     mix_instructions: bool = False
     """Let processors of different instruction sets compute shards of one run. On the CPU their labels differ in the

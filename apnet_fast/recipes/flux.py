@@ -30,7 +30,7 @@ that was divided by its median or its continuum, whose flux is about 1.
 
 # Beyond the spectra that a network was trained on by more than this factor, its labels are extrapolations.
 _MARGIN = 2.0
-# The order of magnitude needs no more than every so many pixels; rows without data there are looked at whole.
+# One pixel in this many is enough for the order of magnitude; rows without data there are looked at whole.
 _STEP = 16
 # Scatter that rounding alone gives: of Teff relative, of logg and [Fe/H] in dex.
 _ROUNDING = 1e-5

@@ -90,8 +90,8 @@ def this_process() -> Holder:
 def locked(folder: Path, on_loss: Callable[[Stopped], None] = lambda reason: None) -> Iterator[None]:
     """Hold a folder against other runs. on_loss: called, from another thread, if another run has taken it over.
 
-    The lock of a run that has ended without releasing it is taken over, with a line that says so. Of a run on another
-    machine only its signs of life tell, which takes up to a minute and a half.
+    The lock of a run that has ended without releasing it is taken over, with a line that says so. A run on
+    another machine is known by its signs of life alone, which takes up to a minute and a half.
 
     Raises UsageError that names the run that holds the folder.
     """
@@ -245,7 +245,7 @@ def _token_in(path: Path) -> str | None:
 
 
 def _machine() -> str:
-    """Return what two processes have in common exactly if they see each other's numbers; "" where that is unknown."""
+    """Return what two processes have in common exactly if they see each other's numbers; "" if that is unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
