@@ -67,7 +67,7 @@ def _follow(file: Path) -> None:
 
 
 def _touched(file: Path) -> int:
-    """Return when the file was touched, 0 if it has gone, -1 if that cannot be told now."""
+    """Return when the file was touched, 0 if it has gone, -1 if that cannot be known now."""
     try:
         # Opening it makes clients of NFS ask the server.
         with file.open("rb") as opened:

@@ -46,7 +46,7 @@ def aliases(paths: Iterable[str], links: frozenset[str] = frozenset()) -> set[st
 
 
 def _kept(names: list[str]) -> set[str]:
-    """Return which names of one file stand: one per star that a name tells, or one if none tells a star."""
+    """Return which names of one file stand: one per star that a name identifies, or one if none does."""
     by_star: dict[str, list[str]] = defaultdict(list)
     for path in names:
         own = os.path.basename(os.path.realpath(path))

@@ -92,7 +92,7 @@ class WeightsMetadata(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """Hold a checked header: the metadata, the layout of every tensor by its key, and the bytes that said so."""
+    """Hold a checked header: the metadata, the layout of every tensor by its key, and the bytes it was read from."""
 
     metadata: WeightsMetadata
     tensors: Mapping[str, TensorLayout]
@@ -155,7 +155,7 @@ def _header_of(path: Path) -> tuple[dict[str, Any], bytes]:
         raise _unreadable(path, f"its header is a {type(values).__name__}")
     end = max((_end_of(value) for key, value in values.items() if key != _METADATA), default=0)
     if end != size - _LENGTH_BYTES - length:
-        raise _unreadable(path, f"{size - _LENGTH_BYTES - length} bytes of tensors where the header tells of {end}")
+        raise _unreadable(path, f"{size - _LENGTH_BYTES - length} bytes of tensors where the header declares {end}")
     return values, beginning + text
 
 
@@ -199,7 +199,7 @@ def _as_text(beginning: bytes) -> str | None:
 
 
 def _end_of(layout: object) -> int:
-    """Return where a tensor ends, by a layout that has not been checked yet; 0 if it does not tell."""
+    """Return where a tensor ends, by a layout that has not been checked yet; 0 if it does not say."""
     offsets = layout.get("data_offsets") if isinstance(layout, dict) else None
     return max((offset for offset in offsets if type(offset) is int), default=0) if isinstance(offsets, list) else 0
 

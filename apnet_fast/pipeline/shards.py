@@ -34,7 +34,7 @@ LAYOUT = 2
 # Files in the folder of a shard.
 SHARD_FILES = (MARKER_FILE, "star.parquet", "visit.parquet", f"{QUARANTINE}.parquet")
 # Failures that another attempt may not have: such a shard is done again by the same command. Of missing files their
-# states tell whether they came back.
+# states show whether they came back.
 _PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 # Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000

@@ -96,7 +96,7 @@ def check_complete(file: BinaryIO, fits: fitsio.FITS) -> None:
 
     Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted. A cut inside a
     header hides that HDU and all behind it from the FITS library; its remains then follow the last HDU. A cut between
-    two HDUs cannot be told from a file that somebody has cut down.
+    two HDUs cannot be distinguished from a file that somebody has cut down.
     """
     size = os.fstat(file.fileno()).st_size
     last = len(fits) - 1

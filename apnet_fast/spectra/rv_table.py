@@ -57,7 +57,7 @@ def visit_fits(header: bytes, read: Callable[[NDArray[np.uint8], int], bool], of
     Returns
     -------
     Columns of the table by visit file, float64. Empty if the table is of another form. A visit that is there twice is
-    left out: which row is meant cannot be told.
+    left out: which row is meant is unknown.
     """
     layout = _layout(header)
     if layout is None:

@@ -108,7 +108,7 @@ def locked(folder: Path, on_loss: Callable[[Stopped], None] = lambda reason: Non
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Return who holds a folder, alive or not; None if nobody does, or if it cannot be told."""
+    """Return who holds a folder, alive or not; None if nobody does, or if that cannot be known."""
     try:
         return msgspec.json.decode((folder / LOCK_FOLDER / HOLDER_FILE).read_bytes(), type=Holder)
     except (OSError, msgspec.MsgspecError):

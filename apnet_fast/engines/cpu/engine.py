@@ -153,7 +153,7 @@ class _RowComputer:
         features: NDArray[np.float32],
         finite: NDArray[np.bool_],
     ) -> None:
-        """Compute the features of some rows of a spectrum, whose row 0 is clean; finite tells which rows are usable."""
+        """Compute the features of some rows of a spectrum, whose row 0 is clean; finite gets which rows are usable."""
         recipe, values = self._recipe, self._values
         clean_flux, clean_error = recipe.clean_up(flux[None], error[None])
         stem.realise(clean_flux[0], clean_error[0], key, np.float32(recipe.floor), values)
