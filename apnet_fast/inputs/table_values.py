@@ -91,7 +91,7 @@ def as_integers(values: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def as_floats(values: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return values as float64, null for nulls; text may hold numbers. Raises TypeError or ArrowInvalid else."""
+    """Return values as float64, null for nulls; text may hold numbers. Raises TypeError or ArrowInvalid otherwise."""
     values = one_per_row(values)
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
