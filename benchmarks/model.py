@@ -1,6 +1,6 @@
 """Predict the time of every launch of a tuning table from what was compiled; nothing here is measured.
 
-A convolution is bound by the matrix units of the busiest multiprocessor, to which it adds its exponentials where no
+A convolution is bound by the matrix units of the busiest multiprocessor, to which it adds its exponentials if no
 second program covers them, or by what it gets of L2 if L1 serves every repeated load. The stem is bound by its
 arithmetic. Other kernels are bound by what they read and write. `ways` are the engine before and after each of its
 changes.

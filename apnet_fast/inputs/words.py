@@ -57,7 +57,7 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
     row in the catalogue and a reason. Relative paths of a list start at the current folder. A folder with a manifest is
     a pack. A summary table stands for the apStar files of its rows below `root`. Order and repetition of the words do
     not matter, and a file with several names is one file. Raises UsageError for a list or folder that is not there, a
-    line of a list that is a folder or a table, a table whose rows do not say where spectra are, objects that are no
+    line of a list that is a folder or a table, a table whose rows do not say where spectra are, objects that are not
     regular files, and if nothing is found.
     """
     gathered = _Gathered()

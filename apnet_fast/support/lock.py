@@ -133,7 +133,7 @@ def _acquire(folder: Path) -> Holder:
 
 
 def _rename(made: Path, path: Path) -> None:
-    """Rename a lock into place, unless there is one. Over a network a retry may fail where the first was done."""
+    """Rename a lock into place, unless there is one. Over a network a retry may fail although the first succeeded."""
     try:
         os.rename(made, path)
     except OSError as error:
