@@ -1,6 +1,6 @@
 """Predict the time of every launch of a tuning table from what was compiled; nothing here is measured.
 
-A convolution is bound by the matrix units of the busiest multiprocessor, to which it adds its exponentials if no
+A convolution is bound by the matrix units of the busiest multiprocessor, to which it adds its exponentials where no
 second program covers them, or by what it gets of L2 if L1 serves every repeated load. The stem is bound by its
 arithmetic. Other kernels are bound by what they read and write. `ways` are the engine before and after each of its
 changes.
@@ -27,8 +27,8 @@ from apnet_fast.support.grid import PIXELS
 class Chip:
     """A GPU: multiprocessors, measured ceilings of matrix product and copy, clock, and what a multiprocessor holds.
 
-    from_l2: bytes per clock that a multiprocessor gets from L2. gap: seconds from a launch of a graph to the next.
-    Both are assumed, not measured.
+    from_l2: bytes a clock that a multiprocessor gets of L2. gap: seconds from a launch of a graph to the next.
+    Both are taken, not measured.
     """
 
     name: str
