@@ -192,7 +192,7 @@ class ApogeeNet:
 
         Raises
         ------
-        UsageError for shapes that do not fit together, a single string as ids, a seed or draws that are no integers,
+        UsageError for shapes that do not fit together, a single string as ids, a seed or draws that are not integers,
         missing or negative errors, units that are not those of flux, and wavelengths that are not those of the grid.
 
         Warns
@@ -221,7 +221,7 @@ class ApogeeNet:
         """Return what `predict` does, and the counts that it warns of, to add up and warn once."""
         check_ids(ids)
         if not isinstance(seed, Integral):
-            raise UsageError("the seed of the noise is no integer", got=repr(seed), expected="an integer, such as 0")
+            raise UsageError("the seed of the noise is not an integer", got=repr(seed), expected="an integer")
         plain_flux, plain_error = flux_and_error(flux, error)
         flux_rows = np.atleast_2d(without_mask(plain_flux))
         error_rows = np.atleast_2d(without_mask(plain_error))

@@ -44,7 +44,7 @@ CONVS = (
     (32, 64, 15, 0),
     (64, 64, 14, 32),
 )
-_LENGTH = 4288
+_LENGTH = (PIXELS + 1) // 2
 _TOLERANCE = 1e-3
 # 31 and 62 fill the last round of an H100's multiprocessors.
 _GROUPS = (21, 25, 31, 42, 62, 84, 126)
@@ -273,7 +273,7 @@ def tune_command(
 
 
 def _check_device(device: str) -> None:
-    """Raise UsageError for what is no GPU of this machine: tuning measures one, and has no meaning elsewhere."""
+    """Raise UsageError for what is not a GPU of this machine: tuning measures one, and has no meaning elsewhere."""
     from apnet_fast.engines.base import check_gpu
 
     remedy = "give the command on the machine whose GPU is to be measured; without a GPU there is nothing to tune"

@@ -70,7 +70,7 @@ class Report:
 
 
 def main() -> int:
-    """Exit status 0; 1 if something is wrong or could not be measured; 2 without a GPU."""
+    """Return exit status 0; 1 if something is wrong or could not be measured; 2 without a GPU."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--device", default="cuda:0")
@@ -263,13 +263,13 @@ class Bench:
         return float((moved.max(axis=1) < _SHIFT).mean()), float(moved.max())
 
     def engine_alone(self) -> bool:
-        """The ceilings of the machine, and each kernel as a fraction of them."""
+        """Measure the ceilings of the machine, and each kernel as a fraction of them."""
         self.ceilings()
         self.kernels()
         return True
 
     def ceilings(self) -> None:
-        """The fastest fp16 matrix product and copy of this device, on random data."""
+        """Measure the fastest fp16 matrix product and copy of this device, on random data."""
         torch, size = self.torch, 256 if self.options.rehearse else 8192
         a, b = (torch.randn(size, size, device=self.device).half() for _ in range(2))
         rate = 2 * size**3 / self.time(lambda i: a @ b) / 1e12
@@ -315,7 +315,7 @@ class Bench:
                     self.report.say(f"kernels/{run.name}", line, value)
 
     def engine_rate(self) -> None:
-        """Spectra a second: on the device alone, and from and to arrays on the host."""
+        """Measure spectra per second: on the device alone, and from and to arrays on the host."""
         resident = 1 / self.engine.seconds_per_spectrum(self.pixels, self.options.draws, self.time)
         self.report.say("engine/resident", f"engine, on the device: {resident:10.1f} spectra/s", resident)
         n = 2 if self.options.rehearse else 4000
@@ -325,7 +325,7 @@ class Bench:
         self.report.say("engine/host", f"engine, host to host:  {n / taken:10.1f} spectra/s", n / taken)
 
     def reprocess(self) -> bool:
-        """Whole runs, files to catalogues, by batch, beside the engine alone; false if they cannot be measured."""
+        """Measure whole runs by batch, beside the engine alone; return false if they cannot be measured."""
         try:
             from benchmarks.inputs import SPECTRA_OF_A_STAR, linked_tree
             from benchmarks.tiers.end_to_end import timed_run
@@ -366,7 +366,7 @@ class Bench:
         return True
 
     def rivals(self) -> bool:
-        """The same recipe and draws by other means, each with the batch that suits it best; ratios to the engine."""
+        """Measure the same recipe and draws by other means, each with the batch that suits it best."""
         from benchmarks.rivals import Batched, upstream_loop
 
         torch, draws = self.torch, self.options.draws
@@ -406,7 +406,7 @@ class Bench:
 
 
 def spectra(n: int, pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Made-up flux and error float32 (n, pixels), S/N 20 to 200, with lines, gaps and bad pixels."""
+    """Make up flux and error, float32 (n, pixels), S/N 20 to 200, with lines, gaps and bad pixels."""
     generator = np.random.default_rng(0)
     level = 10 ** generator.uniform(1.5, 4, (n, 1))
     truth = level * (1 - 0.4 * generator.random((n, pixels)) ** 6)

@@ -18,13 +18,11 @@ from apnet_fast.kernels.conv import clean_conv, draw_conv
 from apnet_fast.kernels.halves import clean_halves, product
 from apnet_fast.kernels.naive import naive_elu_difference, naive_pool, naive_stem, naive_sums
 from apnet_fast.kernels.pool import pool
-from apnet_fast.kernels.stem import StemInput, clean_stem, draw_stem, joint_limit
+from apnet_fast.kernels.stem import SCRATCH_LEAD, StemInput, clean_stem, draw_stem, joint_limit, pitch_of
 from apnet_fast.kernels.timing import Work
 from apnet_fast.networks.folding import FoldedV3
 from apnet_fast.recipes import Recipe
 from apnet_fast.recipes.noise import normals
-
-_SCRATCH_LEAD = 15
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Tile:
 
 def tile_of(network: TileNetwork, flux: np.ndarray, error: np.ndarray, keys: np.ndarray) -> Tile:
     """Put spectra, float32 (n, pixels) as read, on the network's device."""
-    device, n, pitch = network.device, len(flux), -(-network.pixels // 32) * 32
+    device, n, pitch = network.device, len(flux), pitch_of(network.pixels)
     padded = [torch.zeros(n, pitch, device=device) for _ in range(2)]
     for buffer, values in zip(padded, (flux, error), strict=True):
         buffer[:, : network.pixels] = torch.from_numpy(values).to(device)
@@ -110,7 +108,7 @@ def _first_activations(
     network: TileNetwork, recipe: Recipe, given: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     weight, bias = (x.double().cpu() for x in (network.stem_weight, network.stem_map))
-    inside = slice(_SCRATCH_LEAD, _SCRATCH_LEAD + network.pixels)
+    inside = slice(SCRATCH_LEAD, SCRATCH_LEAD + network.pixels)
     for spectrum in _spread(network.spectra):
         flux, error = recipe.clean_up(*(x[spectrum : spectrum + 1] for x in given[:2]))
         noise = normals(given[2][spectrum : spectrum + 1], network.draws, network.pixels)[0]

@@ -176,8 +176,10 @@ class Case:
 
 
 def measure(case: Case, checkpoint: Checkpoint, kept: Path | None) -> np.ndarray:
-    """Return `label_shifts` of a case, (n, 2, 3). kept: a file of JSON lines, one a spectrum; what it has is not done
-    again, so that more stars may be asked for later.
+    """Return `label_shifts` of a case, (n, 2, 3).
+
+    kept: a file of JSON lines, one per spectrum; what it has is not done again, so that more stars may be asked for
+    later.
     """
     known: dict[int, list[list[float]]] = {}
     for line in kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.exists() else ():

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.run`: measure reading, the driver, whole runs and the backends on this machine.
+"""`python -m benchmarks.run`: measure reading, driver, whole runs, backends and a whole release on this machine.
 
-    python -m benchmarks.run --tier read|driver|end-to-end [--json FILE] [--repeats 3] [--stars N] [--folder DIR]
+    python -m benchmarks.run --tier read|driver|end-to-end|survey [--json FILE] [--repeats 3] [--stars N] [--folder DIR]
     python -m benchmarks.run --tier backends [--json FILE] [--repeats 3] [--spectra N]
     python -m benchmarks.run compare A.json B.json          print the ratio B / A of every figure
 

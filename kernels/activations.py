@@ -16,7 +16,7 @@ from apnet_fast.kernels.toeplitz import Window
 
 # Zero positions behind the last segment: more than any window reaches.
 _TAIL = 64
-# Segments are a multiple of every number of positions that a tile may take.
+# Segments are a multiple of every number of positions that a block may take.
 _SEGMENT_STEP = 32
 
 

@@ -75,7 +75,7 @@ _TYPES = {
 }
 # The survey's network: spectrum, channels of its blocks, pooled length, draws.
 _CHANNELS, _POOLED, _DRAWS = (4, 8, 16, 32, 64), 1024, 20
-_LENGTH, _PITCH = 4288, 8576
+_LENGTH, _PITCH = stem.length_of(PIXELS), stem.pitch_of(PIXELS)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class _Recorder:
 
 
 def launches(tuning: Tuning) -> list[Launch]:
-    """Every launch of the survey's network under a tuning table, joint percentile included."""
+    """Return every launch of the survey's network under a tuning table, joint percentile included."""
     recorded: list[tuple[str, Any, tuple, dict]] = []
     with ExitStack() as stack:
         calls: list[tuple[Any, tuple, dict]] = []
@@ -220,8 +220,8 @@ def _as_launch(label: str, kernel: Any, args: tuple, kwargs: dict) -> Launch:
 def compile_launches(wanted: Sequence[tuple[Launch, str]]) -> Iterator[Compiled]:
     """Compile launches, each for an architecture of `ARCHITECTURES`, in their order; no GPU is needed.
 
-    Compiled in a process a core, each different one once, and disassembled together where one architecture follows
-    on itself. Raises RuntimeError, which names launch and architecture, where the compiler fails.
+    One process per core compiles, each different launch once; launches of one architecture that follow each other are
+    disassembled together. Raises RuntimeError, which names launch and architecture, if the compiler fails.
     """
     keys = [_key(*pair) for pair in wanted]
     distinct = dict(zip(keys, wanted, strict=True))
@@ -261,7 +261,7 @@ def _start_process(wanted: dict[str, tuple[Launch, str]]) -> None:
 
 
 def _key(launch: Launch, architecture: str) -> str:
-    """The same for launches of which the compiler makes the same."""
+    """Return a key that is equal for launches which compile to the same code."""
     return repr((launch.kernel.__name__, launch.types, launch.constants, launch.options, architecture))
 
 
@@ -310,7 +310,7 @@ def _as_compiled(launch: Launch, architecture: str, built: _Built, matrix: list[
 
 
 def _resources(cubin: bytes) -> tuple[int, int, int]:
-    """Registers, bytes of stack and of local memory, by a tool that comes with Triton."""
+    """Return registers, bytes of stack and of local memory, by a tool that comes with Triton."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -323,7 +323,7 @@ def _resources(cubin: bytes) -> tuple[int, int, int]:
 
 
 def _machine_code(cubin: bytes) -> bytes:
-    """The instructions of the one kernel in a cubin, which is an ELF file of 64 bits."""
+    """Return the instructions of the one kernel in a cubin, which is an ELF file of 64 bits."""
     (table,) = struct.unpack_from("<Q", cubin, 0x28)
     size, number, names = struct.unpack_from("<HHH", cubin, 0x3A)
     sections = [struct.unpack_from("<IIQQQQ", cubin, table + i * size) for i in range(number)]
@@ -339,7 +339,7 @@ def _machine_code(cubin: bytes) -> bytes:
 
 
 def _matrix_instructions(built: Sequence[_Built], architecture: str) -> list[list[str]]:
-    """The matrix instructions in the machine code of some kernels of one architecture."""
+    """Return the matrix instructions in the machine code of some kernels of one architecture."""
     pattern = _CHIPS[architecture].matrix
     texts = [found.code for found in built if isinstance(found.code, str)]
     if texts:
@@ -364,6 +364,6 @@ def _matrix_instructions(built: Sequence[_Built], architecture: str) -> list[lis
 
 
 def _tool(name: str, *arguments: str) -> str:
-    """What a tool that comes with Triton prints."""
+    """Run a tool that comes with Triton and return what it prints."""
     path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / name
     return subprocess.run([str(path), *arguments], capture_output=True, text=True, check=True).stdout

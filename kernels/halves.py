@@ -4,9 +4,9 @@ Clean rows are sums of two halves, and three products keep 22 bits. Draws are di
 share one product: a stack of rows holds first the differences of all draws, spectrum by spectrum, then the high halves
 of the clean rows, then the low ones.
 
-What rounding does to the weights moves all draws of a spectrum the same way, by its product with their mean. Where
-draws lie many times their scatter from the clean row, that would move their median: so the mean, one more row, meets
-the low halves of the weights too.
+What rounding does to the weights moves all draws of a spectrum the same way, by its product with their mean. If
+the draws lie many times their scatter from the clean row, that would move their median: so the mean, one more row,
+meets the low halves of the weights too.
 """
 
 from __future__ import annotations

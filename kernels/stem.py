@@ -26,9 +26,10 @@ from apnet_fast.kernels.noise import noise_normals
 CHANNELS = 4
 TAPS = 30
 # Zeros before and behind a processed spectrum: the conv's padding.
-_SCRATCH_LEAD = TAPS // 2
+SCRATCH_LEAD = TAPS // 2
 # Blocks of four pixels that the joint percentile draws at once.
 _QUAD_BLOCK = 256
+_PITCH_STEP = 32
 # Bits above those of infinity: behind every value, so that absent pixels count for no rank.
 _ABSENT = tl.constexpr(0x7FFFFFFF)
 
@@ -78,7 +79,7 @@ def lerp(low, high, fraction):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def clean_bits(flux_ptr, quad, lane: tl.constexpr, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Bits of max(flux, floor) at pixels 4 * quad + lane."""
+    """Return the bits of max(flux, floor) at pixels 4 * quad + lane."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
     value = tl.maximum(tl.load(flux_ptr + pixel, mask=present, other=0.0), floor)
@@ -87,7 +88,7 @@ def clean_bits(flux_ptr, quad, lane: tl.constexpr, floor, PIXELS: tl.constexpr):
 
 @triton.jit
 def noisy_bits(flux_ptr, error_ptr, quad, lane: tl.constexpr, z, floor, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Bits of max(flux + error * z, floor) at pixels 4 * quad + lane."""
+    """Return the bits of max(flux + error * z, floor) at pixels 4 * quad + lane."""
     pixel = 4 * quad + lane
     present = pixel < PIXELS
     flux = tl.load(flux_ptr + pixel, mask=present, other=0.0)
@@ -314,6 +315,16 @@ def joint_limit_kernel(  # type: ignore[no-untyped-def]
     tl.store(limit_ptr + spectrum, percentile + clip)
 
 
+def pitch_of(pixels: int) -> int:
+    """Return the length of a spectrum's row on the device: 8576 for apStar spectra."""
+    return triton.cdiv(pixels, _PITCH_STEP) * _PITCH_STEP
+
+
+def length_of(pixels: int) -> int:
+    """Return the number of positions after the stem's max-pool: 4288 for apStar spectra."""
+    return triton.cdiv(pixels, 2)
+
+
 def _quads(pixels: int) -> int:
     return triton.next_power_of_2(triton.cdiv(pixels, 4))
 
@@ -325,8 +336,7 @@ def _joint_quads(pixels: int) -> int:
 
 def scratch(rows: int, pixels: int, device: torch.device | str) -> Tensor:
     """Make zeroed fp32 (rows, n): processed spectra with the conv's zero padding around them."""
-    width = triton.cdiv(_SCRATCH_LEAD + pixels + TAPS, 32) * 32
-    return torch.zeros(rows, width, dtype=torch.float32, device=device)
+    return torch.zeros(rows, pitch_of(SCRATCH_LEAD + pixels + TAPS), dtype=torch.float32, device=device)
 
 
 def joint_scratch(spectra: int, draws: int, pixels: int, device: torch.device | str) -> Tensor:
@@ -380,9 +390,10 @@ class StemInput:
 def clean_stem(
     given: StemInput, rows_scratch: Tensor, clean: Tensor, out: Activations, how: Preprocessing, config: StemConfig
 ) -> None:
-    """First activations of the clean spectra: fp32 (spectra, length, 4) into `clean`, and two planes into `out`.
+    """Compute the first activations of the clean spectra.
 
-    rows_scratch: from `scratch`, a row per spectrum.
+    rows_scratch: from `scratch`, a row per spectrum. clean: gets them, fp32 (spectra, length, 4). out: gets them in two
+    planes.
     """
     _launch(given, rows_scratch, clean, out, how, config, draws=1, is_clean=True)
 
@@ -396,7 +407,7 @@ def draw_stem(
     how: Preprocessing,
     config: StemConfig,
 ) -> None:
-    """First activations of all draws, `draws` per spectrum, as differences from the clean ones, into `out`.
+    """Compute the first activations of all draws, `draws` per spectrum, as differences from the clean ones, into `out`.
 
     clean: from `clean_stem`. rows_scratch: from `scratch`, a row per draw.
     """
@@ -431,7 +442,7 @@ def _launch(
         PIXELS=how.pixels,
         PITCH=given.flux.shape[1],
         SCRATCH=rows_scratch.shape[1],
-        SCRATCH_LEAD=_SCRATCH_LEAD,
+        SCRATCH_LEAD=SCRATCH_LEAD,
         LENGTH=clean.shape[1],
         SEGMENT=out.segment,
         LEAD=out.lead,

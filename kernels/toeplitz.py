@@ -13,7 +13,7 @@ from apnet_fast.kernels.halves import split
 
 @dataclass(frozen=True)
 class ConvConfig:
-    """Tile of one convolution: positions per row (S), block sizes, warps and pipeline stages.
+    """Blocks of one convolution: positions per row (S), block sizes, warps and pipeline stages.
 
     through_l1: let loads of A pass through L1, where the next step finds them. carveout: percent of the on-chip memory
     that shared memory takes, the rest being L1; 0 leaves it to the driver.
@@ -31,7 +31,7 @@ class ConvConfig:
 
 @dataclass(frozen=True)
 class CleanConfig:
-    """Tile of the convolutions of clean spectra; positions and steps are those of the draws' `ConvConfig`."""
+    """Blocks of the convolutions of clean spectra; positions and steps are those of the draws' `ConvConfig`."""
 
     block_m: int
     block_n: int
@@ -55,7 +55,7 @@ class Window:
 
 
 def window(c_in: int, taps: int, pad: int, config: ConvConfig) -> Window:
-    """Return the window of a convolution under a tile configuration."""
+    """Return the window of a convolution under a configuration."""
     run = (config.positions + taps - 1) * c_in
     steps = -(-run // config.block_k)
     stride, rest = divmod(config.positions * c_in, config.block_k)

@@ -37,6 +37,22 @@ def broken_links(page: Path) -> list[str]:
     return found
 
 
+def long_lines(text: str) -> list[str]:
+    """Lines of prose of more than 120 characters: not tables, nor what is shown as code or output."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [line for line in prose.splitlines() if len(line) > 120 and not line.startswith(("|", "    "))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_not_too_long(page: Path) -> None:
+    assert long_lines(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_line_that_is_too_long_is_found() -> None:
+    line = "word " * 24 + "w"
+    assert long_lines(f"{line}\n\n| {line} |\n    {line}\n```\n{line}\n```\n{line[:120]}\n") == [line]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken_links(page) == []

@@ -73,7 +73,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _data_files() -> set[str]:
-    """Files of the package that are no Python: weights, tables, templates."""
+    """Files of the package that are not Python: weights, tables, templates."""
     found = set()
     for folder, _, names in os.walk(ROOT / "apnet_fast", followlinks=True):
         where = Path(folder)

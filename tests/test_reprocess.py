@@ -81,7 +81,7 @@ def test_wrong_weights_name_the_key(tree: Path, small_checkpoint: Checkpoint, tm
         (["--precision", "fp16"], "cannot compute in this precision"),
         (["--device", "cuda:0"], "no such GPU"),
         (["--gpus", "0,1"], "no such GPU"),
-        (["--gpus", "a"], "no list of GPU numbers"),
+        (["--gpus", "a"], "not a list of GPU numbers"),
         (["--engine", "cpu", "--device", "cuda:0"], "does not run on this device"),
         (["--spectra", "all"], "unknown --spectra"),
         (["--batch-size", "0"], "--batch-size is too small"),

@@ -73,7 +73,7 @@ def predict(
 
 
 def _rows(flux: Any, error: Any) -> tuple[Any, Any]:
-    """Return flux and errors as something of two dimensions that can be cut into batches, uncopied where it is so."""
+    """Return flux and errors as two-dimensional values that can be cut into batches, without a copy if possible."""
     if all(len(getattr(values, "shape", ())) == 2 and not hasattr(values, "uncertainty") for values in (flux, error)):
         return flux, error
     flux, error = flux_and_error(flux, error)
@@ -93,7 +93,7 @@ def stream(
 
     A fourth element, photometry (7,) as in `Spectrum`, is for v2, whose rows have the medians of the draws. At most
     one batch is read ahead. A spectrum without data, of another length, or with negative errors gets a row with NaN
-    labels and the recipe's "no result" bit. Raises UsageError for an item that is no tuple or list of three or four,
+    labels and the recipe's "no result" bit. Raises UsageError for an item that is not a tuple or list of three or four,
     and for units that are not those of flux; warns as `label_stream` does.
     """
     # Check items before the stream reads them: an error in reading is the spectrum's fault, this one the caller's.
@@ -117,7 +117,7 @@ def stream_chunks(
 
     A fourth element, photometry (m, 7), is for v2, whose arrays have the medians of the draws. The engine gets batches
     of `batch_size` whatever the sizes of the chunks, which are read as far ahead as one batch needs. Raises UsageError
-    for a chunk whose arrays do not fit together, or that is no tuple of three or four.
+    for a chunk whose arrays do not fit together, or that is not a tuple of three or four.
     """
     sizes: deque[int] = deque()
     spectra = _one_by_one(chunks, sizes)

@@ -50,7 +50,7 @@ class RowMatches:
     """Rows of a table for n spectra: int64 (n,), -1 if there is none.
 
     spectrum: the row of this very spectrum. source: a row of its star, which `spectrum` is too. ambiguous: bool (n,),
-    several rows could be its star and nothing tells which.
+    several rows could be its star and nothing distinguishes them.
     """
 
     spectrum: NDArray[np.int64]

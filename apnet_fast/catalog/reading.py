@@ -1,4 +1,4 @@
-"""Read the cards of a finished catalogue, which tell what its rows depend on."""
+"""Read the cards of a finished catalogue, which record what its rows depend on."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ FROM_THE_FILE = frozenset({*_ATTRIBUTES, *_MEASURED, "filetype", "apstar"})
 
 _FILETYPES: dict[Product, str] = {"star": "apStar", "visit": "apVisit"}
 
-# These tell which file a spectrum is in, so the file itself knows them best.
+# These name the file of a spectrum, so they are taken from the file itself.
 _OF_THE_FILE = frozenset(
     "release filetype apred apstar obj telescope field prefix plate fiber mjd reduction".split()  # noqa: SIM905
 )
 
-# Columns that tell where another one comes from: no bit and "not looked at" are the same in FITS.
+# Columns that record where another one comes from: no bit and "not looked at" are the same in FITS.
 _ORIGINS = {"flags_from": "spectrum_flags", "v_rad_from": "v_rad"}
 
 QUARANTINE_SCHEMA = pa.schema(

@@ -55,7 +55,7 @@ class SourceTable:
     def __init__(self, table: pa.Table, where: str = "") -> None:
         """Take a table as `apnet_fast.inputs.summary_tables.read_table` returns it; `where`: its path, for errors.
 
-        Raises UsageError if no column tells which object a row is, or if a column cannot be what its name means.
+        Raises UsageError if no column identifies the object of a row, or if a column cannot be what its name means.
         """
         names = set(table.column_names)
         self.product: Product = _product_of(names)
@@ -68,7 +68,7 @@ class SourceTable:
         parts = _parts(table, self.product, where)
         if not {"obj", "sdss_id", "file"} & set(parts):
             raise UsageError(
-                "the table does not tell of which objects its rows are",
+                "the table does not identify the objects of its rows",
                 got=f"columns {', '.join(sorted(names)[:20])}",
                 expected="one of obj, apogee_id, sdss_id",
                 remedy="give an allStar, allVisit, mwmAllStar or mwmAllVisit table",
@@ -87,7 +87,7 @@ class SourceTable:
     def load(cls, path: str | Path) -> SourceTable:
         """Read a table, FITS or Parquet, and write its warning, once in a run.
 
-        Raises UsageError for a file that is no table or that cannot be used.
+        Raises UsageError for a file that is not a table or that cannot be used.
         """
         with open_table(path) as table:
             present = set(table.columns)
@@ -104,7 +104,7 @@ class SourceTable:
     def columns_for(self, product: Product, matches: SourceMatches) -> dict[str, pa.Array]:
         """Return columns of a product for n spectra of it: arrays (n,) in the column's type, null if not known.
 
-        "source_match" tells what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous"
+        "source_match" records what was found: "spectrum" (its own row), "source" (a row of its star), "ambiguous"
         (several rows could be its star, and none was taken), "none".
         """
         columns = _taken(self._source, matches.rows.source)
@@ -209,7 +209,7 @@ def _columns(
             continue
         values = as_column(table[name], column, where)
         if column.name == "spectrum_flags" and "flags_from" in table.column_names:
-            # A catalogue of our own: in FITS, no bit may be that nobody has looked.
+            # Our own catalogue: in FITS, no bit may also mean that nobody looked.
             known = pc.not_equal(column_as_text(table, "flags_from", where), "")
             values = pc.if_else(known, values, pa.scalar(None, values.type))
         if foreign is not None and foreign.gaia:

@@ -12,11 +12,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from apnet_fast.support.attempts import SECONDS_UNTIL_STALE
+
 PREFIX = ".team-"
 _SECONDS_PER_TOUCH = 10.0
 _SECONDS_BETWEEN_LOOKS = 5.0
 _SECONDS_OF_PATIENCE = 600.0
-_SECONDS_OF_A_DAY = 86_400.0
 
 
 class Lease:
@@ -31,7 +32,7 @@ class Lease:
         """Make the file, and remove those that coordinators left a day ago."""
         for path in self.file.parent.glob(f"{PREFIX}*"):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _SECONDS_OF_A_DAY:
+                if time.time() - path.stat().st_mtime > SECONDS_UNTIL_STALE:
                     path.unlink()
         self.file.touch()
         self._thread.start()
@@ -66,7 +67,7 @@ def _follow(file: Path) -> None:
 
 
 def _touched(file: Path) -> int:
-    """Return when the file was touched, 0 if it has gone, -1 if that cannot be told now."""
+    """Return when the file was touched, 0 if it has gone, -1 if that cannot be known now."""
     try:
         # Opening it makes clients of NFS ask the server.
         with file.open("rb") as opened:

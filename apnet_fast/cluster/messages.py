@@ -46,8 +46,8 @@ class Message:
 
     @classmethod
     def decoded(cls, data: bytes) -> Message:
-        """Return the message that `encoded` made. Raises ValueError for bytes that are no message."""
+        """Return the message that `encoded` made. Raises ValueError for bytes that are not a message."""
         if len(data) < _HEAD.size:
-            raise ValueError(f"{len(data)} bytes are no message")
+            raise ValueError(f"{len(data)} bytes are not a message")
         kind, shard = _HEAD.unpack_from(data)
         return cls(Kind(kind), shard, data[_HEAD.size :])

@@ -28,11 +28,11 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 _ENGINE = [sys.executable, "-m", "apnet_fast.cluster.engine"]
 
-_engines: dict[str, Engine] = {}
+_engines: dict[str, EngineProcess] = {}
 _starting = threading.Lock()
 
 
-class Engine:
+class EngineProcess:
     """An engine process of this node, and the shards it has in hand."""
 
     def __init__(self, orders: bytes, threads: int) -> None:
@@ -56,7 +56,7 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs and has not said that it failed."""
+        """Return whether the process runs and has not reported a failure."""
         return self._last is None and self._process.poll() is None
 
     def send(self, message: Message) -> None:
@@ -145,7 +145,7 @@ def prepare(run: str, orders: bytes, share: int, silence: float) -> bytes:
             _engines.pop(other).close()
         engine = _engines.get(run)
         if engine is None or not engine.alive:
-            engine = _engines[run] = Engine(orders, _threads(share))
+            engine = _engines[run] = EngineProcess(orders, _threads(share))
             atexit.register(engine.close)
     return engine.ready(silence).encoded()
 

@@ -27,6 +27,6 @@ def _resources(words: str | None) -> dict[str, float]:
             found[name.strip()] = float(amount)
         except ValueError as error:
             raise UsageError(
-                "--cluster-resources is no list of resources", got=word, expected="NAME=NUMBER, such as GPU=1"
+                "--cluster-resources is not a list of resources", got=word, expected="NAME=NUMBER, such as GPU=1"
             ) from error
     return found

@@ -92,7 +92,7 @@ class Scheduler:
             self._asking = False
 
     def let_all_finish(self, function: Callable[..., Any], *given: object, at: list[str], seconds: float) -> None:
-        """Have workers call a function, and wait for that, but no longer than so many seconds."""
+        """Have workers call a function, and wait at most `seconds` for it."""
         waiting = {self.ask("end", function, *given, at=address) for address in at}
         deadline = time.monotonic() + seconds
         while waiting and (left := deadline - time.monotonic()) > 0:

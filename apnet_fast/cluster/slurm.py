@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _SECONDS_TO_START = 120.0
-# Of the commands of Dask, in the order in which they are started.
+# Dask's commands, in the order in which they start.
 _NAMES = ("dask_scheduler", "dask_worker")
 _SECONDS_TO_END = 20.0
 

@@ -245,7 +245,7 @@ class DaskTeam:
             self._load(member)
 
     def _lacks_resources(self, worker: Mapping[str, Any]) -> bool:
-        """Whether Dask would let a shard wait for ever for this worker."""
+        """Return whether Dask would let a shard wait for ever for this worker."""
         has = worker.get("resources") or {}
         return any(has.get(name, 0) < amount for name, amount in (self._resources or {}).items())
 
@@ -334,7 +334,7 @@ class DaskTeam:
             self._restart(key, member, message.body.decode("utf-8", "replace"))
 
     def _ask_again(self, key: tuple[str, str], member: _Member, shard: int | None) -> None:
-        """The scheduler has forgotten a question, because the connection was lost for a while. Nobody is to blame."""
+        """Ask again: the scheduler forgot a question, because the connection was lost for a while."""
         if shard is None:
             del self._members[key]  # `_look` finds it again, if it is still there
         else:

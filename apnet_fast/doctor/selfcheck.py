@@ -81,7 +81,7 @@ def _verdict(name: str, work: Callable[[], tuple[bool, str]]) -> Verdict:
     start = time.monotonic()
     try:
         passed, text = work()
-    except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks go on and all of it is told
+    except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks go on and all of it is reported
         passed, text = False, f"{type(error).__name__}: {error}"
     return Verdict(name, passed, text, time.monotonic() - start)
 

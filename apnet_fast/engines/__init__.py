@@ -94,7 +94,7 @@ def choose_devices(gpus: str | None, device: str | None, engine: str, network: s
     if gpus is not None:
         numbers = [number.strip() for number in gpus.split(",")]
         if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
-            raise UsageError("--gpus is no list of GPU numbers", got=repr(gpus), expected="such as 0 or 0,1")
+            raise UsageError("--gpus is not a list of GPU numbers", got=repr(gpus), expected="such as 0 or 0,1")
         return ",".join(f"cuda:{number}" for number in numbers)
     if engine in ("auto", "triton", "torch", "reference"):
         import torch

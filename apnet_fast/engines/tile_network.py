@@ -26,6 +26,7 @@ from apnet_fast.kernels.stem import (
     draw_stem,
     joint_limit,
     joint_scratch,
+    length_of,
     scratch,
 )
 from apnet_fast.kernels.toeplitz import ToeplitzFilter, toeplitz_filter
@@ -37,7 +38,6 @@ from apnet_fast.support.errors import UsageError
 
 # Left zero padding of a block's two convolutions.
 PADS = (15, 14)
-_PITCH_STEP = 32
 
 # What the device does for each rule of `Recipe.missing_errors` that v3 recipes have.
 _CLEAN_UPS: dict[str, Callable[[Tensor, Tensor, int], None]] = {
@@ -58,11 +58,6 @@ def clean_up_of(recipe: Recipe) -> Callable[[Tensor, Tensor, int], None]:
     return _CLEAN_UPS[recipe.missing_errors]
 
 
-def pitch_of(pixels: int) -> int:
-    """Return the length of a spectrum's row on the device."""
-    return -(-pixels // _PITCH_STEP) * _PITCH_STEP
-
-
 class TileNetwork:
     """Weights and buffers of the network for tiles of `spectra` spectra of one length and one number of draws."""
 
@@ -73,7 +68,7 @@ class TileNetwork:
         self.pixels, self.draws = pixels, draws
         self.spectra = max(1, tuning.tile_rows // (1 + draws))
         self.group_rows = min(tuning.group_rows, max(1, self.spectra * draws))
-        self.length = (pixels + 1) // 2
+        self.length = length_of(pixels)
         self.how = preprocessing(recipe, pixels, draws)
         self.clean_up = clean_up_of(recipe)
         self._load(fold_v3(checkpoint, pixels))

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from apnet_fast.engines.tile_network import pitch_of
+from apnet_fast.kernels.stem import pitch_of
 
 # Tiles on their way at once: one comes in, one computes, one goes out.
 _IN_FLIGHT = 3

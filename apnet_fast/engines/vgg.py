@@ -110,5 +110,5 @@ class VggTorchEngine(_VggEngine):
 
 
 def _second_input(metadata: Tensor | None, rows: int) -> tuple[Tensor, ...]:
-    """Repeat a spectrum's photometry (7,) for so many rows, if the network takes it."""
+    """Repeat a spectrum's photometry (7,) for `rows` rows, if the network takes it."""
     return () if metadata is None else (metadata.expand(rows, -1),)

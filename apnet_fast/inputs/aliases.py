@@ -13,17 +13,17 @@ from apnet_fast.spectra.mwm import is_mwm_name
 
 # Names that differ in no more may be names of one file: links of SDSS-V leave the version of the star out.
 _NOT_OF_THE_STAR = re.compile(r"(?:-\d{5})?\.fits(?:\.[gf]z)?$")
-# So many files are looked at in a moment, on any file system.
+# This many files are looked at in a moment, on any file system.
 _FEW = 10_000
 
 
 def aliases(paths: Iterable[str], links: frozenset[str] = frozenset()) -> set[str]:
     """Return paths that may be left out, because another of the paths names the same file.
 
-    Of several names of a file one is kept: the plain one of an SDSS-V star, else one that is no link, else the first.
-    Hard links that are named as different stars are kept: a name is part of who a spectrum is.
-    Of more than 10,000 files, only those are looked at that may well have several names: known symlinks (`links`),
-    unusual names, and names that are alike.
+    One of several names of a file is kept: the plain one of an SDSS-V star, else one that is not a link, else the
+    first. Hard links that are named as different stars are kept: a name is part of who a spectrum is. If there are
+    more than 10,000 files, only those are looked at that may well have several names: known symlinks (`links`), unusual
+    names, and names that are alike.
     """
     by_text: dict[str, str] = {}
     left_out: set[str] = set()
@@ -46,7 +46,7 @@ def aliases(paths: Iterable[str], links: frozenset[str] = frozenset()) -> set[st
 
 
 def _kept(names: list[str]) -> set[str]:
-    """Return which names of one file stand: one per star that a name tells, or one if none tells a star."""
+    """Return which names of one file stand: one per star that a name identifies, or one if none does."""
     by_star: dict[str, list[str]] = defaultdict(list)
     for path in names:
         own = os.path.basename(os.path.realpath(path))
@@ -69,6 +69,6 @@ def _suspects(paths: Iterable[str], links: frozenset[str]) -> list[str]:
 
 
 def _preference(path: str) -> tuple[bool, bool, str]:
-    """Sort names of one file: the plain name of an SDSS-V star first, then what is no link."""
+    """Sort names of one file: the plain name of an SDSS-V star first, then what is not a link."""
     name = parse_file_name(path)
     return bool(name.standard and name.telescope and name.starver), os.path.islink(path), path

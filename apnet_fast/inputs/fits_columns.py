@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, card_integer
+from apnet_fast.spectra.extension import form_bytes
 from apnet_fast.spectra.header import PrimaryHeader
 
 _BINARY_FORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(.*)")
@@ -24,7 +25,6 @@ _DIMENSIONS = re.compile(r"\(\s*\d+(?:\s*,\s*\d+)*\s*\)")
 _NUMPY = {
     "L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16",
 }  # fmt: skip
-_BYTES = {"A": 1, "P": 8, "Q": 16} | {letter: np.dtype(kind).itemsize for letter, kind in _NUMPY.items()}
 # TZERO of integers of the other signedness (section 5.2.5), and their type.
 _OFFSETS = {
     "B": (-(2**7), np.int8), "I": (2**15, np.uint16), "J": (2**31, np.uint32), "K": (2**63, np.uint64),
@@ -109,7 +109,7 @@ def _binary_column(header: PrimaryHeader, n: int, offset: int) -> FitsColumn:
     if match is None:
         raise DamagedFits(f"TFORM{n} is {text!r}")
     repeat, form = int(match[1] or 1), match[2]
-    width = -(-repeat // 8) if form == "X" else repeat * _BYTES[form]
+    width = form_bytes(form, repeat)
     count = repeat
     if form == "A":
         count = _strings(repeat, match[3], header.text(f"TDIM{n}"))
@@ -181,7 +181,7 @@ def _numbers(column: FitsColumn, raw: NDArray) -> pa.Array:
 
 
 def _is_null(null: str, raw: NDArray) -> NDArray[np.bool_] | None:
-    """Return where a stored number is that of TNULL; None if the card names none."""
+    """Return a mask of the stored numbers that equal TNULL; None if the card names none."""
     try:
         value = int(null)
     except ValueError:

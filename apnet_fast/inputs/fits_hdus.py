@@ -27,7 +27,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class DamagedFits(Exception):
-    """The bytes are not those of a FITS file, or end too early; the text tells where."""
+    """The bytes are not those of a FITS file, or end too early; the message names the place."""
 
     def __init__(self, text: str, *, cut: bool = False) -> None:
         super().__init__(text)
@@ -82,7 +82,7 @@ def unpacked(file: BinaryIO) -> BinaryIO:
 def scan_hdus(stream: BinaryIO) -> Iterator[Hdu]:
     """Yield the HDUs of a stream (from `unpacked`), each as soon as its header has been read.
 
-    Raises DamagedFits for what is no FITS file or ends inside a header, and what the stream raises.
+    Raises DamagedFits for what is not a FITS file or ends inside a header, and what the stream raises.
     """
     stream.seek(0)
     for number in range(_MOST_HDUS):

@@ -72,7 +72,7 @@ def left_out_text(kinds: Mapping[str, int]) -> str:
 
 
 def _kind_left_out(name: str, path: str, names: frozenset[str]) -> str:
-    """Return what a file is, if it is no input; else "". Only files of unusual names are opened."""
+    """Return what a file is, if it is not an input; else "". Only files of unusual names are opened."""
     if not name.endswith(FITS_SUFFIXES):
         packed = _PACKED_OTHERWISE.search(name)
         return f"files packed as {packed[1]}" if packed else "tables"

@@ -30,7 +30,7 @@ class InputKind(StrEnum):
     TABLE = "a summary table"
     SPECTRA = "a file of spectra"
     OTHER = "a file of another kind"
-    NO_FILE = "no regular file"
+    NO_FILE = "not a regular file"
     NOTHING = "nothing"
 
 

@@ -87,7 +87,7 @@ def completed(records: Sequence[SpectrumRecord], known: KnownFiles) -> Sequence[
 
 
 def _completed(record: SpectrumRecord, known: KnownFile | None) -> SpectrumRecord:
-    """The name of a file does not tell its field, nor the 1-m telescope from the 2.5-m one; a table does."""
+    """Fill in field and telescope from the table, because the file's name does not give them."""
     if known is None:
         return record
     star = record.star

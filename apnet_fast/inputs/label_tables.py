@@ -100,7 +100,7 @@ def _load(path: Path, asked: Mapping[str, str]) -> _OneTable:
     path_column = _column_of(table, asked.get("path"), ("path",), path)
     if obj_column is None and path_column is None:
         raise UsageError(
-            "the label table does not tell which star a row is of",
+            "the label table does not identify the star of a row",
             got=f"columns {', '.join(table.column_names)}",
             expected=f"a column {', '.join((*_OBJ_COLUMNS, 'path'))}",
             remedy="--column obj=NAME",

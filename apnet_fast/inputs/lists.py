@@ -27,8 +27,8 @@ def read_list(listing: str) -> list[str]:
     """Return the paths of a list, without blank lines and comments (#).
 
     Lines end in \\n or \\r\\n and nowhere else. `~` and `$VARIABLE` are expanded, and a comment behind a path is cut
-    off, unless a file has the line for its name. Raises UsageError for a list that is no text or no regular file, and
-    for a line that is no path (quotes, wildcards, a comma at its end) or names a folder, a pack or a table.
+    off, unless a file has the line for its name. Raises UsageError for a list that is not text or not a regular file,
+    and for a line that is not a path (quotes, wildcards, a comma at its end) or names a folder, a pack or a table.
     """
     paths = []
     for number, line in enumerate(_lines(listing), start=1):
@@ -45,7 +45,7 @@ def _lines(listing: str) -> list[str]:
     data = _contents(listing)
     if what := _no_text(data):
         raise UsageError(
-            "the list is no text in UTF-8",
+            "the list is not UTF-8 text",
             got=what,
             expected=_EXPECTED,
             remedy="save it as UTF-8, if it is a list (iconv -f UTF-16 -t UTF-8); give other files without the @",
@@ -55,7 +55,7 @@ def _lines(listing: str) -> list[str]:
 
 
 def _no_text(data: bytes) -> str:
-    """Return what some bytes are, if they are no text; else ""."""
+    """Return what some bytes are, if they are not text; else ""."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "UTF-16"
     if data.startswith(b"SIMPLE  ="):
@@ -69,7 +69,7 @@ def _contents(listing: str) -> bytes:
         state = os.stat(listing)
         if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
             raise UsageError(
-                "the list is no regular file",
+                "the list is not a regular file",
                 got=f"{listing}, {_what(state.st_mode)}",
                 expected=_EXPECTED,
                 remedy="write the paths to a file first",

@@ -1,4 +1,4 @@
-"""Look for a sample of the files that a table names, so that a run tells early what is not there."""
+"""Look for a sample of the files that a table names, so that a run reports early what is not there."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Find the newest summary table of the survey below SAS_BASE_DIR: the input of a run that is told nothing else.
+"""Find the newest summary table of the survey below SAS_BASE_DIR: the input of a run without INPUT.
 
 Astra's mwmAllStar comes first, because it lists the stars of all telescopes and both surveys; then the allStar tables
-of an SDSS-V reduction, one per telescope; then DR17's. Of each, the highest version counts, not the age of the file,
-which a copy changes. Only the places of the SDSS tree are looked at: walking a survey would take days.
+of an SDSS-V reduction, one per telescope; then DR17's. In each place the highest version counts, not the age of the
+file, which a copy changes. Only the places of the SDSS tree are looked at: walking a survey would take days.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ASTRA_HOMES = (
 )
 DR17_TABLE = "dr17/apogee/spectro/aspcap/dr17/synspec_rev1/allStar-dr17-synspec_rev1.fits"
 TELESCOPES = ("apo25m", "lco25m", "apo1m")
-# Folders of versions in the making ("daily", "master") are no release to choose unasked.
+# Folders of versions in the making ("daily", "master") are not releases to choose unasked.
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 _LOOKED_FOR = "mwmAllStar-VERSION.fits[.gz] of Astra, allStar-REDUCTION-TELESCOPE.fits of SDSS-V, or DR17's allStar"
@@ -79,7 +79,7 @@ def default_inputs(root: Path | None) -> tuple[str, ...]:
 def what_is_there(root: Path | None) -> str:
     """Return in words what there is instead of a summary table."""
     if root is None or not root.is_dir():
-        return state_of(SAS) if root is None or str(root) == value_of(SAS) else f"{root}, which is no folder"
+        return state_of(SAS) if root is None or str(root) == value_of(SAS) else f"{root}, which is not a folder"
     return f"no table with rows below {root}, where {_LOOKED_FOR} were looked for"
 
 

@@ -100,7 +100,7 @@ class SummaryTable:
 
 @contextmanager
 def open_table(path: str | Path) -> Iterator[SummaryTable]:
-    """Open a table file, FITS or Parquet, whatever its name ends in. Raises UsageError for what is no table."""
+    """Open a table file, FITS or Parquet, whatever its name ends in. Raises UsageError for what is not a table."""
     where = str(path)
     try:
         with opened(where) as file:
@@ -126,7 +126,7 @@ def read_table(path: str | Path, columns: Collection[str] | None = None) -> pa.T
 
 
 def table_columns(path: str | Path) -> tuple[str, ...]:
-    """Return the names of a table's columns, in lower case. Raises UsageError for what is no table."""
+    """Return the names of a table's columns, in lower case. Raises UsageError for what is not a table."""
     with open_table(path) as table:
         return table.columns
 

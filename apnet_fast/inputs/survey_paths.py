@@ -125,7 +125,7 @@ def _each_once(paths: pa.Array, rows: NDArray[np.int64], not_found: Mapping[str,
 
 
 def _in_release(release: Release, columns: Columns) -> pa.Array:
-    """Return paths below the release's home; null if the row does not tell enough."""
+    """Return paths below the release's home; null if the row lacks what they need."""
     healpix = pc.cast(_known(columns["healpix"]), pa.int64())
     group = pc.cast(pc.divide(healpix, 1000), pa.string())
     columns = {**columns, "healpix_group": pc.fill_null(group, "")}

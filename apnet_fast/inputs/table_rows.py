@@ -82,8 +82,8 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
     """Return the apStar files of the rows of a summary table, FITS or Parquet, in the tree below `root`.
 
     Many rows may name one file, as every visit names its star's. A sample of the files is looked for: if most are not
-    there, a note tells so; if they are there in packed form (.gz, .fz), those are the files. Raises UsageError for a
-    file that is no such table, and without a root.
+    there, a note names the folders searched; if they are there in packed form (.gz, .fz), those are the files. Raises
+    UsageError for a file that is not such a table, and without a root.
     """
     with open_table(path) as table:
         kind = _kind_of(table.columns, path)
@@ -127,7 +127,9 @@ def _check_root(path: str, root: str | None) -> None:
             remedy="give --root, or set SAS_BASE_DIR: the folder that holds dr17/, dr20/ or sdsswork/",
         )
     if not os.path.isdir(root):
-        raise UsageError("the root is no folder", got=root, expected="the folder that holds dr17/, dr20/ or sdsswork/")
+        raise UsageError(
+            "the root is not a folder", got=root, expected="the folder that holds dr17/, dr20/ or sdsswork/"
+        )
 
 
 def _known(columns: Mapping[str, pa.Array], first: NDArray[np.int64]) -> dict[str, pa.Array]:
@@ -152,7 +154,7 @@ def _strange_names(path: str, columns: Mapping[str, pa.Array]) -> tuple[str, ...
     if not len(strange):
         return ()
     return (
-        f"{path}: {len(strange)} rows name files that are no apStar or apVisit of a known reduction, such as"
+        f"{path}: {len(strange)} rows name files that are not apStar or apVisit files of a known reduction, such as"
         f" {strange[0].as_py()}; they are left out",
     )
 
@@ -174,11 +176,11 @@ def _kind_of(columns: tuple[str, ...], path: str) -> TableKind:
         if kind.marks <= set(columns):
             if missing := sorted(kind.needs - set(columns)):
                 raise missing_columns(
-                    f"the table, {kind.name}, does not tell where spectra are", missing, columns, path
+                    f"the table, {kind.name}, does not say where its spectra are", missing, columns, path
                 )
             return kind
     missing = sorted(KINDS[0].needs - set(columns))
-    raise missing_columns("the table does not tell where spectra are", missing, columns, path)
+    raise missing_columns("the table does not say where its spectra are", missing, columns, path)
 
 
 def _texts(table: pa.Table, path: str) -> dict[str, pa.Array]:

@@ -42,7 +42,7 @@ def one_per_row(values: pa.ChunkedArray | pa.Array) -> pa.Array:
 def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Return values as text without outer blanks, "" for nulls; floats and decimals as the integers they hold.
 
-    Times are written as FITS does, 2017-09-03T05:12:00. Raises TypeError or pa.ArrowInvalid for what is no text:
+    Times are written as FITS does, 2017-09-03T05:12:00. Raises TypeError or pa.ArrowInvalid for what is not text:
     vectors, bytes that are not UTF-8.
     """
     values = one_per_row(values)
@@ -91,7 +91,7 @@ def as_integers(values: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def as_floats(values: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return values as float64, null for nulls; text may hold numbers. Raises TypeError or ArrowInvalid else."""
+    """Return values as float64, null for nulls; text may hold numbers. Raises TypeError or ArrowInvalid otherwise."""
     values = one_per_row(values)
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
@@ -151,7 +151,7 @@ def _of_texts(texts: pa.Array) -> pa.Array:
 
 
 def _whole(number: decimal.Decimal | str | None) -> int | None:
-    """Return a number as an integer; None if it is none. Raises ValueError for text that is no number."""
+    """Return a number as an integer; None if it is none. Raises ValueError for text that is not a number."""
     try:
         value = decimal.Decimal("NaN" if number is None else number)
     except decimal.InvalidOperation as error:

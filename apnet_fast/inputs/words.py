@@ -26,9 +26,9 @@ _EXPECTED = "an apStar file (.fits, .fits.gz, .fits.fz), a folder, a pack, a sum
 class Inputs:
     """Files of a run, sorted by path, each once.
 
-    other_products: FITS files below given folders that are no star's spectra. superseded: older versions (STARVER) of a
-    star whose newest is in `files`. aliases: further names of files. nameless_rows: number of table rows that name no
-    file. packs: hash of each pack's manifest, which has the hashes of its files. known: what tables know of files.
+    other_products: FITS files below given folders that are not spectra of a star. superseded: older versions (STARVER)
+    of a star whose newest is in `files`. aliases: further names of files. nameless_rows: number of table rows that name
+    no file. packs: hash of each pack's manifest, which has the hashes of its files. known: what tables know of files.
     notes: lines for the user.
     """
 
@@ -57,7 +57,7 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
     row in the catalogue and a reason. Relative paths of a list start at the current folder. A folder with a manifest is
     a pack. A summary table stands for the apStar files of its rows below `root`. Order and repetition of the words do
     not matter, and a file with several names is one file. Raises UsageError for a list or folder that is not there, a
-    line of a list that is a folder or a table, a table whose rows do not tell where spectra are, objects that are no
+    line of a list that is a folder or a table, a table whose rows do not say where spectra are, objects that are not
     regular files, and if nothing is found.
     """
     gathered = _Gathered()
@@ -145,7 +145,7 @@ def _no_input(word: str, kind: InputKind) -> UsageError:
         )
     if kind is InputKind.NO_FILE:
         return UsageError(
-            "this is no regular file but a pipe, a device or the like",
+            "this is not a regular file but a pipe, a device or the like",
             got=word,
             expected=_EXPECTED,
             remedy="write what it gives to a file first",

@@ -1,7 +1,7 @@
 """Read and write checkpoints as safetensors files, and check what they hold.
 
-`networks.metadata` defines what a file tells about itself, `networks.values` which values weights may have, and
-`networks.checksum` the hash that tells whether a file has changed since it was written.
+`networks.metadata` defines what a file records about itself, `networks.values` which values weights may have, and
+`networks.checksum` the hash that shows whether a file has changed since it was written.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class WeightsSource:
 
     @property
     def network(self) -> str:
-        """Return "v3", "v2" or "v1"; raises WeightsError for a file that is no weights file."""
+        """Return "v3", "v2" or "v1"; raises WeightsError for a file that is not a weights file."""
         return self.upstream or read_header(self.path).metadata.network
 
     def file(self, folders: Sequence[Path], scratch: Path | None = None) -> Path:
@@ -66,7 +66,7 @@ def weights_source(weights: str | Path | None) -> WeightsSource | None:
 
 
 def find_weights(weights: str | Path | None) -> Path:
-    """Return the weights file of a word ("demo") or a path; of None, the one that the environment gives.
+    """Return the weights file of a word ("demo") or a path; for None, the file that the environment names.
 
     Astra's checkpoint is imported into the user's cache (XDG_CACHE_HOME). Raises UsageError if there are no weights,
     WeightsError if Astra's cannot be used.

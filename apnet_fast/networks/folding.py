@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from apnet_fast.networks.checkpoint import Checkpoint
-from apnet_fast.networks.v3 import ArchitectureV3
+from apnet_fast.networks.v3 import BATCH_NORM_EPS, ArchitectureV3
 from apnet_fast.support.errors import WeightsError
 
-_BATCH_NORM_EPS = 1e-5
 _LINEAR = "linear_sequential"
 
 
@@ -82,7 +81,7 @@ def fold_v3(checkpoint: Checkpoint, pixels: int) -> FoldedV3:
 
 
 def _batch_norm(state: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
-    scale = state[f"{name}.weight"] / torch.sqrt(state[f"{name}.running_var"] + _BATCH_NORM_EPS)
+    scale = state[f"{name}.weight"] / torch.sqrt(state[f"{name}.running_var"] + BATCH_NORM_EPS)
     return scale, state[f"{name}.bias"] - state[f"{name}.running_mean"] * scale
 
 

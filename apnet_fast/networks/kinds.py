@@ -34,7 +34,7 @@ class NetworkKind:
     module, architecture: its classes; `module(architecture)` makes a network.
     scaling: the scaling of its labels.
     fixed: arguments of upstream's model_args.yaml that can have one value only.
-    constants: tensors of upstream's state_dict that are no weights; checked at import, written at export.
+    constants: tensors of upstream's state_dict that are not weights; checked at import, written at export.
     left_out: further keys that an upstream checkpoint may hold and this network does not have.
     chunked: whether upstream cuts its checkpoint into model_chunk_0..9.
     files: names of the file of a whole checkpoint, upstream's own name first.
@@ -73,7 +73,7 @@ class NetworkKind:
         """
         if not isinstance(args, Mapping):
             raise WeightsError(
-                "the architecture is no mapping", got=type(args).__name__, expected="keys and values", where=where
+                "the architecture is not a mapping", got=type(args).__name__, expected="keys and values", where=where
             )
         for key, required in self.fixed.items():
             got = args.get(key, required)

@@ -64,7 +64,7 @@ class LabelValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WeightsMetadata(msgspec.Struct, frozen=True):
-    """What a weights file tells about itself.
+    """Hold what a weights file records about itself.
 
     network: "v3", "v2" or "v1". architecture: sizes, checked by `NetworkKind.architecture_from`. labels: the label
     scaling. origin, source_sha256: words for, and hash of, what it was made from. left_out: keys of the source that the
@@ -92,7 +92,7 @@ class WeightsMetadata(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """Hold a checked header: the metadata, the layout of every tensor by its key, and the bytes that said so."""
+    """Hold a checked header: the metadata, the layout of every tensor by its key, and the bytes it was read from."""
 
     metadata: WeightsMetadata
     tensors: Mapping[str, TensorLayout]
@@ -102,13 +102,13 @@ class WeightsHeader:
 def read_header(path: Path) -> WeightsHeader:
     """Read and check the header of a weights file; its tensors are not touched.
 
-    Raises WeightsError, naming what is wrong, if the file is missing, is no safetensors file, has another format, or
+    Raises WeightsError, naming what is wrong, if the file is missing, is not a safetensors file, has another format, or
     if its header is not what `Checkpoint.save` writes.
     """
     values, beginning = _header_of(path)
     texts = values.pop(_METADATA, {})
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-        raise WeightsError("the metadata are no mapping of keys to text", got=reprlib.repr(texts), where=str(path))
+        raise WeightsError("the metadata are not a mapping of keys to text", got=reprlib.repr(texts), where=str(path))
     if texts.get("format") != FORMAT:
         raise WeightsError(
             "not a weights file of this package",
@@ -155,7 +155,7 @@ def _header_of(path: Path) -> tuple[dict[str, Any], bytes]:
         raise _unreadable(path, f"its header is a {type(values).__name__}")
     end = max((_end_of(value) for key, value in values.items() if key != _METADATA), default=0)
     if end != size - _LENGTH_BYTES - length:
-        raise _unreadable(path, f"{size - _LENGTH_BYTES - length} bytes of tensors where the header tells of {end}")
+        raise _unreadable(path, f"{size - _LENGTH_BYTES - length} bytes of tensors where the header declares {end}")
     return values, beginning + text
 
 
@@ -199,7 +199,7 @@ def _as_text(beginning: bytes) -> str | None:
 
 
 def _end_of(layout: object) -> int:
-    """Return where a tensor ends, by a layout that has not been checked yet; 0 if it does not tell."""
+    """Return where a tensor ends, by a layout that has not been checked yet; 0 if it does not say."""
     offsets = layout.get("data_offsets") if isinstance(layout, dict) else None
     return max((offset for offset in offsets if type(offset) is int), default=0) if isinstance(offsets, list) else 0
 
@@ -231,7 +231,7 @@ def _metadata_of(texts: Mapping[str, str], where: str) -> WeightsMetadata:
         raise WeightsError("unknown network", got=got, expected=" | ".join(VERSIONS), where=where)
     for key in ("labels", "architecture"):
         if not isinstance(known[key], dict):
-            raise WeightsError(f"{key} in the metadata is no mapping", got=reprlib.repr(known[key]), where=where)
+            raise WeightsError(f"{key} in the metadata is not a mapping", got=reprlib.repr(known[key]), where=where)
     metadata = _converted(known, WeightsMetadata, "the metadata", where)
     if metadata.flux_unit != FLUX_UNIT:
         raise WeightsError(
@@ -240,7 +240,7 @@ def _metadata_of(texts: Mapping[str, str], where: str) -> WeightsMetadata:
     limits = metadata.flux_range
     if limits is not None and not (0 < limits[0] <= limits[1] and math.isfinite(limits[1])):
         raise WeightsError(
-            "flux_range in the metadata is no range",
+            "flux_range in the metadata is not a range",
             got=list(limits),
             expected="two positive numbers, the lesser one first",
             where=where,
@@ -281,4 +281,4 @@ def strict_json(text: str | bytes, what: str, where: str) -> Any:
         raise WeightsError(f"{what} is nested without end", remedy="get a sound copy", where=where) from error
     except ValueError as error:
         why = reprlib.repr(str(error))
-        raise WeightsError(f"{what} is no JSON: {why}", remedy="get a sound copy", where=where) from error
+        raise WeightsError(f"{what} is not JSON: {why}", remedy="get a sound copy", where=where) from error

@@ -75,13 +75,13 @@ def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
         ) from error
     if not isinstance(state, Mapping):
         raise WeightsError(
-            "the checkpoint is no state_dict", got=type(state).__name__, expected="names and tensors", where=where
+            "the checkpoint is not a state_dict", got=type(state).__name__, expected="names and tensors", where=where
         )
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor) or value.layout is not torch.strided:
             kind = value.layout if isinstance(value, Tensor) else type(value).__name__
             raise WeightsError(
-                f"the checkpoint is no plain state_dict: {key!r} is {kind}",
+                f"the checkpoint is not a plain state_dict: {key!r} is {kind}",
                 expected="names and dense tensors",
                 remedy="save model.state_dict() alone (not a training checkpoint around it)",
                 where=where,
@@ -160,7 +160,7 @@ def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
 
 
 def _read_args(path: Path) -> object:
-    """Return what a model_args.yaml holds; WeightsError for what is no YAML, or nothing that could be sizes."""
+    """Return what a model_args.yaml holds; WeightsError for what is not YAML, or nothing that could be sizes."""
     if path.stat().st_size > _LONGEST_ARGS:
         raise WeightsError(
             "cannot read the architecture",

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+BATCH_NORM_EPS = 1e-5
+"""What BatchNorm adds to a variance; the networks were trained with PyTorch's default."""
+
 
 @dataclass(frozen=True)
 class ArchitectureV3:
@@ -54,7 +57,7 @@ class FirstConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
         self.conv_layer = nn.Conv1d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
-        self.bn = nn.BatchNorm1d(out_channels)
+        self.bn = nn.BatchNorm1d(out_channels, eps=BATCH_NORM_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, 2, 8575) to (B, 4, 4288)."""
@@ -70,9 +73,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
-        self.bn1 = nn.BatchNorm1d(out_channels)
+        self.bn1 = nn.BatchNorm1d(out_channels, eps=BATCH_NORM_EPS)
         self.conv2 = nn.Conv1d(out_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, bias=False)
-        self.bn2 = nn.BatchNorm1d(out_channels)
+        self.bn2 = nn.BatchNorm1d(out_channels, eps=BATCH_NORM_EPS)
         before = (out_channels - in_channels) // 2
         self.channel_padding = (0, 0, before, out_channels - in_channels - before)
 

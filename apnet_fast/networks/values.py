@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from apnet_fast.networks.v3 import BATCH_NORM_EPS
 from apnet_fast.support.errors import WeightsError
 
 # What a network of this kind can hold, with a wide margin. Trained ones stay below 1e3, their variances below 1e5.
 _LARGEST_WEIGHT, _LARGEST_VARIANCE = 1e6, 1e12
-_BATCH_NORM_EPS = 1e-5
 _REMEDY = "get a sound copy"
 
 
@@ -48,7 +48,7 @@ def _check_batch_norm(state: Mapping[str, Tensor], name: str, where: str) -> Non
     weight, bias, mean, variance = (
         state[f"{name}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")
     )
-    scale = weight / torch.sqrt(variance + _BATCH_NORM_EPS)
+    scale = weight / torch.sqrt(variance + BATCH_NORM_EPS)
     for what, values in (("scale", scale), ("shift", bias - mean * scale)):
         largest = float(values.abs().max())
         if not largest <= _LARGEST_WEIGHT:

@@ -69,7 +69,7 @@ class RunArguments:
 
     shard_size: int | None = None
     """Files per shard, the piece that a killed run may lose. Default: by engine, minutes of work. A run has at most
-    5,000 shards; they are larger where there would be more."""
+    5,000 shards; they are larger if there would be more."""
 
     mix_instructions: bool = False
     """Let processors of different instruction sets compute shards of one run. On the CPU their labels differ in the
@@ -98,7 +98,7 @@ class RunArguments:
             if value is not None and value < least:
                 raise UsageError(f"{name} is too small", got=value, expected=f"at least {least}")
         if self.catalog is not None and not self.catalog.is_file():
-            raise UsageError("--catalog is no file", got=str(self.catalog), expected="a table, FITS or Parquet")
+            raise UsageError("--catalog is not a file", got=str(self.catalog), expected="a table, FITS or Parquet")
         if self.spectra not in ("star", "visit", "both"):
             raise UsageError("unknown --spectra", got=repr(self.spectra), expected="star | visit | both")
 
@@ -109,7 +109,7 @@ class RunArguments:
 
 
 class RunOptions(TypedDict, total=False):
-    """The fields of `RunArguments` that are no paths, with the same types and meanings: options of `run_survey`."""
+    """The fields of `RunArguments` that are not paths, with the same types and meanings: options of `run_survey`."""
 
     gpus: str | None
     device: str | None

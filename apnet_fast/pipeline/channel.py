@@ -51,7 +51,7 @@ class Channel(Generic[Item]):
         return (item for item in self.with_pauses(None) if item is not None)
 
     def with_pauses(self, seconds: float | None) -> Iterator[Item | None]:
-        """Yield the items, and None whenever none has come for so many seconds; None waits for as long as it takes."""
+        """Yield the items, and None after `seconds` without one; None as `seconds` waits for ever."""
         while True:
             with self._changed:
                 item: Item | None = None

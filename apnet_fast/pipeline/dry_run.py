@@ -46,7 +46,7 @@ class StoredMachine(msgspec.Struct, frozen=True):
 
 
 class StoredRate(msgspec.Struct, frozen=True):
-    """What of an earlier run.json tells how fast it was."""
+    """Hold what an earlier run.json says about its speed."""
 
     fingerprint: dict[str, str | int]
     device: str

@@ -24,7 +24,7 @@ MOST_SHARDS = 5000
 class Fingerprint:
     """Everything that the rows of a run depend on. Two runs may share shards only if all of it is equal.
 
-    instructions: `ANY_INSTRUCTIONS` where the user lets a run mix them; its shards say which each was computed with.
+    instructions: `ANY_INSTRUCTIONS` if the user lets a run mix them; its shards say which each was computed with.
     """
 
     version: str
@@ -92,7 +92,7 @@ class Plan:
 def make_plan(settings: RunSettings, inputs: Inputs, checkpoint: Checkpoint) -> Plan:
     """Return the plan of a run over some inputs. Raises OSError for a catalog that cannot be read.
 
-    Shards are larger than asked for where there would be more than `MOST_SHARDS` of them.
+    Shards are larger than asked for if there would be more than `MOST_SHARDS` of them.
     """
     shard_size = max(settings.shard_size, -(-len(inputs.files) // MOST_SHARDS))
     fingerprint = Fingerprint(

@@ -29,12 +29,12 @@ from apnet_fast.support.files import folder_written_whole, sha256_of, write_json
 
 SHARDS_FOLDER, PLAN_FILE, MARKER_FILE = "shards", "plan.json", "marker.json"
 QUARANTINE = "quarantine"
-# Of the folder. In the first layout the parts of all shards lay beside each other.
+# Layout of the folder. In the first the parts of all shards lay beside each other.
 LAYOUT = 2
 # Files in the folder of a shard.
 SHARD_FILES = (MARKER_FILE, "star.parquet", "visit.parquet", f"{QUARANTINE}.parquet")
 # Failures that another attempt may not have: such a shard is done again by the same command. Of missing files their
-# states tell whether they came back.
+# states show whether they came back.
 _PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 # Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000
@@ -86,8 +86,8 @@ class Marker:
 class ShardStore:
     """The folder `shards/` of a run: plan.json, and a folder for each finished shard, `000123/`, with parts and marker.
 
-    A shard is written to a folder of its writer's own and renamed whole. Of two writers the first counts. The folder
-    `shards/` may be a link, to a scratch disk for instance.
+    A shard is written to a folder of its writer's own and renamed whole. If there are two writers, the first counts.
+    The folder `shards/` may be a link, to a scratch disk for instance.
 
     instructions: the instruction set of the engine whose shards are written, see `engines.instruction_set`.
     """
@@ -100,7 +100,7 @@ class ShardStore:
 
     def open(self) -> None:
         """Begin a run in this folder, or go on with it. Raises UsageError if the folder belongs to another run."""
-        # Where a link points to a folder that is gone, that folder is made.
+        # If a link points to a folder that is gone, that folder is made.
         os.makedirs(os.path.realpath(self.folder), exist_ok=True)
         if not self.begun():
             content = {**self.plan.fingerprint.as_dict(), "layout": LAYOUT, "shards": self.plan.shards}
@@ -272,7 +272,7 @@ def _as_marker(stored: StoredMarker) -> Marker:
 
 
 def is_shard_file(name: str, shards: int, layout: int = LAYOUT) -> bool:
-    """Return whether a run of so many shards keeps a file or folder of this name in its folder of shards."""
+    """Return whether a run of `shards` shards keeps a file or folder of this name in its folder of shards."""
     match = (_OLD_NAME if layout == 1 else _SHARD_NAME).fullmatch(name)
     return name == PLAN_FILE or (match is not None and int(match[1]) < shards)
 

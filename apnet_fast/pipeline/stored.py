@@ -91,7 +91,7 @@ def read_stored(path: Path, shape: type[Shape]) -> Shape:
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
-            raise Unsound(f"{path} is no file of a run")
+            raise Unsound(f"{path} is not a file of a run")
         return msgspec.json.decode(path.read_bytes(), type=shape)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Unsound(f"{path}: {error}") from error

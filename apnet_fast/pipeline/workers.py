@@ -35,7 +35,7 @@ _SECONDS_TO_END = 10.0
 
 
 @dataclass(frozen=True)
-class Orders:
+class WorkerOrders:
     """What a worker needs to know: the run, its device, the threads that it may use, and whether it writes warnings."""
 
     settings: RunSettings
@@ -62,7 +62,7 @@ class DeviceWorkers:
     def __init__(self, settings: RunSettings, fingerprint: Fingerprint, times: StageTimes) -> None:
         threads = max(1, _threads() // len(settings.devices))
         self._orders = [
-            Orders(settings, fingerprint, device, threads, warns=number == 0)
+            WorkerOrders(settings, fingerprint, device, threads, warns=number == 0)
             for number, device in enumerate(settings.devices)
         ]
         self._times = times
@@ -166,7 +166,7 @@ class _Worker:
     batches: what has gone through its engine of each of these shards. finishing: it knows that no more shards come.
     """
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: WorkerOrders) -> None:
         self.shards: dict[int, Work] = {}
         self.batches: dict[int, list[Done]] = {}
         self.finishing = False
@@ -198,7 +198,7 @@ class _Worker:
         self.pipe.close()
 
 
-def serve_shards(connection: Connection, orders: Orders) -> None:
+def serve_shards(connection: Connection, orders: WorkerOrders) -> None:
     """Run a worker: compute and store the shards that come through the pipe, until None or "stop" comes."""
     follow_parent()
     mute_warnings(not orders.warns)
@@ -215,7 +215,7 @@ def serve_shards(connection: Connection, orders: Orders) -> None:
         pipe.send(limit or error)
 
 
-def _compute(orders: Orders, pipe: _WorkerPipe) -> StageTimes:
+def _compute(orders: WorkerOrders, pipe: _WorkerPipe) -> StageTimes:
     import numba
     import torch
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from apnet_fast.plots.figures import new_panels
 from apnet_fast.plots.frame import frame_of
 from apnet_fast.plots.histograms import COLOURS
-from apnet_fast.plots.spectra import Measured
+from apnet_fast.plots.spectra import LabelledRows
 from apnet_fast.plots.symbols import PRODUCT_NAMES, axis_label
 from apnet_fast.recipes.labels import LABELS
 
@@ -23,7 +23,7 @@ _MOST_POINTS = 3000
 _FEWEST_PER_BIN, _MOST_BINS = 40, 16
 
 
-def draw_errors(products: Mapping[str, Measured], columns: int = 3) -> Figure | None:
+def draw_errors(products: Mapping[str, LabelledRows], columns: int = 3) -> Figure | None:
     """Draw one panel per label: raw errors of unflagged spectra against S/N, as points with their running median.
 
     Dotted lines are running medians of the published errors (e_). columns: 3 for a wide figure, 1 for a narrow one.
@@ -43,7 +43,7 @@ def draw_errors(products: Mapping[str, Measured], columns: int = 3) -> Figure | 
     return figure
 
 
-def _frame(axes: Axes, label: str, products: Mapping[str, Measured]) -> None:
+def _frame(axes: Axes, label: str, products: Mapping[str, LabelledRows]) -> None:
     """Set logarithmic axes around nearly all spectra, and count the others in the panel."""
     chosen = {product: _usable(each, label) for product, each in products.items()}
     snr = np.log10(np.concatenate([each.snr[chosen[product]] for product, each in products.items()]))
@@ -61,12 +61,12 @@ def _frame(axes: Axes, label: str, products: Mapping[str, Measured]) -> None:
         axes.text(0.97, 0.97, words, transform=axes.transAxes, ha="right", va="top", fontsize=7.5, color="0.35")
 
 
-def _usable(measured: Measured, label: str) -> NDArray[np.bool_]:
+def _usable(measured: LabelledRows, label: str) -> NDArray[np.bool_]:
     snr, error = measured.snr, measured.raw_errors[label]
     return ~measured.bad & np.isfinite(snr) & (snr > 0) & np.isfinite(error) & (error > 0)
 
 
-def _draw_product(axes: Axes, label: str, product: str, measured: Measured) -> None:
+def _draw_product(axes: Axes, label: str, product: str, measured: LabelledRows) -> None:
     chosen = _usable(measured, label)
     if not chosen.any():
         return

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 # The bulk of the data keeps at least this share of an axis, however far outliers lie.
 _LEAST_SHARE = 0.6
 _BULK = (1.0, 99.0)
-# Of many values this share at either end is counted, and does not widen the axis.
+# If there are many values, this share at either end is counted and does not widen the axis.
 _RARE = 5e-4
 _MARGIN = 0.05
+
+LEAST_MARGIN = {"teff": 60.0, "logg": 0.1, "fe_h": 0.05}
+"""Smallest margin of an axis that shows a label, in the label's unit."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def frame_of(bulk: NDArray, values: NDArray, least: float) -> Frame:
     lows = np.append(common[common < low], low)
     lows = lows[lows + widest >= high]
     held = np.searchsorted(common, lows + widest, "right") - np.searchsorted(common, lows, "left")
-    # Of several equally good ranges the last is the narrowest.
+    # If several ranges are equally good, the last is the narrowest.
     low = float(lows[len(lows) - 1 - int(np.argmax(held[::-1]))])
     inside = common[(common >= low) & (common <= low + widest)]
     high = max(high, float(inside[-1])) if len(inside) else high

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.plots.figures import BLUE, ORANGE, new_panels
-from apnet_fast.plots.frame import Frame, frame_of
-from apnet_fast.plots.spectra import Measured
+from apnet_fast.plots.frame import LEAST_MARGIN, Frame, frame_of
+from apnet_fast.plots.spectra import LabelledRows
 from apnet_fast.plots.symbols import PRODUCT_NAMES, axis_label
 from apnet_fast.recipes.labels import LABELS
 
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"star": BLUE, "visit": ORANGE}
-_LEAST_MARGIN = {"teff": 60.0, "logg": 0.1, "fe_h": 0.05}
 _FEWEST_BINS, _MOST_BINS = 8, 60
 
 
-def draw_histograms(products: Mapping[str, Measured], columns: int = 3) -> Figure:
+def draw_histograms(products: Mapping[str, LabelledRows], columns: int = 3) -> Figure:
     """Draw one panel per label: the unflagged spectra per bin, for each product ("star", "visit").
 
     They are shares of all spectra of the product. Flagged spectra are a grey area, as shares of all spectra. Values
@@ -39,12 +38,12 @@ def draw_histograms(products: Mapping[str, Measured], columns: int = 3) -> Figur
     return figure
 
 
-def _panel(axes: Axes, label: str, products: Mapping[str, Measured]) -> None:
+def _panel(axes: Axes, label: str, products: Mapping[str, LabelledRows]) -> None:
     everything = np.concatenate([each.labels[label] for each in products.values()])
     flagged = np.concatenate([each.labels[label][each.bad] for each in products.values()])
     good = {product: each.labels[label][~each.bad] for product, each in products.items()}
     core = np.concatenate(list(good.values()))
-    frame = frame_of(core if len(core) else everything, everything, _LEAST_MARGIN[label])
+    frame = frame_of(core if len(core) else everything, everything, LEAST_MARGIN[label])
     bins = _bins(frame, max((len(values) for values in good.values()), default=0))
     if len(flagged):
         name = f"flag_bad ({len(flagged):,})"

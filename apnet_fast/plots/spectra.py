@@ -15,7 +15,7 @@ from apnet_fast.support.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Measured:
+class LabelledRows:
     """Rows of a catalogue with finite labels.
 
     labels, raw_errors, errors: by label, float32 (n,). snr: float32 (n,), NaN if unknown. bad: bool (n,), flag_bad.
@@ -31,7 +31,7 @@ class Measured:
         return len(self.bad)
 
 
-def read_measured(path: str | Path) -> Measured:
+def read_labelled_rows(path: str | Path) -> LabelledRows:
     """Read the rows of a catalogue (FITS or Parquet) with finite labels. Raises UsageError if there are none."""
     names = [*(f"{prefix}{label}" for prefix in ("", "raw_e_", "e_") for label in LABELS), "snr", "flag_bad"]
     present = table_columns(path)
@@ -46,6 +46,6 @@ def read_measured(path: str | Path) -> Measured:
     def by_label(prefix: str) -> dict[str, NDArray[np.float32]]:
         return {label: columns[prefix + label][known].astype(np.float32, copy=False) for label in LABELS}
 
-    return Measured(
+    return LabelledRows(
         by_label(""), by_label("raw_e_"), by_label("e_"), columns["snr"][known], columns["flag_bad"][known].astype(bool)
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.plots.figures import BLUE, ORANGE, VERMILION, new_figure
-from apnet_fast.plots.symbols import axis_label
+from apnet_fast.plots.symbols import UNITS, axis_label
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.support.grid import wavelength
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DECIMALS = {"teff": 0, "logg": 2, "fe_h": 2}
-_UNITS = {"teff": " K", "logg": "", "fe_h": ""}
 # An axis of flux shows the central part of the pixels; sky lines and bad pixels go beyond it.
 _SHOWN_FLUX, _MARGIN = (0.5, 98.0), 0.25
 
@@ -125,7 +124,7 @@ def _draw_label(axes: Axes, picture: StarPicture, label: str, number: int) -> No
     axes.axvline(value, color=BLUE, linewidth=1.5, label=f"label ({picture.label_is})")
     axes.axvline(picture.clean[number], color=VERMILION, linewidth=1.2, linestyle=":", label="clean spectrum")
     digits = _DECIMALS[label]
-    words = f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if np.isfinite(error) else "") + _UNITS[label]
-    axes.set_title(words, fontsize=9)
+    error_words = f" ± {error:.{digits}f}" if np.isfinite(error) else ""
+    axes.set_title(f"{value:.{digits}f}{error_words} {UNITS[label]}", fontsize=9)
     axes.set_xlabel(axis_label(label))
     axes.locator_params(axis="x", nbins=5)

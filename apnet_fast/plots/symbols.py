@@ -4,9 +4,9 @@ from __future__ import annotations
 
 SYMBOLS = {"teff": r"$T_\mathrm{eff}$", "logg": r"$\log\,g$", "fe_h": "[Fe/H]"}
 PRODUCT_NAMES = {"star": "stars (coadds)", "visit": "visits"}
-_UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex"}
+UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex"}
 
 
 def axis_label(label: str, quantity: str = "{}") -> str:
     """Return the text of an axis that shows a label, or a quantity in its unit such as "error of {}"."""
-    return f"{quantity.format(SYMBOLS[label])}  [{_UNITS[label]}]"
+    return f"{quantity.format(SYMBOLS[label])}  [{UNITS[label]}]"

@@ -20,17 +20,17 @@ _WORDS = ("object", "spectrum", "flags")
 # Columns that a narrow terminal has no room for; the number of a spectrum still tells which it is.
 _LEFT_OUT_FIRST = ("S/N", "object", "spectrum")
 _ANY_WIDTH = 10_000
-# Of a table that is asked for where there is no terminal.
+# For a table that is asked for without a terminal.
 _WIDTH = 120
 
 
 def show(results: Sequence[SpectrumResult], table: FlagTable, out: TextIO, width: int | None = None) -> None:
     """Write the table; below it each flag that occurs, in words, and the reason of each spectrum without labels.
 
-    Nothing is broken within a word. Flags that do not fit beside the labels are listed below them. Where the labels do
-    not fit either, S/N, object and spectrum are left out, and said so.
+    Nothing is broken within a word. Flags that do not fit beside the labels are listed below them. If the labels do
+    not fit either, S/N, object and spectrum are left out with a note.
 
-    width: columns of characters; default the terminal's, and 120 where there is none.
+    width: columns of characters; default the terminal's, or 120 without one.
     """
     from rich.console import Console
 

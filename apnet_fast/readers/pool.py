@@ -19,7 +19,7 @@ from apnet_fast.support.errors import Stopped
 # Files per task, and tasks per reader. Slots bound a reader's memory; these numbers keep it busy.
 _TASK_FILES = 8
 _TASKS_AHEAD = 3
-# After a file has ended so many readers, it is not opened again.
+# Readers that a file may end before it is not opened again.
 _MOST_DEATHS_OF_A_FILE = 2
 # Readers that end before they open any file have another cause, such as a damaged installation.
 _MOST_IDLE_DEATHS = 3

@@ -17,7 +17,7 @@ def table_of(name: str) -> FlagTable:
 def number_of(value: str) -> int:
     """Return a value of result_flags, written in decimal, hexadecimal (0x...) or binary (0b...).
 
-    Raises UsageError for words that are no such number, and for negative numbers.
+    Raises UsageError for words that are not such a number, and for negative numbers.
     """
     try:
         number = int(value, 0)
@@ -25,7 +25,7 @@ def number_of(value: str) -> int:
         number = -1
     if number < 0:
         raise UsageError(
-            "this is no value of result_flags", got=repr(value), expected="a number, such as 2080 or 0x820"
+            "this is not a value of result_flags", got=repr(value), expected="a number, such as 2080 or 0x820"
         )
     return number
 

@@ -1,4 +1,4 @@
-"""Recognise flux that is no flux of APOGEE: another unit, a spectrum divided by its median, errors without meaning.
+"""Recognise flux that is not a flux of APOGEE: another unit, a spectrum divided by its median, errors without meaning.
 
 The networks know flux in 1e-17 erg/s/cm^2/Angstrom, and they read the brightness of a spectrum as well as its lines.
 Flux on another scale gives labels that look plausible and raise no flag, so its scale is looked at here. A warning, no
@@ -30,7 +30,7 @@ that was divided by its median or its continuum, whose flux is about 1.
 
 # Beyond the spectra that a network was trained on by more than this factor, its labels are extrapolations.
 _MARGIN = 2.0
-# The order of magnitude needs no more than every so many pixels; rows without data there are looked at whole.
+# One pixel in this many is enough for the order of magnitude; rows without data there are looked at whole.
 _STEP = 16
 # Scatter that rounding alone gives: of Teff relative, of logg and [Fe/H] in dex.
 _ROUNDING = 1e-5

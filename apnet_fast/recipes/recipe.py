@@ -114,12 +114,12 @@ class Recipe:
         return network_version(self.network).default_draws
 
     def check_draws(self, draws: int, pixels: int = PIXELS) -> None:
-        """Raise UsageError for a number of draws that is no integer or that the recipe's statistics cannot use."""
+        """Raise UsageError for a number of draws that is not an integer or that the recipe's statistics cannot use."""
         own = self.default_draws
         remedy = f"draws={own} in Python, --draws {own} on the command line: the recipe's own number"
         if not isinstance(draws, Integral):
             raise UsageError(
-                "the number of noise draws is no integer", got=repr(draws), expected="an integer", remedy=remedy
+                "the number of noise draws is not an integer", got=repr(draws), expected="an integer", remedy=remedy
             )
         if draws >= 2 or (draws == 0 and self.label == "clean"):
             if self.percentile_over == "spectrum" and draws:

@@ -20,7 +20,7 @@ _UNCHANGED = "Flags that changed for no row are left out."
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProductComparison:
     """One product of the run (B) against an earlier catalogue of it (A)."""
 
     product: Product
@@ -29,7 +29,7 @@ class Comparison:
     result: CatalogueComparison
 
 
-def compare_with(catalogues: Sequence[Catalogue], against: Sequence[Path]) -> list[Comparison]:
+def compare_with(catalogues: Sequence[Catalogue], against: Sequence[Path]) -> list[ProductComparison]:
     """Compare the run's catalogues with earlier ones.
 
     against: catalogues (FITS or Parquet), or output folders of earlier runs. Raises UsageError if one cannot be
@@ -45,7 +45,7 @@ def compare_with(catalogues: Sequence[Catalogue], against: Sequence[Path]) -> li
                 continue
             rows = match_rows(earlier, ours[0].path, COMPARED)
             result = compare_rows(rows, earlier, ours[0].path, outliers=_OUTLIERS)
-            out.append(Comparison(product, earlier, rows, result))
+            out.append(ProductComparison(product, earlier, rows, result))
     return out
 
 
@@ -67,14 +67,14 @@ def _earlier(path: Path) -> dict[Product, Path]:
     )
 
 
-def comparison_figures(comparisons: Sequence[Comparison]) -> Section:
+def comparison_figures(comparisons: Sequence[ProductComparison]) -> Section:
     """Return the section of figures: this run minus the earlier catalogue."""
     pictures = [_picture(each) for each in comparisons]
     text = f"Compared with {', '.join(str(each.earlier) for each in comparisons)}."
     return Section("earlier", "Change since the earlier catalogue", text, pictures)
 
 
-def _picture(comparison: Comparison) -> Picture:
+def _picture(comparison: ProductComparison) -> Picture:
     result, name = comparison.result, NAMES[comparison.product]
     changes = ", ".join(
         f"{one.label} {number(one.bias, one.label)} ± {number(one.scatter, one.label)}" for one in result.labels
@@ -88,13 +88,13 @@ def _picture(comparison: Comparison) -> Picture:
     return picture_of(lambda columns: draw_differences(comparison.rows, columns), alt, caption)
 
 
-def comparison_tables(comparisons: Sequence[Comparison]) -> Section:
+def comparison_tables(comparisons: Sequence[ProductComparison]) -> Section:
     """Return the section of tables: differences, changed flags, and the rows that differ most."""
     tables = [table for each in comparisons for table in _tables(each)]
     return Section("earlier-numbers", "Numbers of the change", tables=tables)
 
 
-def _tables(comparison: Comparison) -> Iterator[Table]:
+def _tables(comparison: ProductComparison) -> Iterator[Table]:
     result, name = comparison.result, NAMES[comparison.product]
     beyond = [f"> {sigma:g} σ" for sigma in SIGMAS]
     rows = [

@@ -10,7 +10,7 @@ from apnet_fast.plots.histograms import draw_histograms
 from apnet_fast.plots.kiel import draw_kiel, read_stars
 from apnet_fast.plots.rate import draw_rate, read_progress
 from apnet_fast.plots.sky import draw_sky, read_positions
-from apnet_fast.plots.spectra import Measured, read_measured
+from apnet_fast.plots.spectra import LabelledRows, read_labelled_rows
 from apnet_fast.report.page import Bar, Bars, Section
 from apnet_fast.report.run_folder import Catalogue, Quarantine, RunFolder
 from apnet_fast.report.words import NAMES, count, picture_of, share, small_picture
@@ -77,10 +77,10 @@ def _sky(run: RunFolder) -> Section:
 
 
 def _labels_and_errors(run: RunFolder) -> Iterator[Section]:
-    products: dict[str, Measured] = {}
+    products: dict[str, LabelledRows] = {}
     for catalogue in run.catalogues:
         try:
-            products[catalogue.product] = read_measured(catalogue.path)
+            products[catalogue.product] = read_labelled_rows(catalogue.path)
         except UsageError:
             continue
     if not products:
@@ -98,7 +98,7 @@ def _plural(product: str) -> str:
     return f"{product}s"
 
 
-def _errors(products: Mapping[str, Measured]) -> Section:
+def _errors(products: Mapping[str, LabelledRows]) -> Section:
     figure = draw_errors(products)
     if figure is None:
         return Section("errors", "Errors and S/N", "No unflagged spectrum has both an error and an S/N.")

@@ -72,7 +72,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Tile:
+class Box:
     """A number at the top of the page."""
 
     value: str
@@ -86,7 +86,7 @@ class Page:
 
     title: str
     lead: str
-    tiles: Sequence[Tile] = ()
+    boxes: Sequence[Box] = ()
     figures: Sequence[Section] = ()
     tables: Sequence[Section] = ()
     folded: Sequence[Table] = field(default=())

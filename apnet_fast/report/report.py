@@ -7,7 +7,7 @@ from pathlib import Path
 
 from apnet_fast.report.comparison import compare_with, comparison_figures, comparison_tables
 from apnet_fast.report.figures import figure_sections
-from apnet_fast.report.page import Page, Tile, render
+from apnet_fast.report.page import Box, Page, render
 from apnet_fast.report.run_folder import RunFolder, read_run
 from apnet_fast.report.tables import provenance, table_sections
 from apnet_fast.report.words import NAMES, count, share
@@ -37,7 +37,7 @@ def report_of(folder: Path, against: Sequence[Path] = ()) -> str:
         Page(
             title=f"ApogeeNet run: {folder.resolve().name}",
             lead=_lead(run),
-            tiles=_tiles(run),
+            boxes=_boxes(run),
             figures=[each for each in figures if each],
             tables=[each for each in tables if each],
             folded=[provenance(run.record)],
@@ -68,22 +68,22 @@ def _lead(run: RunFolder) -> str:
     return " · ".join(str(each) for each in words if each)
 
 
-def _tiles(run: RunFolder) -> list[Tile]:
-    tiles = [
-        Tile(count(each.rows), NAMES[each.product], f"{share(each.with_labels, each.rows)} with labels")
+def _boxes(run: RunFolder) -> list[Box]:
+    boxes = [
+        Box(count(each.rows), NAMES[each.product], f"{share(each.with_labels, each.rows)} with labels")
         for each in run.catalogues
     ]
     rows, bad = sum(each.rows for each in run.catalogues), sum(each.bad for each in run.catalogues)
     if rows:
-        tiles.append(Tile(share(bad, rows), "flag_bad", f"{count(bad)} spectra"))
+        boxes.append(Box(share(bad, rows), "flag_bad", f"{count(bad)} spectra"))
     if run.quarantine is not None:
         failures = sum(run.quarantine.reasons.values())
         kinds = len({reason for _, reason in run.quarantine.reasons})
-        tiles.append(Tile(count(failures), "without a result", f"{kinds} reason{'' if kinds == 1 else 's'}"))
+        boxes.append(Box(count(failures), "without a result", f"{kinds} reason{'' if kinds == 1 else 's'}"))
     if isinstance(run.record.get("files"), int):
-        tiles.append(Tile(count(run.record["files"]), "apStar files"))
+        boxes.append(Box(count(run.record["files"]), "apStar files"))
     if isinstance(run.record.get("spectra_per_second"), float):
         computed = run.record.get("spectra_this_run")
         detail = f"{count(computed)} by the last command" if isinstance(computed, int) else ""
-        tiles.append(Tile(f"{run.record['spectra_per_second']:,.4g}", "spectra per second", detail))
-    return tiles
+        boxes.append(Box(f"{run.record['spectra_per_second']:,.4g}", "spectra per second", detail))
+    return boxes

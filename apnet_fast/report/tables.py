@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from apnet_fast.plots.spectra import read_measured
+from apnet_fast.plots.spectra import read_labelled_rows
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.report.page import Section, Table
 from apnet_fast.report.run_folder import Quarantine, RunFolder
@@ -55,7 +55,7 @@ def _counts(run: RunFolder) -> Table:
 def _labels(run: RunFolder) -> Iterator[Table]:
     for catalogue in run.catalogues:
         try:
-            measured = read_measured(catalogue.path)
+            measured = read_labelled_rows(catalogue.path)
         except UsageError:
             continue
         good, rows = ~measured.bad, []

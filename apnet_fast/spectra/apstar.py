@@ -4,7 +4,7 @@ Row 0 of HDU 1 (flux) and HDU 2 (error) is the coadd. If there are more than two
 If there are one or two, row 0 is also the only visit; a DR17 file of one visit has a second row of zeros.
 Source of the layouts: SDSS data model, apStar, DR10 to DR19.
 
-Files that people have cut down to flux and error are read too, if name or header tell whose they are. Which of their
+Files that people have cut down to flux and error are read too, if name or header identify the star. Which of their
 rows are visits is known if NVISITS agrees with the number of rows, or if there is no NVISITS but more than two rows.
 """
 
@@ -116,7 +116,7 @@ def _check_cut_down(path: str, file: BinaryIO, read: ApStar) -> None:
     if what := by_name(os.path.basename(path)) or by_content(file, read.header):
         raise ReadFailure(Reason.BAD_LAYOUT, what, hdu=0)
     if not (parse_file_name(path).standard or read.header.text("OBJID")):
-        text = f"the file has {read.n_hdus} HDUs, and neither its name nor a card OBJID tell which star it is"
+        text = f"the file has {read.n_hdus} HDUs, and neither its name nor a card OBJID identifies its star"
         raise ReadFailure(Reason.BAD_LAYOUT, f"{text}; name it apStar-<reduction>-<object>.fits", hdu=0)
 
 
@@ -125,7 +125,7 @@ def _batch(path: str, read: ApStar, products: Sequence[Product]) -> SpectrumBatc
     flux, error, has_data = read.flux, read.error, read.has_data
     records = _records(path, read.header, visits, products, n_visits, read.fits)
     if doubt and "visit" in products:
-        # Rows that may be visits or not are no visits; the coadd is row 0 in any case.
+        # Rows that may be visits or not are not visits; the coadd is row 0 in any case.
         n_coadds = int("star" in products)
         named = _named_visits(read.header)
         records = records[:n_coadds] + [
@@ -141,7 +141,7 @@ def _batch(path: str, read: ApStar, products: Sequence[Product]) -> SpectrumBatc
 
 
 def _visits_of(read: ApStar) -> tuple[range, int, str]:
-    """Return the rows of the visits, their number (-1 if unknown), and why the rows cannot be told, if they cannot."""
+    """Return the rows of the visits, their number (-1 if unknown), and why they are unknown, if they are."""
     rows = visit_rows(read.n_rows)
     if read.n_hdus > LAST_HDU:
         return rows, len(rows), ""
@@ -149,7 +149,7 @@ def _visits_of(read: ApStar) -> tuple[range, int, str]:
     if stated == len(rows) or (stated < 1 and read.n_rows > 2):
         return rows, len(rows), ""
     if stated < 1:
-        text = f"a file of {read.n_hdus} HDUs and no card NVISITS does not tell whether its coadd is also a visit"
+        text = f"a file of {read.n_hdus} HDUs without a card NVISITS does not show whether its coadd is also a visit"
         return range(0), -1, text
     text = f"a file of {read.n_hdus} HDUs and {read.n_rows} rows does not hold the {stated} visits of its star"
     return range(0), stated, text

@@ -15,7 +15,7 @@ from apnet_fast.spectra.masked import listed, without_mask
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.grid import PIXELS, wavelength
 
-# Of the wavelengths, relative: half a pixel.
+# Relative tolerance of the wavelengths: half a pixel.
 _GRID_TOLERANCE = 0.5 * 6e-6 * float(np.log(10.0))
 
 

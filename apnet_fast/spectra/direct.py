@@ -1,4 +1,4 @@
-"""Read apStar files without a FITS library: NAXIS2 tells where the flux and error rows lie.
+"""Read apStar files without a FITS library: NAXIS2 shows where the flux and error rows lie.
 
 This is fast because it does little: one read of the head, one of the contiguous run of flux and error, and one of each
 later header, because a file that ends too early must not give results. It reads only the plain form of an apStar file.

@@ -27,7 +27,7 @@ _UNUSUAL = re.compile(
 _COLUMN_CARD = re.compile(r"T(TYPE|FORM|UNIT|DIM|DISP)([1-9]\d{0,2})")
 _COLUMN = re.compile(r"'(\d*)([LXBIJKAEDCM]) *'")
 _DIMENSIONS = re.compile(r"'\( *\d+(?: *, *\d+)* *\) *'")
-_BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
+_BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
 # No apStar HDU has more. A damaged number must not decide how much work is done.
 _MOST_AXES, _MOST_COLUMNS = 3, 999
 _BITPIX = (8, 16, 32, 64, -32, -64)
@@ -105,7 +105,7 @@ def _extension(values: list[tuple[str, str]], first_free: int, is_image: bool, h
         return None
     named = [(name, value) for name, value in rest if name in ("BUNIT", "EXTNAME")]
     called = {name: unquoted(value) for name, value in named if value.startswith("'")}
-    # A name that is no text, or there twice, is unusual.
+    # A name that is not text, or there twice, is unusual.
     if len(called) < len(named):
         return None
     if not is_image and not (bitpix == 8 and n_axes == 2 and _columns_fit(rest, axes[0], numbers[len(names) - 1])):
@@ -118,6 +118,11 @@ def _extension(values: list[tuple[str, str]], first_free: int, is_image: bool, h
 def unquoted(value: str) -> str:
     """Return the text of a quoted value."""
     return value[1:-1].replace("''", "'").strip()
+
+
+def form_bytes(letter: str, count: int) -> int:
+    """Return the bytes of a binary table's field, by the letter and the repeat count of its TFORM (standard 4.0)."""
+    return -(-count // 8) if letter == "X" else count * _BYTES[letter]
 
 
 def _columns_fit(values: list[tuple[str, str]], width: int, n_columns: int) -> bool:
@@ -139,6 +144,6 @@ def _columns_fit(values: list[tuple[str, str]], width: int, n_columns: int) -> b
             if match is None:
                 return False
             count = int(match[1] or 1)
-            total += -(-count // 8) if match[2] == "X" else count * _BYTES[match[2]]
+            total += form_bytes(match[2], count)
             found.append(number)
     return found == [*range(1, n_columns + 1)] and total == width

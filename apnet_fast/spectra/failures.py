@@ -11,7 +11,7 @@ class Reason(StrEnum):
     MISSING_FILE = "missing_file"  # no file at this path, or a dangling symlink
     UNREADABLE = "unreadable"  # the system or the FITS library refuses to read it
     EMPTY_FILE = "empty_file"  # zero bytes
-    NOT_FITS = "not_fits"  # the first bytes are no FITS header
+    NOT_FITS = "not_fits"  # the first bytes are not a FITS header
     TRUNCATED = "truncated"  # the file ends before its data do
     BAD_LAYOUT = "bad_layout"  # HDUs, dimensions or types are not those of an apStar file
     IO_ERROR = "io_error"  # the file system failed for a moment: a stale handle, a time-out, too many open files

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from apnet_fast.spectra.extension import BLOCK, CARD
 from apnet_fast.spectra.failures import ReadFailure, Reason
 
-# A star with 500 visits has about 6,100 cards. Anything longer than this is no apStar header.
+# A star with 500 visits has about 6,100 cards. Anything longer than this is not an apStar header.
 _MOST_BLOCKS = 400
 _CARDS = re.compile(r"(.{8})= (.{70})|.{80}", re.DOTALL)
 

@@ -55,7 +55,7 @@ class _Cards:
 def read_by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Product]) -> ApStar:
     """Read the rows that the products need from an open file, whose primary header has been read.
 
-    Raises ReadFailure for a file that is cut, or is no apStar file. The verdict does not depend on the products.
+    Raises ReadFailure for a file that is cut, or is not an apStar file. The verdict does not depend on the products.
     """
     hdu = 0
     try:
@@ -96,7 +96,7 @@ def _check_end(file: BinaryIO, fits: fitsio.FITS) -> None:
     """Raise ReadFailure if anything follows the last HDU of a file with few HDUs: the pixels may have moved then."""
     end, size = int(fits[len(fits) - 1].get_offsets()["data_end"]), os.fstat(file.fileno()).st_size
     if size > end:
-        text = f"the {size - end} bytes behind HDU {len(fits) - 1} are no HDU"
+        text = f"the {size - end} bytes behind HDU {len(fits) - 1} are not an HDU"
         raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=len(fits))
 
 

@@ -21,8 +21,8 @@ def without_mask(values: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[np
     Masks are those of numpy's masked arrays (astropy's and fitsio's columns are such), of astropy's `Masked`, and of
     lists of either. Missing are None and pandas's NA, as one value or as a row. Tensors may have a gradient, be on a
     GPU or hold bfloat16. Columns of Arrow, pandas and polars may hold numbers, or one array per row. An array of that
-    type without a mask comes back uncopied. Raises UsageError if the values are no array of real numbers, and for rows
-    of different lengths.
+    type without a mask comes back uncopied. Raises UsageError if the values are not an array of real numbers, and for
+    rows of different lengths.
     """
     numbers = _numpy(values)
     if _has_rows(numbers):
@@ -49,7 +49,7 @@ def _real(values: Any, dtype: DTypeLike) -> NDArray[np.floating]:
     except (ValueError, TypeError) as error:
         problem = error
     raise UsageError(
-        "the values are no array of real numbers",
+        "the values are not an array of real numbers",
         got=problem,
         expected="numbers, None or NaN where they are missing, in rows of equal length",
         remedy="for files, use `python -m apnet_fast.predict FILE...`" if isinstance(values, str) else None,

@@ -141,7 +141,7 @@ def _velocities(header: PrimaryHeader, visit: int) -> tuple[float, float]:
     """Return a visit's barycentric velocity and Doppler shift, as its cards give them.
 
     VRADn is the Doppler shift if there is a card for the barycentric velocity, and the barycentric velocity if there is
-    one for the Doppler shift. Without either, its comment tells; without that, nothing does.
+    one for the Doppler shift. Without either, its comment decides; without that, the frame stays unknown.
     """
     barycentric, shift = f"VHELIO{visit}", f"VREL{visit}"
     either = _velocity(header.number(f"VRAD{visit}"))

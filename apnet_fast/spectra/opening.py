@@ -63,7 +63,7 @@ def opened_descriptor(path: str) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file for reading. Raises ReadFailure if it cannot be opened or read, or is no regular file.
+    """Open a file for reading. Raises ReadFailure if it cannot be opened or read, or is not a regular file.
 
     If the file's size changes until it is closed, what was read of it counts for nothing: the reason is BEING_WRITTEN.
     """
@@ -96,7 +96,7 @@ def check_complete(file: BinaryIO, fits: fitsio.FITS) -> None:
 
     Flux and error may be whole in a file that was cut further on, but such a copy is not to be trusted. A cut inside a
     header hides that HDU and all behind it from the FITS library; its remains then follow the last HDU. A cut between
-    two HDUs cannot be told from a file that somebody has cut down.
+    two HDUs cannot be distinguished from a file that somebody has cut down.
     """
     size = os.fstat(file.fileno()).st_size
     last = len(fits) - 1

@@ -28,7 +28,7 @@ def flux_and_error(flux: Flux, error: ArrayLike | None) -> tuple[ArrayLike, Arra
 
     If `flux` is a container (`spectra.containers`), `error` may be None: then it is the container's.
 
-    Raises UnitError, naming the unit, for one that is no flux density per wavelength, for units of other libraries,
+    Raises UnitError, naming the unit, for one that is not a flux density per wavelength, for units of other libraries,
     and if only one of the two has a unit; UsageError as `containers.unpacked` does.
     """
     return _both(*unpacked(flux, error), "error", 1)
@@ -102,5 +102,5 @@ def _values(values: Any, what: str, power: int) -> Any:
             remedy="convert flux per frequency with astropy.units.spectral_density; do not divide it by its median",
         ) from error
     raise UnitError(
-        f"{what} is no array", got=f"{type(values).__name__} in {_named(_unit_of(values, what))}", remedy=_REMEDY
+        f"{what} is not an array", got=f"{type(values).__name__} in {_named(_unit_of(values, what))}", remedy=_REMEDY
     )

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.spectra.extension import CARD, parse_extension, unquoted
+from apnet_fast.spectra.extension import CARD, form_bytes, parse_extension, unquoted
 
 NAME = "filename"
 # Columns that are used, by our name, and what the writers call them.
@@ -39,7 +39,6 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "autofwhm": ("autofwhm",),
 }
 _FORM = re.compile(r"(\d*)([LXBIJKAEDCM]) *")
-_BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
 _NUMPY = {"I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _CARD = re.compile(r"(TTYPE|TFORM)(\d+) *= +('(?:[^']|'')*')")
 
@@ -58,7 +57,7 @@ def visit_fits(header: bytes, read: Callable[[NDArray[np.uint8], int], bool], of
     Returns
     -------
     Columns of the table by visit file, float64. Empty if the table is of another form. A visit that is there twice is
-    left out: which row is meant cannot be told.
+    left out: which row is meant is unknown.
     """
     layout = _layout(header)
     if layout is None:
@@ -103,7 +102,7 @@ def _layout(header: bytes) -> tuple[np.dtype, int] | None:
             found[name] = (f"S{count}", start)
         elif count == 1 and kind in _NUMPY:
             found[name] = (_NUMPY[kind], start)
-        start += -(-count // 8) if kind == "X" else count * _BYTES[kind]
+        start += form_bytes(kind, count)
     columns = {ours: next((name for name in names if name in found), None) for ours, names in _COLUMNS.items()}
     if columns[NAME] is None or columns["snr"] is None:
         return None

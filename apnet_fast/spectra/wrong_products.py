@@ -1,4 +1,4 @@
-"""Name what a file is that is no apStar file: other products of the survey, other surveys, things that are no FITS.
+"""Name what a file is, if it is not an apStar file: other products of the survey, other surveys, or not FITS.
 
 People give these by mistake, and "HDU 1 has shape (3, 4096)" helps none of them. Source of the products' names and
 forms: SDSS data model, DR10 to DR19, and the public files of LAMOST, GALAH and DESI.
@@ -32,7 +32,7 @@ _NAMES = (
 _APSTAR = "give the apStar"
 _TABLE = "give it as --catalog, or by itself as an INPUT with --root"
 
-# What is no FITS, by how it begins.
+# What is not FITS, by how it begins.
 _STARTS = (
     (
         re.compile(rb"\s*<(!doctype html|html|head|\?xml)", re.I),
@@ -56,7 +56,7 @@ def by_name(name: str) -> str:
 
 
 def by_start(start: bytes) -> str:
-    """Return what a file is that is no FITS file, by its first bytes; "" if that is unknown."""
+    """Return what a file is that is not a FITS file, by its first bytes; "" if that is unknown."""
     return next((f"this is {what}" for form, what in _STARTS if form.match(start)), "")
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 PARTIAL = ".partial"
 
 _ATTEMPT = re.compile(r"(?P<name>.+)\.(?P<host>[^/]*)-(?P<pid>\d+)-(?P<count>\d+)" + re.escape(PARTIAL))
-_SECONDS_OF_A_DAY = 86_400.0
+SECONDS_UNTIL_STALE = 86_400.0
+"""What no process has touched for so long was left by one that was killed."""
 _HOST_LENGTH = 40
 
 _counter = itertools.count()
@@ -71,7 +72,7 @@ def _is_stale(path: Path, host: str, pid: int) -> bool:
         if dead:
             return True
     try:
-        return time.time() - path.lstat().st_mtime > _SECONDS_OF_A_DAY
+        return time.time() - path.lstat().st_mtime > SECONDS_UNTIL_STALE
     except FileNotFoundError:
         return False
 

@@ -141,7 +141,7 @@ class _Compiling:
         self._waiting = self._said = False
 
     def begin(self, folder: str | None) -> None:
-        """A function is being compiled, perhaps inside another's compilation."""
+        """Note that a function is being compiled, perhaps during another's compilation."""
         with self._lock:
             self._under_way += 1
             if self._said or self._waiting:
@@ -152,7 +152,7 @@ class _Compiling:
         timer.start()
 
     def end(self) -> None:
-        """The innermost function is compiled."""
+        """Note that the innermost function is compiled."""
         with self._lock:
             self._under_way = max(self._under_way - 1, 0)
 

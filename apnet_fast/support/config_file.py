@@ -24,8 +24,8 @@ def read_config(path: Path, parameters: Iterable[Any], context: Any = None) -> d
 
     A key is an option's long name, with - or _, or an argument's name, such as inputs. An option that may be repeated
     takes a list. Relative paths start at the current folder, as on the command line. Raises UsageError for a file that
-    cannot be read, a key that is no option of the command, and a value that the option cannot take: true and false are
-    for flags, and flags take nothing else.
+    cannot be read, a key that is not an option of the command, and a value that the option cannot take: true and false
+    are for flags, and flags take nothing else.
     """
     known = _known(parameters)
     values = {}
@@ -33,7 +33,7 @@ def read_config(path: Path, parameters: Iterable[Any], context: Any = None) -> d
         parameter = known.get(key.replace("-", "_"))
         if parameter is None:
             raise UsageError(
-                "the configuration file has a key that is no option of this command",
+                "the configuration file has a key that is not an option of this command",
                 got=repr(key),
                 expected=", ".join(sorted(known)),
                 remedy="correct the name, or leave it out",
@@ -66,7 +66,7 @@ def _content(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:  # TOMLDecodeError, or no UTF-8
         raise UsageError(
-            f"the configuration file is no TOML: {error}",
+            f"the configuration file is not TOML: {error}",
             expected='lines such as draws = 20 and weights = "FILE"',
             remedy="text stands in quotes, true and false in lower case",
             where=str(path),

@@ -27,7 +27,7 @@ def is_command() -> bool:
 
 
 def end_quietly_while_importing() -> None:
-    """Handle SIGINT so that it ends the process without a word during imports, and raises KeyboardInterrupt else.
+    """Make SIGINT end the process silently during imports, and raise KeyboardInterrupt otherwise.
 
     A handler that another program has set is left alone.
     """

@@ -10,7 +10,7 @@ from apnet_fast.support.errors import Stopped
 from apnet_fast.support.os_errors import NO_PROCESS
 
 _LESS_MEMORY = (
-    "a smaller --batch-size or --shard-size, or fewer --readers or --threads, where the command has them; then give it"
+    "a smaller --batch-size or --shard-size, or fewer --readers or --threads, if the command has them; then give it"
     " again"
 )
 # Python and torch raise RuntimeError for these.

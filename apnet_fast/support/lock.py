@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from apnet_fast.support.attempts import SECONDS_UNTIL_STALE
 from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.notices import say
 
@@ -34,7 +35,6 @@ _SECONDS_PER_BEAT = 10.0
 # More than the seconds for which clients of NFS keep what they know of a file.
 _SECONDS_OF_PATIENCE = 90.0
 _SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_OF_A_DAY = 86_400.0
 _MOST_TRIES = 20
 _BEATS_WITHOUT_LOCK = 3
 # What renaming a folder onto one that is not empty, or onto a file, gives.
@@ -90,8 +90,8 @@ def this_process() -> Holder:
 def locked(folder: Path, on_loss: Callable[[Stopped], None] = lambda reason: None) -> Iterator[None]:
     """Hold a folder against other runs. on_loss: called, from another thread, if another run has taken it over.
 
-    The lock of a run that has ended without releasing it is taken over, with a line that says so. Of a run on another
-    machine only its signs of life tell, which takes up to a minute and a half.
+    The lock of a run that has ended without releasing it is taken over, with a line that says so. A run on
+    another machine is known by its signs of life alone, which takes up to a minute and a half.
 
     Raises UsageError that names the run that holds the folder.
     """
@@ -108,7 +108,7 @@ def locked(folder: Path, on_loss: Callable[[Stopped], None] = lambda reason: Non
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Return who holds a folder, alive or not; None if nobody does, or if it cannot be told."""
+    """Return who holds a folder, alive or not; None if nobody does, or if that cannot be known."""
     try:
         return msgspec.json.decode((folder / LOCK_FOLDER / HOLDER_FILE).read_bytes(), type=Holder)
     except (OSError, msgspec.MsgspecError):
@@ -133,7 +133,7 @@ def _acquire(folder: Path) -> Holder:
 
 
 def _rename(made: Path, path: Path) -> None:
-    """Rename a lock into place, unless there is one. Over a network a retry may fail where the first was done."""
+    """Rename a lock into place, unless there is one. Over a network a retry may fail although the first succeeded."""
     try:
         os.rename(made, path)
     except OSError as error:
@@ -233,7 +233,7 @@ def _release(folder: Path, holder: Holder) -> None:
             os.rename(released, folder / LOCK_FOLDER)
     for path in folder.glob(f"{LOCK_FOLDER}.*"):
         with suppress(OSError):
-            if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > _SECONDS_OF_A_DAY:
+            if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > SECONDS_UNTIL_STALE:
                 shutil.rmtree(path)
 
 
@@ -245,7 +245,7 @@ def _token_in(path: Path) -> str | None:
 
 
 def _machine() -> str:
-    """Return what two processes have in common exactly if they see each other's numbers; "" where that is unknown."""
+    """Return what two processes have in common exactly if they see each other's numbers; "" if that is unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"

@@ -130,7 +130,7 @@ def _logged_end(command: str) -> Iterator[None]:
         _write_log(f"exit code {end.code or 0}")
         raise
     except BaseException as error:
-        # The tracebacks of errors with a remedy are no news to a user: they are for the log alone.
+        # The tracebacks of errors with a remedy are not news to a user: they are for the log alone.
         _write_log("".join(traceback.format_exception(error)).rstrip())
         _write_log(f"{'ended by an error' if isinstance(error, ApnetError) else 'ended by'} {type(error).__name__}")
         raise

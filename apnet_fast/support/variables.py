@@ -38,7 +38,7 @@ def state_of(variable: str) -> str:
     value = value_of(variable)
     if value is None:
         return f"{variable} is not set"
-    return f"{variable} is {value}" + ("" if os.path.isdir(value) else ", which is no folder")
+    return f"{variable} is {value}" + ("" if os.path.isdir(value) else ", which is not a folder")
 
 
 def cache_folder() -> Path:

@@ -82,7 +82,7 @@ def train_command(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="fp32 | bf16", show_default="bf16 where it is faster", rich_help_panel=_COMPUTING),
+        typer.Option(help="fp32 | bf16", show_default="bf16 if it is faster", rich_help_panel=_COMPUTING),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="all", rich_help_panel=_COMPUTING)

@@ -87,7 +87,7 @@ def open_or_fill(
     index_path = folder / _INDEX_FILE
     if index_path.exists():
         schema = pq.read_schema(index_path)
-        # Caches of earlier versions do not tell what is simulated.
+        # Caches of earlier versions do not record what is simulated.
         if (schema.metadata or {}).get(_FINGERPRINT) == made_from.encode() and "simulated" in schema.names:
             return _open(folder)
     index_path.unlink(missing_ok=True)

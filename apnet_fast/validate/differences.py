@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.plots.figures import BLUE, VERMILION, new_panels
-from apnet_fast.plots.frame import frame_of
+from apnet_fast.plots.frame import LEAST_MARGIN, frame_of
 from apnet_fast.plots.symbols import axis_label
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.validate.matched_rows import MatchedRows
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 20_000
 _CELLS_ACROSS = 50
-_LEAST_MARGIN = {"teff": 60.0, "logg": 0.1, "fe_h": 0.05}
 _SMALLEST_DIFFERENCE = {"teff": 1.0, "logg": 0.002, "fe_h": 0.002}
 
 
@@ -49,7 +48,7 @@ def _panel(
     axes: Axes, label: str, a: NDArray[np.float64], difference: NDArray[np.float64], bad: NDArray[np.bool_]
 ) -> None:
     core = ~bad if not bad.all() else bad
-    x = frame_of(a[core], a, _LEAST_MARGIN[label])
+    x = frame_of(a[core], a, LEAST_MARGIN[label])
     # Both signs get the same room.
     spread = float(np.percentile(np.abs(difference[core]), 99))
     limit = max(1.3 * spread, _SMALLEST_DIFFERENCE[label])

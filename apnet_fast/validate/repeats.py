@@ -58,7 +58,7 @@ class ZScores:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ErrorComparison:
     """Ratio of fitted to published error at one percentile of the formal errors of the repeated spectra.
 
     margin: deviations of ln(ratio) up to this count as chance: three standard errors, widened as in Student's t.
@@ -93,7 +93,7 @@ class LabelResult:
     scale: Estimate
     offset: Estimate
     correlation: float
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ErrorComparison, ...]
     judged: bool
 
 
@@ -266,7 +266,7 @@ def _comparisons(
     raw: NDArray[np.float64],
     inflated_scatter: Estimate,
     repeats: Repeats,
-) -> list[Comparison]:
+) -> list[ErrorComparison]:
     """Return fitted over published error at typical formal errors; without a fit, the scatter of inflated z."""
     # Student's t over the normal quantile, to first order in 1 / degrees of freedom (Abramowitz & Stegun 26.7.5).
     widened = _SIGNIFICANT + (_SIGNIFICANT**3 + _SIGNIFICANT) / (4 * max(repeats.stars - 1, 1))
@@ -279,5 +279,5 @@ def _comparisons(
             replicates = (fit.replicates[:, 0] * raw_error + fit.replicates[:, 1]) / error
             ratio = Estimate(float(fit.sigma(raw_error) / error), standard_error(replicates))
             log_error = standard_error(np.log(np.maximum(replicates, np.finfo(float).tiny)))
-        out.append(Comparison(percentile, float(raw_error), ratio, widened * log_error))
+        out.append(ErrorComparison(percentile, float(raw_error), ratio, widened * log_error))
     return out

@@ -95,7 +95,7 @@ def _overhead(folder: Path, files: int) -> Result:
 
 
 def _release(folder: Path, stars: int) -> Mapping[str, float]:
-    """Run the command over so many files whose shards are all there; return seconds by step, and sizes."""
+    """Run the command over as many files as `stars`, whose shards are all there; return seconds by step, and sizes."""
     tree = _empty_tree(folder, stars)
     path, _ = weights(folder)
     with tempfile.TemporaryDirectory(dir=folder) as output:
@@ -112,7 +112,7 @@ def _release(folder: Path, stars: int) -> Mapping[str, float]:
 
 
 def _empty_tree(folder: Path, stars: int) -> Path:
-    """Return a tree of so many empty files with names of stars, made once per folder."""
+    """Return a tree of `stars` empty files with names of stars, made once per folder."""
     tree = folder / f"empty-{stars}"
     if tree.exists():
         return tree

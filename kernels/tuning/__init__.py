@@ -1,6 +1,6 @@
 """Tuning tables: one reviewed JSON file per architecture, chosen by device, never changed during a run.
 
-A table fixes the tile of every kernel. It changes speed, and labels by rounding at most, so its hash
+A table fixes the blocks of every kernel. It changes speed, and labels by rounding at most, so its hash
 belongs to the provenance of a run. `python -m apnet_fast.tune` measures a GPU and writes its table.
 """
 
@@ -22,7 +22,7 @@ GENERIC = "generic"
 
 @dataclass(frozen=True)
 class Tuning:
-    """Tiles of all kernels for one architecture.
+    """Blocks of all kernels for one architecture, and how many rows they compute in one go.
 
     group_rows: draws that go through the convs together, few enough that a layer's input and output stay in L2.
     tile_rows: rows (clean spectra and draws) of a tile, enough to amortise reading the linear layers' weights. convs:
@@ -40,7 +40,7 @@ class Tuning:
     convs: dict[str, ConvConfig]
 
     def conv(self, c_in: int, c_out: int) -> ConvConfig:
-        """Return the tile of a convolution, or one that works for every shape if the table lacks it."""
+        """Return the blocks of a convolution, or one that works for every shape if the table lacks it."""
         known = self.convs.get(f"{c_in}-{c_out}")
         if known is not None:
             return known

@@ -327,7 +327,7 @@ def test_rows_without_sdss_id_are_told_apart_by_gaia(sdss_ids: list[int], gaia: 
 
 
 def test_table_without_names_of_objects_is_refused() -> None:
-    with pytest.raises(UsageError, match="does not tell of which objects"):
+    with pytest.raises(UsageError, match="does not identify the objects"):
         SourceTable(pa.table({"ra": [1.0], "telescope": ["apo25m"]}))
 
 

@@ -33,7 +33,7 @@ def test_one_engine_drives_one_device(
 @pytest.mark.slow
 def test_a_folder_that_is_not_shared_is_refused(tmp_path: Path) -> None:
     orders = Orders(arguments(["a.fits"], Path("demo"), tmp_path), os.getcwd(), ".team-of-somebody-else")
-    started = node.Engine(pickle.dumps(orders), 1)
+    started = node.EngineProcess(pickle.dumps(orders), 1)
     try:
         answer = started.ready(120.0)
         assert answer.kind == Kind.FAILED

@@ -31,7 +31,7 @@ def test_threads_are_those_of_the_task_or_a_share(monkeypatch: pytest.MonkeyPatc
     assert node._threads(2) == 6
 
 
-class Silent(node.Engine):
+class Silent(node.EngineProcess):
     """An engine whose process does nothing but keep what it is sent."""
 
     def __init__(self) -> None:
@@ -70,17 +70,17 @@ while True:
 
 
 @pytest.fixture
-def quiet_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[node.Engine]:
+def quiet_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[node.EngineProcess]:
     """An engine process that says that it is ready, and then nothing more."""
     program = tmp_path / "quiet_engine.py"
     program.write_text(QUIET_ENGINE)
     monkeypatch.setattr(node, "_ENGINE", [sys.executable, str(program)])
-    engine = node.Engine(b"orders", 1)
+    engine = node.EngineProcess(b"orders", 1)
     yield engine
     engine.close()
 
 
-def test_an_engine_that_is_silent_for_too_long_is_ended(quiet_engine: node.Engine) -> None:
+def test_an_engine_that_is_silent_for_too_long_is_ended(quiet_engine: node.EngineProcess) -> None:
     assert quiet_engine.ready(60.0).body == b"facts"
     answer = quiet_engine.compute(3, b"work", 0.5)
     assert answer.kind == Kind.DIED
@@ -89,7 +89,7 @@ def test_an_engine_that_is_silent_for_too_long_is_ended(quiet_engine: node.Engin
     assert quiet_engine.compute(4, b"work", 60.0) == answer
 
 
-def test_several_tasks_may_wait_for_one_engine(quiet_engine: node.Engine) -> None:
+def test_several_tasks_may_wait_for_one_engine(quiet_engine: node.EngineProcess) -> None:
     """As after a connection that was lost while the engine loaded: it is asked for again."""
     with ThreadPoolExecutor(3) as threads:
         answers = list(threads.map(quiet_engine.ready, [60.0] * 3))

@@ -16,7 +16,7 @@ def test_resources_are_numbers() -> None:
     assert isinstance(team, DaskTeam)
     assert team._resources == {"GPU": 1.0, "memory": 2e9}
     assert team_of("tcp://nowhere:1", None, 5)._resources is None
-    with pytest.raises(UsageError, match=r"no list of resources; got 'GPU'|no list of resources; got GPU"):
+    with pytest.raises(UsageError, match=r"not a list of resources; got 'GPU'|not a list of resources; got GPU"):
         team_of("tcp://nowhere:1", "GPU", 5)
 
 

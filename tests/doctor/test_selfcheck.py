@@ -14,7 +14,7 @@ from apnet_fast.recipes import Predictions
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the tests kernels run in Triton's interpreter, which is no GPU."""
+    """In the tests kernels run in Triton's interpreter, which is not a GPU."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
 
 

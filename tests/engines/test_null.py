@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from apnet_fast.engines import NullEngine, create_engine
+from apnet_fast.engines import NullEngine
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import RECIPES
-from apnet_fast.support.errors import UsageError
 
 
 def test_labels_are_constant(small_checkpoint: Checkpoint) -> None:
@@ -17,9 +15,3 @@ def test_labels_are_constant(small_checkpoint: Checkpoint) -> None:
     got = engine.predict(flux, flux, np.zeros(3, np.uint64), 5)
     assert got.draws.shape == (3, 5, 3)
     assert np.unique(got.draws[..., 1]).tolist() == [np.float32(3.7)]
-
-
-def test_engines_by_name(small_checkpoint: Checkpoint) -> None:
-    assert create_engine("auto", small_checkpoint, RECIPES["dr19"]).name == "cpu"
-    with pytest.raises(UsageError, match=r"auto \| triton \| cpu \| reference \| null"):
-        create_engine("gpu", small_checkpoint, RECIPES["dr19"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ import torch
 
 pytest.importorskip("triton", reason="triton is installed on Linux x86-64 only")
 
-from apnet_fast.engines import ReferenceEngine, SeveralDevices, choose_devices, create_engine, find_engine, triton
+from apnet_fast.engines import ReferenceEngine, create_engine, triton
 from apnet_fast.engines.ranges import fp16_headroom, layer_ranges
 from apnet_fast.engines.tile_network import TileNetwork
 from apnet_fast.engines.triton import TritonEngine, interpreted
@@ -143,14 +142,6 @@ def test_fp32_is_the_reference(small_checkpoint: Checkpoint) -> None:
     assert predict(engine, np.random.default_rng(0)).tobytes() == predict(strict, np.random.default_rng(0)).tobytes()
 
 
-def test_several_devices_are_one_engine(small_checkpoint: Checkpoint) -> None:
-    alone = ReferenceEngine(small_checkpoint, RECIPES["dr19"])
-    both = SeveralDevices([ReferenceEngine(small_checkpoint, RECIPES["dr19"]) for _ in range(2)])
-    for n in (0, 1, 5):
-        results = [predict(engine, np.random.default_rng(0), n) for engine in (alone, both)]
-        assert results[0].tobytes() == results[1].tobytes()
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_without_a_gpu_it_is_a_usage_error(small_checkpoint: Checkpoint) -> None:
     for device in ("cuda", "cuda:0", "cuda:0,cuda:1"):
@@ -216,50 +207,3 @@ def test_spectra_of_several_calls_share_a_tile(small_checkpoint: Checkpoint) -> 
     assert (queue.launches, queue.spectra) == (1, 3)
     together = np.concatenate([second().draws, first().draws])[[1, 2, 0]]
     assert together.tobytes() == engine.predict(flux, error, keys, 2).draws.tobytes()
-
-
-def test_without_triton_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "apnet_fast.engines.triton", raising=False)
-    monkeypatch.setitem(sys.modules, "triton", None)
-    for name in [name for name in sys.modules if name.startswith("apnet_fast.kernels")]:
-        monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(UsageError, match="the package triton"):
-        find_engine("triton", "fp16", "cuda", "v3")
-
-
-@pytest.mark.parametrize(
-    ("gpus", "device", "engine", "expected"),
-    [
-        ("0", None, "auto", "cuda:0"),
-        ("1, 0", None, "triton", "cuda:1,cuda:0"),
-        (None, "cpu", "auto", "cpu"),
-        (None, "cuda:0, cuda:1", "auto", "cuda:0,cuda:1"),
-    ],
-)
-def test_devices_as_asked_for(gpus: str | None, device: str | None, engine: str, expected: str) -> None:
-    assert choose_devices(gpus, device, engine, "v3") == expected
-
-
-@pytest.mark.parametrize(("gpus", "device"), [("0,0", None), ("a", None), ("", None), ("0", "cpu")])
-def test_devices_that_make_no_sense(gpus: str, device: str | None) -> None:
-    with pytest.raises(UsageError, match="--gpus"):
-        choose_devices(gpus, device, "auto", "v3")
-
-
-@pytest.mark.parametrize("device", ["banana", "CPU", "cpu:0", "cuda:x", "cuda:", "", "cpu,", "cpu,gpu"])
-@pytest.mark.parametrize("engine", ["auto", "cpu", "triton"])
-def test_words_that_are_no_devices_are_named_before_any_engine(device: str, engine: str) -> None:
-    wrong = device.split(",")[-1]
-    with pytest.raises(UsageError) as raised:
-        choose_devices(None, device, engine, "v3")
-    assert str(raised.value).startswith(f"no such device; got {wrong!r}; expected cpu | cuda:0 | cuda:1 | ...")
-    assert "Remedy: --device cpu, or APNET_FAST_DEVICE=cpu" in str(raised.value)
-
-
-def test_devices_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert choose_devices(None, None, "auto", "v3") == "cuda:0,cuda:1"
-    assert choose_devices(None, None, "reference", "v3") == "cuda:0"
-    assert choose_devices(None, None, "cpu", "v3") == "cpu"
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert choose_devices(None, None, "auto", "v3") == "cpu"

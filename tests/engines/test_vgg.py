@@ -65,7 +65,7 @@ class V2Battery(EngineBattery):
         return small[self.network]
 
     def test_without_noise_every_draw_is_the_clean_spectrum(self, small_checkpoint: Checkpoint) -> None:
-        # Under the recipe of the ApogeeNet2 package a missing error is no error.
+        # Under the recipe of the ApogeeNet2 package a missing error is not an error.
         flux = np.full((1, self.pixels), 100, np.float32)
         got = self.make(small_checkpoint, "apogeenet-2").predict(
             flux, np.full_like(flux, np.nan), noise_keys(0, "a"), 3

@@ -239,7 +239,7 @@ def _blocks(content: bytearray, hdus: list[Hdu], rng: np.random.Generator) -> _D
 
 
 def _foreign(content: bytearray, hdus: list[Hdu], rng: np.random.Generator) -> _Done:
-    """Replace the beginning by something that is no FITS."""
+    """Replace the beginning by something that is not FITS."""
     starts = (
         b"<!DOCTYPE html><html>",
         b"\x1f\x8b\x08\x00",

@@ -54,7 +54,7 @@ def _make(rng: random.Random, base: Any, folder: Path) -> Case:
 
 
 def _put(path: Path, what: str) -> None:
-    """Put something that is no file in the place of a list."""
+    """Put something that is not a file in the place of a list."""
     if what == "folder":
         path.mkdir()
     elif what == "link to itself":

@@ -201,7 +201,7 @@ def _judge(base: Any, case: Case) -> str:
     path, known = case.data
     verdicts = []
     try:
-        # A file that is no table any more is taken for one of spectra, and gets a row with a reason.
+        # A file that is not a table any more is taken for one of spectra, and gets a row with a reason.
         files = set(resolve_inputs([str(path)], base["root"]).files) - {str(path)}
         if known is not None and not files <= known:
             raise WrongAnswer(f"names {sorted(files - known)[0]!r}, which the sound table does not")

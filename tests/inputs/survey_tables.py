@@ -13,7 +13,7 @@ from apnet_fast.spectra import SpectrumRecord, read_apstar
 
 
 def records_of(tree: Path) -> list[SpectrumRecord]:
-    """Coadds and visits of the files of a tree that are no links."""
+    """Coadds and visits of the files of a tree that are not links."""
     files = sorted(path for path in tree.rglob("*Star-*.fits") if not path.is_symlink())
     return [record for path in files for record in read_apstar(str(path)).records]
 

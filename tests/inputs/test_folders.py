@@ -80,7 +80,7 @@ def test_tables_under_any_name_are_no_spectra(tmp_path: Path) -> None:
     with fitsio.FITS(str(tmp_path / "my_sample.fits"), "rw") as file:
         file.write(np.zeros(3, [("APOGEE_ID", "S18")]))
     (tmp_path / "other.fits.gz").write_bytes(gzip.compress((tmp_path / "my_sample.fits").read_bytes()))
-    # A file of that name that is no table is a spectrum, or gets the row that says why not.
+    # A file of that name that is not a table is a spectrum, or gets the row that says why not.
     touch(tmp_path / "broken.fits")
     assert resolve_inputs([str(tmp_path)]).files == (str(star), str(tmp_path / "broken.fits"))
 

@@ -65,7 +65,7 @@ def test_csv_and_other_names_and_several_tables(tmp_path: Path) -> None:
     ("columns", "asked", "words"),
     [
         ({"obj": ["A"], "teff": [1.0], "logg": [1.0]}, {}, "lacks the column fe_h"),
-        ({"teff": [1.0], "logg": [1.0], "fe_h": [1.0]}, {}, "which star"),
+        ({"teff": [1.0], "logg": [1.0], "fe_h": [1.0]}, {}, "identify the star"),
         ({"obj": ["A"], "teff": ["hot"], "logg": [1.0], "fe_h": [1.0]}, {}, "no numbers"),
         ({"obj": ["A"], "teff": [1.0], "logg": [1.0], "fe_h": [1.0]}, {"mass": "m"}, "unknown label column"),
         ({"obj": ["A"], "teff": [1.0], "logg": [1.0], "fe_h": [1.0]}, {"obj": "name"}, "lacks the column name"),

@@ -1,4 +1,4 @@
-"""Lists as inputs: what a line means, and what is no list."""
+"""Lists as inputs: what a line means, and what is not a list."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_marks_and_ends_of_lines_are_no_part_of_a_path(start: bytes, end: bytes,
 def test_only_line_feeds_end_a_line(character: str, listing: Path) -> None:
     if character in "\v\f":
         listing.write_text(f"a{character}b.fits\n")
-        with pytest.raises(UsageError, match="no text in UTF-8"):
+        with pytest.raises(UsageError, match="not UTF-8 text"):
             read_list(str(listing))
         return
     listing.write_text(f"a{character}b.fits\nc.fits\n", encoding="utf-8")
@@ -80,7 +80,7 @@ def test_names_that_are_no_utf8_are_kept(listing: Path) -> None:
 )
 def test_what_is_no_text_is_refused(contents: bytes, what: str, listing: Path) -> None:
     listing.write_bytes(contents)
-    with pytest.raises(UsageError, match=rf"no text in UTF-8; got .*({what}).*iconv"):
+    with pytest.raises(UsageError, match=rf"not UTF-8 text; got .*({what}).*iconv"):
         read_list(str(listing))
 
 
@@ -88,7 +88,7 @@ def test_pipes_devices_and_folders_are_refused_without_opening_them(tmp_path: Pa
     os.mkfifo(tmp_path / "pipe")
     started = time.monotonic()
     for name in (str(tmp_path / "pipe"), "/dev/zero", "/dev/null", str(tmp_path)):
-        with pytest.raises(UsageError, match="no regular file"):
+        with pytest.raises(UsageError, match="not a regular file"):
             read_list(name)
     assert time.monotonic() - started < 5
 

@@ -98,7 +98,7 @@ def test_the_words_of_a_command_that_was_given_none(
     with pytest.raises(UsageError, match="no input: SAS_BASE_DIR is not set; expected mwmAllStar"):
         default_inputs(default_root(None))
     monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path / "none"))
-    with pytest.raises(UsageError, match=r"SAS_BASE_DIR is .*none, which is no folder"):
+    with pytest.raises(UsageError, match=r"SAS_BASE_DIR is .*none, which is not a folder"):
         default_inputs(default_root(None))
     monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
     with pytest.raises(UsageError, match=re.escape(f"no table with rows below {tmp_path}")):
@@ -110,5 +110,5 @@ def test_the_words_of_a_command_that_was_given_none(
     assert f"input: {expected} (the newest below {tmp_path})" in said
     other = tmp_path / "other"
     assert default_root(other) == other
-    with pytest.raises(UsageError, match=r"other, which is no folder"):
+    with pytest.raises(UsageError, match=r"other, which is not a folder"):
         default_inputs(other)

@@ -162,7 +162,10 @@ def test_rows_of_files_that_are_no_apstar_are_told(sas: Path, tmp_path: Path) ->
     columns["FILE"][0], columns["FILE"][1] = "aspcapStar-r12-2M1.fits", "N/A"
     found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(sas))
     assert found.nameless_rows == 2
-    assert "1 rows name files that are no apStar or apVisit of a known reduction, such as aspcapStar" in found.notes[0]
+    assert (
+        "1 rows name files that are not apStar or apVisit files of a known reduction, such as aspcapStar"
+        in found.notes[0]
+    )
 
 
 def test_the_real_table_of_dr12_gives_every_star_its_place(data: Path, tmp_path: Path) -> None:
@@ -237,7 +240,7 @@ def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> 
     table = write(tmp_path / "allStar.fits", of_reduction(records, "star"))
     with pytest.raises(UsageError, match=r"give --root, or set SAS_BASE_DIR"):
         files_of_table(str(table), None)
-    with pytest.raises(UsageError, match="the root is no folder"):
+    with pytest.raises(UsageError, match="the root is not a folder"):
         files_of_table(str(table), str(tmp_path / "nowhere"))
 
 

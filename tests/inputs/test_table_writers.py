@@ -193,7 +193,7 @@ def test_identifiers_survive_every_type_that_holds_them(tmp_path: Path) -> None:
     for name in ("int", "unsigned", "decimal", "text"):
         assert as_integers(table[name]).to_pylist() == ids, name
         assert as_text(table[name]).to_pylist() == [str(i) if i else "" for i in ids], name
-    # Through float64, as pandas makes of integers with nulls, they are no identifiers any more.
+    # Through float64, as pandas makes of integers with nulls, they are not identifiers any more.
     pd.DataFrame({"id": pd.Series(ids, dtype=float)}).to_parquet(tmp_path / "f.parquet")
     assert as_integers(read_table(tmp_path / "f.parquet")["id"]).to_pylist() == [None] * 3
 

@@ -40,7 +40,7 @@ def test_packed_files_are_taken_by_name(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused_without_opening_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.fits")
     for word in (str(tmp_path / "pipe.fits"), "/dev/zero", f"@{tmp_path}/pipe.fits", "@/dev/zero", f"@{tmp_path}"):
-        with pytest.raises(UsageError, match="no regular file"):
+        with pytest.raises(UsageError, match="not a regular file"):
             resolve_inputs([word])
 
 

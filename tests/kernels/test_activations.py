@@ -52,5 +52,5 @@ def test_an_infinite_neighbour_does_not_reach_into_a_segment(
 def test_the_survey_fits_into_few_more_positions_than_it_has() -> None:
     windows = [window(c, 30, pad, ConvConfig(4, 256, 128, 64, 8, 3)) for c in (8, 64) for pad in (15, 14)]
     assert segment_length(4288, windows) == 4320
-    # A tile of 16 positions in steps of 64 values would reach into the neighbour.
+    # A block of 16 positions in steps of 64 values would reach into the neighbour.
     assert segment_length(4288, [window(4, 30, 15, ConvConfig(16, 128, 128, 64, 8, 3))]) == 4352

@@ -24,10 +24,13 @@ from apnet_fast.kernels.stem import (
     draw_stem,
     joint_limit,
     joint_scratch,
+    length_of,
+    pitch_of,
     scratch,
 )
 from apnet_fast.recipes import RECIPES
 from apnet_fast.recipes.noise import noise_keys, normals
+from apnet_fast.support.grid import PIXELS
 
 DRAWS = 3
 LEAD = 15  # zeros before a processed spectrum
@@ -180,3 +183,8 @@ def test_the_clean_row_meets_no_noise(rng: np.random.Generator) -> None:
     assert torch.equal(quiet[0, 1], quiet[0, 0])
     assert not differences.any()
     assert not torch.equal(noisy[0, 1], noisy[0, 0])
+
+
+def test_rows_and_positions_of_an_apstar_spectrum() -> None:
+    assert (pitch_of(PIXELS), length_of(PIXELS)) == (8576, 4288)
+    assert (pitch_of(32), pitch_of(33), length_of(33)) == (32, 64, 17)

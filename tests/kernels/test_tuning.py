@@ -35,6 +35,6 @@ def test_a_table_is_saved_and_read_again(tmp_path: Path) -> None:
     assert load_tuning(tmp_path / "t.json") == table
 
 
-def test_a_shape_that_the_table_lacks_gets_a_tile() -> None:
+def test_a_shape_that_the_table_lacks_gets_blocks() -> None:
     config = replace(table_for("sm90"), convs={}).conv(8, 32)
     assert config.positions * 32 % config.block_n == 0

@@ -88,10 +88,10 @@ def labels(**changes: object) -> str:
         ({"labels": labels(mean=[3.2])}, r"`array` of length >= 3 - at `\$\.labels\.mean`"),
         ({"labels": labels(mean=[3.2, float("nan"), 0])}, "label scaling"),
         ({"labels": labels(extra=1)}, "unknown field `extra`"),
-        ({"labels": "{"}, "no JSON"),
+        ({"labels": "{"}, "not JSON"),
         ({"labels": None, "origin": None}, "lack labels, origin"),
         ({"network": "v9"}, "unknown network"),
-        ({"architecture": "[1]"}, "no mapping"),
+        ({"architecture": "[1]"}, "not a mapping"),
     ],
 )
 def test_wrong_metadata_are_refused(small_weights: Path, tmp_path: Path, changes: dict, words: str) -> None:

@@ -120,6 +120,6 @@ def test_no_weights_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UsageError, match=re.escape(f"there is no folder {tmp_path / IN_ASTRA}")):
         find_weights(None)
     monkeypatch.setenv("MWM_ASTRA", os.devnull)
-    with pytest.raises(UsageError, match="which is no folder") as raised:
+    with pytest.raises(UsageError, match="which is not a folder") as raised:
         find_weights(None)
     assert default_weights.REMEDY in str(raised.value)

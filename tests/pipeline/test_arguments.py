@@ -42,7 +42,7 @@ def test_the_catalog_stands_for_its_files(tmp_path: Path) -> None:
         ({"batch_size": 0}, "--batch-size is too small"),
         ({"shard_size": 0}, "--shard-size is too small"),
         ({"max_failures": -1}, "--max-failures is too small"),
-        ({"catalog": Path("nowhere.fits")}, "--catalog is no file"),
+        ({"catalog": Path("nowhere.fits")}, "--catalog is not a file"),
         ({"spectra": "all"}, "unknown --spectra"),
     ],
 )

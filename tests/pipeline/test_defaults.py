@@ -122,10 +122,10 @@ def test_gpus_that_are_not_there_are_named_alone_and_first(
     [
         ({"weights": "none.safetensors"}, "no such weights file; got none.safetensors"),
         ({"inputs": ["none", "nor-this"]}, "no such input; got none, nor-this"),
-        ({"gpus": "a"}, "no list of GPU numbers"),
+        ({"gpus": "a"}, "not a list of GPU numbers"),
         ({"device": "banana"}, "no such device; got 'banana'; expected cpu | cuda:0"),
         ({"recipe": "dr18"}, "unknown recipe"),
-        ({"inputs": None, "root": Path("nowhere")}, "no input: nowhere, which is no folder"),
+        ({"inputs": None, "root": Path("nowhere")}, "no input: nowhere, which is not a folder"),
     ],
 )
 def test_one_thing_that_is_wrong(asked: dict[str, object], words: str, sdss: Path) -> None:

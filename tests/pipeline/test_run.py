@@ -832,5 +832,5 @@ def test_a_table_of_sources_fills_columns_and_belongs_to_the_run(
 
 
 def test_catalog_that_is_no_file_is_refused(tree: Path, small_weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--catalog is no file"):
+    with pytest.raises(UsageError, match="--catalog is not a file"):
         arguments([tree], small_weights, tmp_path, catalog=tmp_path / "nowhere.fits")

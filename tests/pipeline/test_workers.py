@@ -19,7 +19,7 @@ from apnet_fast.pipeline.run import run
 from apnet_fast.pipeline.shards import Marker
 from apnet_fast.pipeline.times import StageTimes
 from apnet_fast.pipeline.work import Done, Work
-from apnet_fast.pipeline.workers import DeviceWorkers, Orders
+from apnet_fast.pipeline.workers import DeviceWorkers, WorkerOrders
 from apnet_fast.support.errors import Stopped, WeightsError
 from tests.pipeline.children import NewChildren
 from tests.pipeline.runs import arguments, catalogue_bytes, settings, stored_record, stored_shards
@@ -120,7 +120,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.005)
 
 
-def serve_or_be_killed(pipe: Connection, orders: Orders) -> None:
+def serve_or_be_killed(pipe: Connection, orders: WorkerOrders) -> None:
     """In place of `serve_shards`: "mortal" is killed when "steady" is at the last shard it has, and comes back once."""
     folder = orders.settings.output
     shards = 0
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_at_the_end_loses_no_shard(
     assert new_children() == []
 
 
-def serve_or_leave(pipe: Connection, orders: Orders) -> None:
+def serve_or_leave(pipe: Connection, orders: WorkerOrders) -> None:
     """In place of `serve_shards`: the first worker reports that it is done while it has a shard."""
     work, left = pipe.recv(), orders.settings.output / "left"
     if not left.exists():
@@ -206,7 +206,7 @@ def test_threads_are_divided(tree: Path, small_weights: Path, tmp_path: Path, mo
 
     def threads(*devices: str) -> list[int]:
         given = replace(settings([tree], small_weights, tmp_path), devices=devices)
-        orders: list[Orders] = DeviceWorkers(given, None, StageTimes())._orders  # type: ignore[arg-type]
+        orders: list[WorkerOrders] = DeviceWorkers(given, None, StageTimes())._orders  # type: ignore[arg-type]
         return [order.threads for order in orders]
 
     assert threads("cpu", "cpu") == [4, 4]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from apnet_fast.plots.kiel import Stars
-from apnet_fast.plots.spectra import Measured
+from apnet_fast.plots.spectra import LabelledRows
 from apnet_fast.recipes.labels import LABELS
 
 ISOCHRONES = """\
@@ -34,7 +34,7 @@ def stars(number: int = 500, bad: int = 20) -> Stars:
     return Stars(teff, logg, fe_h, np.arange(number) < bad)
 
 
-def measured(number: int, *, bad: int = 10, hot: int = 0, seed: int = 0) -> Measured:
+def measured(number: int, *, bad: int = 10, hot: int = 0, seed: int = 0) -> LabelledRows:
     """Make spectra with labels about those of a giant and errors that fall with S/N.
 
     The first `bad` have flag_bad, the first `hot` have 90,000 K.
@@ -46,4 +46,4 @@ def measured(number: int, *, bad: int = 10, hot: int = 0, seed: int = 0) -> Meas
     labels["teff"][:hot] = 90_000
     raw = {name: (10 * widths[name] / snr).astype(np.float32) for name in LABELS}
     errors = {name: (1.25 * raw[name]).astype(np.float32) for name in LABELS}
-    return Measured(labels, raw, errors, snr, np.arange(number) < bad)
+    return LabelledRows(labels, raw, errors, snr, np.arange(number) < bad)

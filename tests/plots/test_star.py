@@ -49,6 +49,7 @@ def test_panels_show_the_spectrum_the_input_and_the_draws(picture: StarPicture) 
         np.testing.assert_array_equal(np.sort(ticks.get_xdata()), np.sort(picture.draws[:, number]))
         assert sum(patch.get_height() for patch in axes.patches[:-1]) == 20
     assert labels[0].get_title() == f"{picture.labels['teff']:.0f} ± 40 K"
+    assert labels[1].get_title() == f"{picture.labels['logg']:.2f} ± 0.07 dex"
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["draws", "published error", "label (median)", "clean spectrum"]
 

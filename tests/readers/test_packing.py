@@ -150,7 +150,7 @@ def test_stopped_anywhere_it_goes_on(
         patch.setattr(packing, "write_pack_file", killed)
         with pytest.raises(Killed):
             pack_of([tree], output, spectra_per_file=6)
-    # What is not whole is no pack, and is not taken for a folder of spectra either.
+    # What is not whole is not a pack, and is not taken for a folder of spectra either.
     with pytest.raises(UsageError, match="not finished"):
         resolve_inputs([str(output)])
     opened: list[str] = []

@@ -20,5 +20,5 @@ def test_every_bit_alone_is_named_with_its_role(table: flag_tables.FlagTable) ->
 
 @pytest.mark.parametrize("word", ["-1", "teff", "1.5", ""])
 def test_what_is_no_value_is_refused(word: str) -> None:
-    with pytest.raises(UsageError, match="no value of result_flags"):
+    with pytest.raises(UsageError, match="not a value of result_flags"):
         number_of(word)

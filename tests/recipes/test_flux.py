@@ -1,4 +1,4 @@
-"""Flux that is no flux: medians of a sample of pixels, ranges, scatter, counts that add up, and their messages."""
+"""Flux that is not a flux: medians of a sample of pixels, ranges, scatter, counts that add up, and their messages."""
 
 from __future__ import annotations
 

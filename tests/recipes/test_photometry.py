@@ -59,7 +59,7 @@ def test_what_is_missing(column: int, value: float, astra: bool, apogeenet: bool
 
 def test_constants_are_in_the_networks_order() -> None:
     assert PHOTOMETRY == ("parallax", "g_mag", "bp_mag", "rp_mag", "j_mag", "h_mag", "k_mag")
-    # BP is fainter than G, and G than RP, J, H and K, in the means; the parallax is no magnitude.
+    # BP is fainter than G, and G than RP, J, H and K, in the means; the parallax is not a magnitude.
     assert list(np.argsort(MEANS)) == [0, 6, 5, 4, 3, 1, 2]
     expected = [-5.7733, 3.4172, 3.5341, 3.4772, 4.1099, 8.8267, 3.9895]
     np.testing.assert_allclose(normalised_photometry(as_photometry(None, 1), "astra")[0], expected, rtol=2e-5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from apnet_fast.report.page import Bar, Bars, Page, Picture, Section, Table, Tile, render
+from apnet_fast.report.page import Bar, Bars, Box, Page, Picture, Section, Table, render
 from tests.report.html_pages import checked
 
 
@@ -15,7 +15,7 @@ def test_all_parts_are_rendered_and_escaped() -> None:
     table = Table(nasty, ("", "n"), [("row", "1")], frozenset({1}))
     folded = Table("folded", ("", "n"), [("inner", "2")], folded=True)
     page = Page(
-        nasty, nasty, [Tile("1", nasty, "d")], [Section("k", nasty, nasty, [picture], [bars], [table])], [], [folded]
+        nasty, nasty, [Box("1", nasty, "d")], [Section("k", nasty, nasty, [picture], [bars], [table])], [], [folded]
     )
     found = checked(render(page))
     assert "b" not in found.tags

@@ -48,8 +48,8 @@ def test_a_reason_that_both_products_have_counts_once(tmp_path: Path) -> None:
     rows = pa.concat_tables([table, *(each.cast(table.schema) for each in others)])
     pq.write_table(rows, tmp_path / "quarantine.parquet")
     words = checked(report_of(tmp_path)).words
-    tile = words.index("without a result")
-    assert words[tile + 1 : tile + 3] == ["3", "2 reasons"]
+    box = words.index("without a result")
+    assert words[box + 1 : box + 3] == ["3", "2 reasons"]
 
 
 @pytest.mark.slow

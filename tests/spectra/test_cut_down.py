@@ -51,7 +51,7 @@ def test_without_cards_the_coadd_is_read_and_the_visits_are_unknown(shape: tuple
     coadd, visit = both_ways(path).records
     assert (coadd.reason, coadd.row, coadd.n_visits, coadd.star.obj) == (None, 0, -1, "2M19245882+4714573")
     assert (visit.reason, visit.row, visit.n_visits) == (Reason.BAD_LAYOUT, -1, -1)
-    assert "no card NVISITS does not tell whether its coadd is also a visit" in visit.text
+    assert "without a card NVISITS does not show whether its coadd is also a visit" in visit.text
 
 
 def test_without_cards_rows_behind_the_coadds_are_visits(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_nobodys_spectrum_is_refused(tmp_path: Path) -> None:
     path = write_apstar(tmp_path / "spectrum.fits", *distinct_rows(1), {"NVISITS": 1}, last_hdu=2)
     record = both_ways(path).records[0]
     assert record.reason is Reason.BAD_LAYOUT
-    assert "neither its name nor a card OBJID tell which star it is" in record.text
+    assert "neither its name nor a card OBJID identifies its star" in record.text
     named = write_apstar(tmp_path / "spectrum.fits", *distinct_rows(1), {"NVISITS": 1, "OBJID": "2M1"}, last_hdu=2)
     assert both_ways(named).usable.all()
     assert read_apstar(str(named)).records[0].star.obj == "2M1"

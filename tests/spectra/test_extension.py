@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apnet_fast.spectra.extension import BLOCK, CARD, END, Extension, find_end, parse_extension
+from apnet_fast.spectra.extension import BLOCK, CARD, END, Extension, find_end, form_bytes, parse_extension
 
 IMAGE = [
     "XTENSION= 'IMAGE   '           / IMAGE extension",
@@ -88,3 +88,20 @@ def test_where_a_header_ends() -> None:
     assert find_end(b"") == find_end(bytes(BLOCK)) == 0
     # An END inside of another card is none.
     assert find_end((b" " * 40 + END).ljust(BLOCK)) == 0
+
+
+@pytest.mark.parametrize(
+    ("letter", "count", "expected"),
+    [
+        ("E", 8575, 34_300),
+        ("A", 30, 30),
+        ("X", 8, 1),
+        ("X", 9, 2),
+        ("X", 0, 0),
+        ("M", 2, 32),
+        ("P", 1, 8),
+        ("Q", 1, 16),
+    ],
+)
+def test_bytes_of_a_field(letter: str, count: int, expected: int) -> None:
+    assert form_bytes(letter, count) == expected

@@ -125,7 +125,7 @@ def test_rows_of_different_lengths_are_refused() -> None:
     ],
 )
 def test_what_is_no_number_is_refused(values: Any, got: str) -> None:
-    with pytest.raises(UsageError, match=f"the values are no array of real numbers; got .*{got}"):
+    with pytest.raises(UsageError, match=f"the values are not an array of real numbers; got .*{got}"):
         without_mask(values)
 
 

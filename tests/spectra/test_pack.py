@@ -187,7 +187,7 @@ HOSTILE: dict[str, object] = {
     "no suffix": {"files": {"passwd": FILE}},
     "a list of files": {"files": [NAME]},
     "another field": {"surprise": 1},
-    "inputs that are no text": {"inputs": {"a": []}},
+    "inputs that are not text": {"inputs": {"a": []}},
     "a negative total": {"without_data": -1},
 }
 

@@ -126,7 +126,7 @@ def test_units_of_other_libraries_are_refused() -> None:
     with pytest.raises(UnitError, match="a library that is not known here; got jansky"):
         flux_and_error(Pint(), Pint())  # type: ignore[arg-type]
     spectrum = SimpleNamespace(unit=OURS, flux=VALUES * OURS)
-    with pytest.raises(UnitError, match="flux is no array; got SimpleNamespace in 1e-17"):
+    with pytest.raises(UnitError, match="flux is not an array; got SimpleNamespace in 1e-17"):
         flux_and_error(spectrum, spectrum)  # type: ignore[arg-type]
 
 

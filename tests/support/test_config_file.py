@@ -47,12 +47,12 @@ def test_keys_are_the_long_names_of_options(tmp_path: Path) -> None:
     [
         (
             "drawz = 3",
-            "no option of this command; got 'drawz'; expected draws, json, output, restart, step, threads, tree",
+            "not an option of this command; got 'drawz'; expected draws, json, output, restart, step, threads, tree",
         ),
         ("json_file = 'x'", "got 'json_file'"),
         ('config = "other.toml"', "got 'config'"),
         ("help = true", "got 'help'"),
-        ("draws 3", "is no TOML"),
+        ("draws 3", "is not TOML"),
         ("[draws]\nx = 1", "a value that draws cannot take; got dict"),
         ("draws = [1, 2]", "a value that draws cannot take; got list"),
         ("draws = 2020-01-01", "got date"),
@@ -79,5 +79,5 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the configuration file: No such file"):
         read_config(tmp_path / "none.toml", [])
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="is no TOML"):
+    with pytest.raises(UsageError, match="is not TOML"):
         read_config(tmp_path / "binary.toml", [])

@@ -80,8 +80,8 @@ def test_an_error_of_the_system_has_its_path_and_a_remedy(
 def test_a_wrong_command_line_is_shown_as_typer_shows_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert exit_code(typer.BadParameter("that is no number"), monkeypatch) == 2
-    assert "that is no number" in capsys.readouterr().err
+    assert exit_code(typer.BadParameter("that is not a number"), monkeypatch) == 2
+    assert "that is not a number" in capsys.readouterr().err
 
 
 def test_a_command_that_returns_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:

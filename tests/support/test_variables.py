@@ -26,7 +26,7 @@ def test_a_folder_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "file").touch()
     monkeypatch.setenv(SAS, str(tmp_path / "file"))
     assert folder_of(SAS) is None
-    assert state_of(SAS).endswith("file, which is no folder")
+    assert state_of(SAS).endswith("file, which is not a folder")
 
 
 def test_the_cache_follows_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_errors_off_by_a_factor_are_caught_with_400_stars(factor: float, tmp_pat
 def test_a_fit_with_a_scale_below_zero_is_no_fit(
     stars: int, slope: float, at_zero: float, not_judged: list[str], tmp_path: Path
 ) -> None:
-    """Noise that shrinks where formal errors grow is no noise model; only where that is certain is it judged."""
+    """Noise that shrinks where formal errors grow is not a noise model; only where that is certain is it judged."""
     found = report(tmp_path, 5, stars=stars, scale=(slope, 1.25, 1.0), offset=(at_zero, 0.01, 0.01))
     teff = found.labels[0]
     assert np.isnan([teff.scale.value, teff.offset.value, teff.correlation]).all()

@@ -36,7 +36,7 @@ class Column:
     the width of A and B: that is the longest value of the file, at least `length`. category: the group whose card
     stands in front of it. unit: as the released files have it. bits: whether the integer is a field of bits. card:
     comment of the TTYPE card, if it is not "comment [unit]". note: text of a COMMENT card behind the column. true_unit:
-    the unit, where the released files have none.
+    the unit, if the released files have none.
     """
 
     name: str

@@ -80,8 +80,8 @@ class CpuEngine(Engine):
 
             def features(i: int, tile: _Tile, first: int, part: slice) -> None:
                 mine = slice(first + part.start, first + part.stop)
-                worker = self._worker(network, draws)
-                worker.spectrum(flux[i], error[i], keys[i], part, tile.features[mine], tile.finite[mine])
+                computer = self._computer(network, draws)
+                computer.spectrum(flux[i], error[i], keys[i], part, tile.features[mine], tile.finite[mine])
 
             try:
                 for number, start in enumerate(range(0, n, spectra)):
@@ -117,14 +117,14 @@ class CpuEngine(Engine):
             self._tiles = [_Tile(self._pool, layers, network.features, rows) for _ in range(2)]
         return self._tiles
 
-    def _worker(self, network: CpuNetwork, draws: int) -> _Worker:
-        worker = getattr(self._mine, "worker", None)
-        if worker is None or worker.network is not network or worker.draws != draws:
-            worker = self._mine.worker = _Worker(network, self.recipe, draws)
-        return worker
+    def _computer(self, network: CpuNetwork, draws: int) -> _RowComputer:
+        computer = getattr(self._mine, "computer", None)
+        if computer is None or computer.network is not network or computer.draws != draws:
+            computer = self._mine.computer = _RowComputer(network, self.recipe, draws)
+        return computer
 
 
-class _Worker:
+class _RowComputer:
     """Hold what one thread needs to turn a spectrum into its rows' features."""
 
     def __init__(self, network: CpuNetwork, recipe: Recipe, draws: int) -> None:
@@ -153,7 +153,7 @@ class _Worker:
         features: NDArray[np.float32],
         finite: NDArray[np.bool_],
     ) -> None:
-        """Compute the features of some rows of a spectrum, whose row 0 is clean; finite tells which rows are usable."""
+        """Compute the features of some rows of a spectrum, whose row 0 is clean; finite gets which rows are usable."""
         recipe, values = self._recipe, self._values
         clean_flux, clean_error = recipe.clean_up(flux[None], error[None])
         stem.realise(clean_flux[0], clean_error[0], key, np.float32(recipe.floor), values)
