@@ -1,8 +1,8 @@
 """`python -m apnet_fast.tune`: measure a GPU and write its tuning table.
 
-Tiles of convolutions are checked against the kernel's twin before they are timed, one by one; what else is in the table
-is checked by the labels of the whole engine, and timed in it. Review the table and put it into
-kernels/tuning/ under the architecture's name. Nothing is ever tuned during a run.
+Blocks of convolutions are checked against the kernel's twin before they are timed, one by one; what else is in the
+table is checked by the labels of the whole engine, and timed in it. Review the table and put it into kernels/tuning/
+under the architecture's name. Nothing is ever tuned during a run.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ Measure = Callable[[Callable[[int], object]], float]
 
 
 def conv_candidates(c_out: int) -> Iterator[ConvConfig]:
-    """Yield tiles worth trying for a convolution with `c_out` output channels."""
+    """Yield block shapes worth trying for a convolution with `c_out` output channels."""
     from apnet_fast.kernels.toeplitz import ConvConfig
 
     shapes = ((128, 128), (256, 128), (128, 256))
-    tiles = itertools.product((2, 4, 8, 16), shapes, (3, 4), (True, False), _CARVEOUTS)
-    for positions, (block_m, block_n), stages, through_l1, carveout in tiles:
+    blocks = itertools.product((2, 4, 8, 16), shapes, (3, 4), (True, False), _CARVEOUTS)
+    for positions, (block_m, block_n), stages, through_l1, carveout in blocks:
         columns = positions * c_out
         # Fewer columns than a tensor core's tile waste part of it; more than 256 only repeat the filter.
         if 128 <= columns <= 256 and columns % block_n == 0 and (not carveout or through_l1):
@@ -125,13 +125,13 @@ def best_conv(
             got = out.rows()[0, :1, :filled].double()
             wrong = not float((got - twin).norm() / twin.norm()) < _TOLERANCE
             taken = float("inf") if wrong else measure(work)
-        except Exception as error:  # noqa: BLE001 (compilers and drivers raise what they like for a tile they cannot make)
+        except Exception as error:  # noqa: BLE001 (compilers and drivers raise what they like for a block they cannot make)
             say(f"  {candidate}: {type(error).__name__}")
             continue
         if taken < (best[1] if best else float("inf")):
             best = candidate, taken
     if best is None:
-        raise RuntimeError(f"no tile computes the convolution {c_in}-{c_out} on this device")
+        raise RuntimeError(f"no block computes the convolution {c_in}-{c_out} on this device")
     return best
 
 
@@ -143,7 +143,7 @@ def tune(
     candidates: Callable[[int], Iterable[ConvConfig]] = conv_candidates,
     length: int = _LENGTH,
 ) -> Tuning:
-    """Return `base` with the fastest tile of every convolution for its group of rows; its own is tried too."""
+    """Return `base` with the fastest block of every convolution for its group of rows; its own is tried too."""
     convs = dict(base.convs)
     for shape in CONVS:
         c_in, c_out, _, _ = shape

@@ -67,7 +67,7 @@ def test_a_candidate_that_cannot_be_made_is_passed_over(capsys: pytest.CaptureFi
     impossible = ConvConfig(4, 33, 128, 64, 8, 3)
     assert best(impossible, SLOW, times=(2.0,)) == (SLOW, 2.0)
     assert "block_m=33" in capsys.readouterr().err
-    with pytest.raises(RuntimeError, match="no tile computes"):
+    with pytest.raises(RuntimeError, match="no block computes"):
         best(impossible, times=())
 
 
