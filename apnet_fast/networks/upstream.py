@@ -20,6 +20,7 @@ from apnet_fast.networks.checkpoint import Checkpoint, check_state
 from apnet_fast.networks.kinds import NETWORKS, NetworkKind, kind_of, network_kind, resembled
 from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.support.errors import WeightsError
+from apnet_fast.support.forks import sound
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
@@ -27,6 +28,7 @@ ARGS_FILE = "model_args.yaml"
 _LONGEST_ARGS = 65_536
 
 
+@sound
 def import_upstream(path: Path, network: str) -> Checkpoint:
     """Return a checked `Checkpoint` from a single file, or from its folder (model.pt; v1: APOGEE_NET.pt; v3: chunks).
 
@@ -96,6 +98,7 @@ def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
     return state
 
 
+@sound
 def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
     """Write a checkpoint into a folder in the upstream form, with model_args.yaml; return the names of the files.
 
