@@ -55,6 +55,11 @@ def import_upstream(path: Path, network: str) -> Checkpoint:
     )
 
 
+def check_upstream_files(path: Path, network: str) -> None:
+    """Raise WeightsError if files of a checkpoint are not there; what they hold is not looked at."""
+    _files_of(path, network_kind(network))
+
+
 def upstream_sha256(path: Path, network: str) -> str:
     """Return the hash that `import_upstream` would record of a checkpoint. Raises WeightsError if it is not there."""
     return hashlib.sha256(_read_bytes(path, network_kind(network))[0]).hexdigest()
@@ -142,6 +147,12 @@ def _file_names(kind: NetworkKind) -> tuple[tuple[str, ...], ...]:
 
 
 def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
+    chunks, args_file = _files_of(path, kind)
+    return b"".join(chunk.read_bytes() for chunk in chunks), _read_args(args_file) if args_file.is_file() else {}
+
+
+def _files_of(path: Path, kind: NetworkKind) -> tuple[list[Path], Path]:
+    """Return the files whose bytes are the checkpoint, in order, and the one of the architecture, if it is there."""
     choices = _file_names(kind)
     wanted = f"{choices[0][0]} .. {choices[0][-1]}" if kind.chunked else " or ".join(kind.files)
     if path.is_file():
@@ -159,7 +170,7 @@ def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
             )
     else:
         raise WeightsError("no such checkpoint", got=str(path), expected=f"a folder of {wanted}, or a single file")
-    return b"".join(chunk.read_bytes() for chunk in chunks), _read_args(args_file) if args_file.is_file() else {}
+    return chunks, args_file
 
 
 def _read_args(path: Path) -> object:
