@@ -10,14 +10,12 @@ from typing import Any
 
 import typer
 
-from apnet_fast.support.common_options import common_option_names, with_common_options
+from apnet_fast.support.common_options import common_option_names, group_of_verbs, with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.variables import VARIABLES
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Print the pages of docs/ that are generated from the code."
-)
+app = group_of_verbs("Print the pages of docs/ that are generated from the code.")
 
 
 @app.command("columns")

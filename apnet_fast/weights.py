@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.support.common_options import with_common_options
+from apnet_fast.support.common_options import group_of_verbs, with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.support.files import check_folder_of, check_output_folder
 from apnet_fast.support.notices import tell
 
-app = typer.Typer(no_args_is_help=True, help="Import, export and make weights files (safetensors).")
+app = group_of_verbs("Import, export and make weights files (safetensors).")
 
 Network = Annotated[str, typer.Option(help="v3 | v2 | v1")]
 Weights = Annotated[

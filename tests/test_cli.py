@@ -9,19 +9,25 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from apnet_fast import _version, documents
+from apnet_fast import _version, documents, weights
 from apnet_fast.cli import app
 from apnet_fast.documents import first_line, leaves
+from apnet_fast.plots.__main__ import app as plots_app
+from apnet_fast.support import common_options
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.variables import VARIABLES
+from apnet_fast.validate.__main__ import app as validate_app
 
 VERBS = [
     "demo", "doctor", "documents", "flags", "pack", "plots", "predict", "recovery", "report", "reprocess", "simulate",
     "train", "tune", "validate", "weights",
 ]  # fmt: skip
+
+GROUPS = {"documents": documents.app, "plots": plots_app, "validate": validate_app, "weights": weights.app}
 
 LEAVES = dict(leaves(get_command(app)))
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
@@ -57,6 +63,24 @@ def test_every_verb_has_the_common_options_and_a_line(name: str) -> None:
     assert ("--output" in options) <= ("-o" in options)
     assert first_line(verb.help).endswith(".")
     assert len(first_line(verb.help)) < 120
+
+
+@pytest.mark.parametrize("verb", sorted({*VERBS, *LEAVES}))
+def test_every_word_tells_the_version_and_installs_completion(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of two words as well, below the program and as a module of its own."""
+    version = f"apnet_fast {_version.__version__}\n"
+    installed = []
+
+    def install(context: typer.Context, _: object, wanted: bool) -> None:
+        installed.append(context.find_root().info_name)
+        raise typer.Exit  # as the real one, which leaves the verb undone
+
+    monkeypatch.setattr(common_options, "install_callback", install)
+    applications = [(app, verb.split()), *([(GROUPS[verb], [])] if verb in GROUPS else [])]
+    for application, words in applications:
+        assert CliRunner().invoke(application, [*words, "--version"]).output == version
+        CliRunner().invoke(application, [*words, "--install-completion"])
+    assert installed == ["apnet-fast"] * len(applications)
 
 
 def test_the_page_of_commands_has_every_verb_option_and_variable() -> None:

@@ -21,6 +21,7 @@ from apnet_fast.networks.v2 import ArchitectureV2
 from apnet_fast.networks.v3 import ArchitectureV3
 from apnet_fast.recipes import get_recipe
 from apnet_fast.recipes.noise import noise_keys
+from apnet_fast.support.forks import in_a_sound_thread
 from apnet_fast.support.grid import CHIP_GAPS, PIXELS
 
 # The limits of the tests (tests/engines/battery.py): of a label plus its scatter in the training set.
@@ -80,7 +81,7 @@ def verdicts() -> Iterator[Verdict]:
 def _verdict(name: str, work: Callable[[], tuple[bool, str]]) -> Verdict:
     start = time.monotonic()
     try:
-        passed, text = work()
+        passed, text = in_a_sound_thread(work)
     except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks go on and all of it is reported
         passed, text = False, f"{type(error).__name__}: {error}"
     return Verdict(name, passed, text, time.monotonic() - start)

@@ -14,6 +14,7 @@ from apnet_fast.engines.vgg import VggCpuEngine, VggTorchEngine
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Recipe
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.forks import sound
 from apnet_fast.support.variables import DEVICE
 
 __all__ = [
@@ -38,6 +39,7 @@ _TRITON_NETWORKS = ("v3",)
 _DEVICE_NAME = re.compile("cpu|cuda(:[0-9]+)?")
 
 
+@sound
 def create_engine(
     name: str, checkpoint: Checkpoint, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
 ) -> Engine:

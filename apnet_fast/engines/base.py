@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.engines.forks import in_a_sound_thread
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.recipes import Predictions, Recipe
 from apnet_fast.recipes.photometry import as_photometry, normalised_photometry
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.forks import in_a_sound_thread
 
 # With fewer pixels the pooled length would exceed the convs' output, and the network would see only repeated values.
 _FEWEST_PIXELS = 64
@@ -139,7 +139,9 @@ class Engine(ABC):
             self._renew()
         metadata = self._metadata(as_photometry(photometry, len(flux)))
         flux, error = self._clean(flux, error)
-        return in_a_sound_thread(lambda: self._submit(flux, error, np.asarray(keys, dtype=np.uint64), draws, metadata))
+        keys = np.asarray(keys, dtype=np.uint64)
+        pending = in_a_sound_thread(lambda: self._submit(flux, error, keys, draws, metadata))
+        return lambda: in_a_sound_thread(pending)
 
     def _renew(self) -> None:
         """Make the engine usable in a process that was forked from the one that made it, or raise UsageError.

@@ -10,7 +10,6 @@ from weakref import WeakValueDictionary
 
 from apnet_fast.engines import choose_devices, create_engine, default_precision
 from apnet_fast.engines.base import Engine
-from apnet_fast.engines.forks import in_a_sound_thread
 from apnet_fast.networks.checkpoint import load_checkpoint
 from apnet_fast.networks.shipped import SHIPPED, weights_path
 from apnet_fast.recipes import get_recipe
@@ -46,7 +45,7 @@ def load_engine(options: EngineOptions) -> tuple[Engine, EngineOptions]:
 
     Raises WeightsError for weights that cannot be used or have another checksum, UsageError for unknown names.
     """
-    engine = in_a_sound_thread(lambda: _load(options))
+    engine = _load(options)
     options = replace(options, sha256=engine.checkpoint.sha256)
     _shared[options] = engine
     return engine, options

@@ -12,6 +12,7 @@ from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.random_weights import typical_log_flux
 from apnet_fast.recipes import get_recipe, network_version
 from apnet_fast.recipes.photometry import as_photometry, normalised_photometry
+from apnet_fast.support.forks import sound
 
 FP16_MAX = 65504.0
 # Other spectra may exceed the largest activation of those that were tried.
@@ -33,6 +34,7 @@ class LayerRange:
         return FP16_MAX / self.largest if self.largest else float("inf")
 
 
+@sound
 def layer_ranges(checkpoint: Checkpoint) -> list[LayerRange]:
     """Return every layer's range over typical spectra and over the extremes that a recipe lets through.
 

@@ -40,15 +40,30 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class NewestSummary:
-    """The tables that are the newest summary: one, or one per telescope. empty: newer ones that have no rows."""
+    """The tables that are the newest summary: one, or one per telescope.
+
+    home: the folder below which they were found, in words. empty: newer ones that have no rows.
+    """
 
     tables: tuple[str, ...]
+    home: str
     empty: tuple[str, ...] = ()
 
-    def lines(self, root: Path | None) -> list[str]:
-        """Return in words what was found below `root`."""
+    def lines(self) -> list[str]:
+        """Return in words what was found."""
         left_out = [f"left out: {table} has no rows" for table in self.empty]
-        return [*left_out, f"input: {', '.join(self.tables)} (the newest below {root})"]
+        return [*left_out, f"input: {', '.join(self.tables)} (the newest below {self.home})"]
+
+
+class UnreadableSummary(UsageError):
+    """The newest summary table cannot be read. what: which that is, and who chose it. why: what is wrong with it."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, got=why, remedy=REMEDY)
+        self.what, self.why = what, why
+
+    def __reduce__(self) -> tuple[type[UnreadableSummary], tuple[str, str]]:
+        return UnreadableSummary, (self.what, self.why)
 
 
 def default_root(root: Path | None) -> Path | None:
@@ -71,7 +86,7 @@ def default_inputs(root: Path | None) -> tuple[str, ...]:
     found = default_summary(root)
     if found is None:
         raise UsageError(f"no input: {what_is_there(root)}", expected=_LOOKED_FOR, remedy=REMEDY)
-    for line in found.lines(root):
+    for line in found.lines():
         say(line)
     return found.tables
 
@@ -86,16 +101,27 @@ def what_is_there(root: Path | None) -> str:
 def newest_summary(root: Path, astra: Path | None = None) -> NewestSummary | None:
     """Return the newest summary tables below `root` (SAS_BASE_DIR) or in `astra` (MWM_ASTRA); None if there is none.
 
-    Tables without rows are left out: DR20 has an mwmAllStar without infrared spectra. Raises UsageError for a table
-    that cannot be read, rather than fall back on an older one.
+    Tables without rows are left out: DR20 has an mwmAllStar without infrared spectra. Raises UnreadableSummary for a
+    table that cannot be read, rather than fall back on an older one.
     """
     empty: list[str] = []
     for tables in _candidates(root, astra):
-        with_rows = tuple(table for table in tables if _rows(table))
+        home = _home_of(tables[0], root, astra)
+        try:
+            with_rows = tuple(table for table in tables if _rows(table))
+        except UsageError as error:
+            what = f"the newest summary table below {home} was chosen as the input, and cannot be read"
+            raise UnreadableSummary(what, error.problem) from error
         if with_rows:
-            return NewestSummary(with_rows, tuple(empty))
+            return NewestSummary(with_rows, home, tuple(empty))
         empty += tables
     return None
+
+
+def _home_of(table: str, root: Path, astra: Path | None) -> str:
+    """Return the folder below which a table was found, and the variable that names this folder, if one does."""
+    home, variable = (root, SAS) if root in Path(table).parents or astra is None else (astra, ASTRA)
+    return f"{home} ({variable})" if str(home) == value_of(variable) else str(home)
 
 
 def _candidates(root: Path, astra: Path | None) -> Iterator[tuple[str, ...]]:

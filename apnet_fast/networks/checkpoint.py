@@ -27,6 +27,7 @@ from apnet_fast.networks.values import check_values
 from apnet_fast.recipes.flux import FLUX_UNIT, FluxRange, plausible_range
 from apnet_fast.support.errors import WeightsError
 from apnet_fast.support.files import written_whole
+from apnet_fast.support.forks import sound
 from apnet_fast.support.notices import warn_once
 
 # How safetensors names the types of tensors.
@@ -73,6 +74,7 @@ class Checkpoint:
         network.load_state_dict(dict(self.state), strict=True, assign=True)
         return network.to(dtype).eval().requires_grad_(False)
 
+    @sound
     def save(self, path: Path) -> None:
         """Write a safetensors file, which appears complete or not at all."""
         metadata = {
@@ -161,6 +163,7 @@ def _check_layout(
 _verified: set[str] = set()
 
 
+@sound
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and check a safetensors file that `Checkpoint.save` wrote.
 

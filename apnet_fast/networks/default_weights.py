@@ -12,7 +12,7 @@ from pathlib import Path
 
 from apnet_fast.networks.metadata import read_header
 from apnet_fast.networks.shipped import weights_path
-from apnet_fast.networks.upstream import import_upstream, upstream_sha256
+from apnet_fast.networks.upstream import check_upstream_files, import_upstream, upstream_sha256
 from apnet_fast.support.errors import UsageError, WeightsError
 from apnet_fast.support.files import sha256_of
 from apnet_fast.support.notices import say
@@ -43,6 +43,13 @@ class WeightsSource:
     def network(self) -> str:
         """Return "v3", "v2" or "v1"; raises WeightsError for a file that is not a weights file."""
         return self.upstream or read_header(self.path).metadata.network
+
+    def check(self) -> None:
+        """Raise WeightsError for what cannot be weights: by the header of a file, by the files of a checkpoint."""
+        if self.upstream is None:
+            read_header(self.path)
+        else:
+            check_upstream_files(self.path, self.upstream)
 
     def file(self, folders: Sequence[Path], scratch: Path | None = None) -> Path:
         """Return the weights file, imported into the first of `folders` that can be written, if it must be.

@@ -27,10 +27,12 @@ from apnet_fast.networks.random_weights import (
 )
 from apnet_fast.networks.v3 import ApogeeNetV3
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.forks import sound
 
 _OUTPUT_STD = 0.7
 
 
+@sound
 def random_checkpoint(
     seed: int = 0, architecture: Architecture | None = None, *, network: str | None = None
 ) -> Checkpoint:

@@ -20,6 +20,7 @@ from apnet_fast.networks.checkpoint import Checkpoint, check_state
 from apnet_fast.networks.kinds import NETWORKS, NetworkKind, kind_of, network_kind, resembled
 from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.support.errors import WeightsError
+from apnet_fast.support.forks import sound
 
 CHUNKS = 10
 ARGS_FILE = "model_args.yaml"
@@ -27,6 +28,7 @@ ARGS_FILE = "model_args.yaml"
 _LONGEST_ARGS = 65_536
 
 
+@sound
 def import_upstream(path: Path, network: str) -> Checkpoint:
     """Return a checked `Checkpoint` from a single file, or from its folder (model.pt; v1: APOGEE_NET.pt; v3: chunks).
 
@@ -51,6 +53,11 @@ def import_upstream(path: Path, network: str) -> Checkpoint:
         source_sha256=hashlib.sha256(data).hexdigest(),
         left_out=left_out,
     )
+
+
+def check_upstream_files(path: Path, network: str) -> None:
+    """Raise WeightsError if files of a checkpoint are not there; what they hold is not looked at."""
+    _files_of(path, network_kind(network))
 
 
 def upstream_sha256(path: Path, network: str) -> str:
@@ -96,6 +103,7 @@ def _load_state(data: bytes, where: str) -> Mapping[str, Tensor]:
     return state
 
 
+@sound
 def export_upstream(checkpoint: Checkpoint, output: Path) -> tuple[str, ...]:
     """Write a checkpoint into a folder in the upstream form, with model_args.yaml; return the names of the files.
 
@@ -139,6 +147,12 @@ def _file_names(kind: NetworkKind) -> tuple[tuple[str, ...], ...]:
 
 
 def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
+    chunks, args_file = _files_of(path, kind)
+    return b"".join(chunk.read_bytes() for chunk in chunks), _read_args(args_file) if args_file.is_file() else {}
+
+
+def _files_of(path: Path, kind: NetworkKind) -> tuple[list[Path], Path]:
+    """Return the files whose bytes are the checkpoint, in order, and the one of the architecture, if it is there."""
     choices = _file_names(kind)
     wanted = f"{choices[0][0]} .. {choices[0][-1]}" if kind.chunked else " or ".join(kind.files)
     if path.is_file():
@@ -156,7 +170,7 @@ def _read_bytes(path: Path, kind: NetworkKind) -> tuple[bytes, object]:
             )
     else:
         raise WeightsError("no such checkpoint", got=str(path), expected=f"a folder of {wanted}, or a single file")
-    return b"".join(chunk.read_bytes() for chunk in chunks), _read_args(args_file) if args_file.is_file() else {}
+    return chunks, args_file
 
 
 def _read_args(path: Path) -> object:

@@ -11,13 +11,13 @@ from apnet_fast._version import __version__
 from apnet_fast.engines import absent_gpus, choose_devices
 from apnet_fast.inputs import newest_summary
 from apnet_fast.inputs.kinds import InputKind, classify
-from apnet_fast.inputs.newest_summary import default_root, default_summary, what_is_there
+from apnet_fast.inputs.newest_summary import UnreadableSummary, default_root, default_summary, what_is_there
 from apnet_fast.networks import default_weights
 from apnet_fast.networks.default_weights import WeightsSource, weights_source
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.folder import OTHER_OUTPUT
 from apnet_fast.recipes import get_recipe
-from apnet_fast.support.errors import UsageError
+from apnet_fast.support.errors import UsageError, WeightsError
 from apnet_fast.support.files import check_output_folder
 from apnet_fast.support.notices import say
 from apnet_fast.support.variables import ASTRA, DEVICE, RECIPE, SAS, cache_folder, folder_of, state_of, value_of
@@ -27,23 +27,33 @@ from apnet_fast.support.variables import ASTRA, DEVICE, RECIPE, SAS, cache_folde
 class _Missing:
     """Something a run lacks: what was found instead, and how it can be given.
 
-    what: what is wrong with what was given; None if nothing was.
+    what: what is wrong with what was given; None if nothing was. kind: the error that it is when alone.
     """
 
     name: str
-    got: str
-    remedy: str
+    got: str | None
+    remedy: str | None
     what: str | None = None
+    kind: type[UsageError] = UsageError
+
+    @classmethod
+    def unusable(cls, name: str, error: UsageError, variable: str | None, remedy: str) -> _Missing:
+        """Return what was given and cannot be used. variable: what gave it, if not the user; remedy: how else to."""
+        if variable is None:
+            return cls(name, None, error.remedy, what=error.problem, kind=type(error))
+        remedies = [each for each in (error.remedy, remedy) if each is not None]
+        return cls(name, None, "; or ".join(remedies), what=f"{error.problem} ({variable})", kind=type(error))
 
     def line(self) -> str:
         """Return it as one of several things that are missing."""
-        return f"{self.name}: {self.got if self.what is None else f'{self.what}: {self.got}'}"
+        text = ": ".join(part for part in (self.name, self.what, self.got) if part is not None)
+        return text if self.remedy is None else f"{text}\n    Remedy: {self.remedy}"
 
     def alone(self) -> UsageError:
         """Return it as the only thing that is missing."""
         if self.what is None:
             return UsageError(f"no {self.name}: {self.got}", remedy=self.remedy)
-        return UsageError(self.what, got=self.got, remedy=self.remedy)
+        return self.kind(self.what, got=self.got, remedy=self.remedy)
 
 
 @dataclass
@@ -98,12 +108,15 @@ def complete_arguments(
     missing = _missing_gpus(gpus, device) if looks_at_gpus else []
     source = weights_source(weights)
     missing += _missing_weights(source)
-    missing += _find_inputs(asked, bool(missing))
+    missing += _find_inputs(asked)
     if output is None and value_of(ASTRA) is not None and folder_of(ASTRA) is None:
         missing.append(_Missing("output", state_of(ASTRA), f"--output FOLDER, or set {ASTRA} to a folder"))
+    recipe, recipe_from = (recipe, None) if recipe else (asked.variable(RECIPE, "recipe"), RECIPE)
+    # Which recipes there are depends on the weights.
+    if source is not None and not any(each.name == "weights" for each in missing):
+        missing += _wrong_recipe(recipe, recipe_from, source)
     if missing or source is None:
         raise _all_at_once(missing)
-    recipe = recipe or asked.variable(RECIPE, "recipe")
     if output is None:
         output = _default_output(get_recipe(recipe, source.network).name, asked)
     # Not before: what is missing is said first.
@@ -149,26 +162,33 @@ def _missing_weights(source: WeightsSource | None) -> list[_Missing]:
     if not source.path.exists():
         named = "" if source.variable is None else f" ({source.variable})"
         return [_Missing("weights", f"{source.path}{named}", remedy, what="no such weights file")]
+    try:
+        source.check()
+    except WeightsError as error:
+        return [_Missing.unusable("weights", error, source.variable, remedy)]
     return []
 
 
-def _find_inputs(asked: _Asked, others_are_missing: bool) -> list[_Missing]:
-    """Fill in inputs and root from the environment; return what is missing.
+def _wrong_recipe(recipe: str | None, variable: str | None, source: WeightsSource) -> list[_Missing]:
+    try:
+        get_recipe(recipe, source.network)
+    except UsageError as error:
+        return [_Missing.unusable("recipe", error, variable, f"set {RECIPE} to a recipe of these weights")]
+    return []
 
-    Raises UsageError for a summary table that cannot be read, unless that must wait for what else is missing.
-    """
+
+def _find_inputs(asked: _Asked) -> list[_Missing]:
+    """Fill in inputs and root from the environment; return what is missing."""
     asked.root = default_root(asked.root)
     if asked.inputs is None and asked.catalog is None:
         remedy = f"{newest_summary.REMEDY}; or give --catalog TABLE"
         try:
             found = default_summary(asked.root)
-        except UsageError as error:
-            if not others_are_missing:
-                raise
-            return [_Missing("input", str(error), remedy)]
+        except UnreadableSummary as error:
+            return [_Missing("input", error.why, remedy, what=error.what)]
         if found is None:
             return [_Missing("input", what_is_there(asked.root), remedy)]
-        asked.notes += found.lines(asked.root)
+        asked.notes += found.lines()
         if len(found.tables) == 1:
             asked.catalog = Path(found.tables[0])  # without INPUT, the files of its rows are the input
         else:
@@ -206,5 +226,5 @@ def _weights_file(source: WeightsSource, output: Path, scratch: Path | None) -> 
 def _all_at_once(missing: Sequence[_Missing]) -> UsageError:
     if len(missing) == 1:
         return missing[0].alone()
-    lines = [f"  {each.line()}\n    Remedy: {each.remedy}" for each in missing]
+    lines = [f"  {each.line()}" for each in missing]
     return UsageError("\n".join([f"{len(missing)} things are missing", *lines]))

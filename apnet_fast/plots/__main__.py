@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from apnet_fast.support.common_options import with_common_options
+from apnet_fast.support.common_options import group_of_verbs, with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.support.notices import tell
 
-app = typer.Typer(no_args_is_help=True, help="Draw figures of a catalogue (needs matplotlib, the extra `plots`).")
-
-
-@app.callback()
-def plots() -> None:
-    """Draw figures of a catalogue (needs matplotlib, the extra `plots`)."""
+app = group_of_verbs("Draw figures of a catalogue (needs matplotlib, the extra `plots`).")
 
 
 @app.command("kiel")

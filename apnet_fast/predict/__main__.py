@@ -152,7 +152,7 @@ def _write(net: ApogeeNet, found: Found, chosen: str, output: Path | None, *, dr
         show(found.results, net.recipe.flag_table, buffer)
         text = buffer.getvalue()
     else:
-        text = FORMATS[chosen](found.results, net.recipe.network, _about(net, draws, seed))
+        text = FORMATS[chosen](found.results, net.recipe, _about(net, draws, seed))
     if output is None:
         sys.stdout.write(text)
         return

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from apnet_fast.catalog.columns import product_columns
 from apnet_fast.predict.stars import SpectrumResult
-from apnet_fast.recipes import label_names
+from apnet_fast.recipes import Recipe
 from apnet_fast.spectra.identity import printable
 
 Value = str | int | float | bool | None
@@ -50,9 +50,13 @@ class ResultColumn:
         return value
 
 
-def result_columns(network: str) -> Sequence[ResultColumn]:
-    """Return the columns for the results of a network, in order."""
-    known = {column.name: column for product in ("star", "visit") for column in product_columns(product, network)}
+def result_columns(recipe: Recipe) -> Sequence[ResultColumn]:
+    """Return the columns for the results of a recipe, in order; some recipes have the medians of the draws."""
+    known = {
+        column.name: column
+        for product in ("star", "visit")
+        for column in product_columns(product, recipe.network, medians=recipe.medians)
+    }
 
     def column(name: str, get: _Getter) -> ResultColumn:
         like = known[name]
@@ -64,7 +68,7 @@ def result_columns(network: str) -> Sequence[ResultColumn]:
         ResultColumn("number", "J", "", "Number of the spectrum, from 1", None, attrgetter("number")),
         ResultColumn("product", "A", "", "star (coadd) or visit", None, attrgetter("record.product")),
         *(column(name, get) for name, get in _BEFORE_THE_LABELS.items()),
-        *(column(name, _label(name)) for name in label_names(network)),
+        *(column(name, _label(name)) for name in recipe.label_names),
         ResultColumn("flags", "A", "", names, None, lambda result: "|".join(result.flags)),
         *(column(name, get) for name, get in _AFTER_THE_LABELS.items()),
     )

@@ -12,6 +12,7 @@ import yaml
 
 from apnet_fast.predict.columns import ResultColumn, Value, result_columns
 from apnet_fast.predict.stars import SpectrumResult
+from apnet_fast.recipes import Recipe
 
 # Units as astropy reads them; those of the catalogues are written as in the released files.
 _GRAVITY = "dex(cm / s2)"
@@ -19,17 +20,17 @@ _ECSV_UNITS = {"logg": _GRAVITY, "logg_sample_median": _GRAVITY, "e_logg": "dex"
 _ECSV_TYPES = {"A": "string", "E": "float32", "J": "int32", "K": "int64", "L": "bool"}
 
 
-def csv_text(results: Sequence[SpectrumResult], network: str, about: Mapping[str, Value]) -> str:
+def csv_text(results: Sequence[SpectrumResult], recipe: Recipe, about: Mapping[str, Value]) -> str:
     """Return a table with one line of names, then one line per spectrum; values that are not known are empty."""
-    return _lines(results, result_columns(network), unknown_number="")
+    return _lines(results, result_columns(recipe), unknown_number="")
 
 
-def ecsv_text(results: Sequence[SpectrumResult], network: str, about: Mapping[str, Value]) -> str:
+def ecsv_text(results: Sequence[SpectrumResult], recipe: Recipe, about: Mapping[str, Value]) -> str:
     """Return CSV below a header with types, units and descriptions, which astropy reads: ECSV 1.0.
 
     Numbers that are not known are NaN if they are measured, and empty (masked) if they are integers.
     """
-    columns = result_columns(network)
+    columns = result_columns(recipe)
     header = {
         "delimiter": ",",
         "datatype": [_described(column) for column in columns],
@@ -41,9 +42,9 @@ def ecsv_text(results: Sequence[SpectrumResult], network: str, about: Mapping[st
     return "".join(f"# {line}\n" for line in lines) + _lines(results, columns, unknown_number="nan")
 
 
-def json_text(results: Sequence[SpectrumResult], network: str, about: Mapping[str, Value]) -> str:
+def json_text(results: Sequence[SpectrumResult], recipe: Recipe, about: Mapping[str, Value]) -> str:
     """Return an object with what the labels depend on, and a list of spectra; values that are not known are null."""
-    columns = result_columns(network)
+    columns = result_columns(recipe)
     spectra = [
         {column.name: list(result.flags) if column.name == "flags" else column.value(result) for column in columns}
         for result in results
@@ -51,7 +52,7 @@ def json_text(results: Sequence[SpectrumResult], network: str, about: Mapping[st
     return json.dumps({**about, "spectra": spectra}, indent=2, allow_nan=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[SpectrumResult], str, Mapping[str, Value]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[SpectrumResult], Recipe, Mapping[str, Value]], str]] = {
     "csv": csv_text,
     "ecsv": ecsv_text,
     "json": json_text,

@@ -13,8 +13,10 @@ from apnet_fast.predict.screen import spectrum_name
 from apnet_fast.predict.stars import OneSpectrum, SpectrumResult
 from apnet_fast.recipes import LABELS
 from apnet_fast.recipes.noise import noise_keys, normals
+from apnet_fast.support.forks import sound
 
 
+@sound
 def star_picture(net: ApogeeNet, one: OneSpectrum, *, draws: int, seed: int) -> StarPicture:
     """Return the picture's content. The draws are those behind the spectrum's labels: the same noise, to the bit."""
     keys = noise_keys(seed, [one.result.record.identity])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.sources import SourceTable
-from apnet_fast.recipes import Labels, label_names
+from apnet_fast.recipes import Labels
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra import Product, SpectrumBatch, SpectrumRecord, concatenate, read_spectra
 from apnet_fast.support.errors import UsageError
@@ -143,8 +143,7 @@ def _unreliable(net: ApogeeNet, records: Sequence[SpectrumRecord]) -> NDArray[np
 
 
 def _results(net: ApogeeNet, records: Sequence[SpectrumRecord], labels: Labels, first: int) -> Iterator[SpectrumResult]:
-    names = label_names(net.recipe.network)
-    columns = {field.name: getattr(labels, field.name) for field in fields(Labels) if field.name in names}
+    columns = {name: getattr(labels, name) for name in net.recipe.label_names}
     for place, record in enumerate(records):
         values = {name: column[place].item() for name, column in columns.items()}
         flags = tuple(net.recipe.flag_table.names(values["result_flags"]))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.forks import in_a_sound_thread
 
 
 def without_mask(values: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
@@ -75,7 +76,7 @@ def _numpy(values: Any) -> Any:
         try:
             return tensor.numpy()
         except TypeError:  # bfloat16, which numpy does not know, and which float32 holds exactly
-            return tensor.float().numpy()
+            return in_a_sound_thread(lambda: tensor.float().numpy())
     if isinstance(values, np.ndarray | list | tuple) or np.isscalar(values):
         return values
     if hasattr(values, "as_py"):  # one value of an Arrow column: a number, or a row

@@ -77,6 +77,36 @@ def _install_completion(context: typer.Context, parameter: typer.CallbackParam, 
         install_callback(context, parameter, wanted)
 
 
+_Version = Annotated[
+    bool,
+    typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.", rich_help_panel=_PANEL),
+]
+_InstallCompletion = Annotated[
+    bool,
+    typer.Option(
+        "--install-completion",
+        callback=_install_completion,
+        is_eager=True,
+        help=f"Install completion of `{PROGRAM}` for this shell.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+def group_of_verbs(about: str) -> typer.Typer:
+    """Return an application for verbs of two words, such as `weights import`: its first word has options too.
+
+    about: its help text. Of the common options it has those that are no verb's: --version and --install-completion.
+    """
+    group = typer.Typer(add_completion=False, no_args_is_help=True, help=about)
+
+    @group.callback()
+    def options(version: _Version = False, install_completion: _InstallCompletion = False) -> None:
+        """Do nothing: both options are done when they are read."""
+
+    return group
+
+
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the values of a configuration file the defaults of all other options."""
     if path is not None and not context.resilient_parsing:
@@ -108,21 +138,7 @@ def _common(
         Path | None,
         typer.Option(metavar="FILE", help="Append to this file all that is said, with times.", rich_help_panel=_PANEL),
     ] = None,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=print_version, is_eager=True, help="Print the version.", rich_help_panel=_PANEL
-        ),
-    ] = False,
-    install_completion: Annotated[
-        bool,
-        typer.Option(
-            "--install-completion",
-            callback=_install_completion,
-            is_eager=True,
-            help=f"Install completion of `{PROGRAM}` for this shell.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = False,
+    version: _Version = False,
+    install_completion: _InstallCompletion = False,
 ) -> None:
     """Declare the common options; only the signature is used."""

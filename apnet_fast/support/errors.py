@@ -7,7 +7,7 @@ class ApnetError(Exception):
     """An error a user can act on.
 
     Its message gives what happened, what was got, what was expected, where (path and HDU), and a remedy. The command
-    line prints it without a traceback.
+    line prints it without a traceback. problem: the message without the remedy. remedy: None if there is none.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class ApnetError(Exception):
         text = "; ".join(parts)
         if where is not None:
             text += f" [{where}]"
+        self.problem, self.remedy = text, remedy
         if remedy is not None:
             text += f". Remedy: {remedy}"
         super().__init__(text)

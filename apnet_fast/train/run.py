@@ -22,6 +22,7 @@ from apnet_fast.recipes import get_recipe
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.files import sha256_of, write_json, written_whole
+from apnet_fast.support.forks import in_a_sound_thread
 from apnet_fast.support.lock import locked
 from apnet_fast.support.progress import say
 from apnet_fast.support.stopping import StopRequest
@@ -64,7 +65,7 @@ def train(settings: TrainSettings, *, restart: bool = False) -> list[Recovery]:
     keep_freed_memory()
     settings.folder.mkdir(parents=True, exist_ok=True)
     with StopRequest("step") as stop, locked(settings.folder, on_loss=stop.request):
-        return _Run(settings, restart).finish(stop)
+        return in_a_sound_thread(lambda: _Run(settings, restart).finish(stop))
 
 
 class _Run:

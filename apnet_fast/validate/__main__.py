@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from apnet_fast.support.common_options import with_common_options
+from apnet_fast.support.common_options import group_of_verbs, with_common_options
 from apnet_fast.support.console import run_app
 
-app = typer.Typer(no_args_is_help=True, help="Check the errors of a catalogue, or compare two catalogues.")
+app = group_of_verbs("Check the errors of a catalogue, or compare two catalogues.")
 
 EXIT_OFF = 1
 

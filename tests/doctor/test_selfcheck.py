@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,12 @@ def test_the_engines_of_this_machine_pass() -> None:
         "v2, engine cpu, fp32, cpu",
         "v1, engine cpu, fp32, cpu",
     ]
+
+
+def test_after_a_fork_the_checks_run_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apnet_fast.support.forks._forked", True)
+    here = threading.get_ident()
+    assert selfcheck._verdict("a check", lambda: (threading.get_ident() != here, "")).passed
 
 
 def test_a_label_that_is_off_by_little_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import ClassVar
 
 import numpy as np
@@ -42,6 +43,30 @@ def test_flux_and_error_are_cleaned_and_the_rest_is_handed_on(engine: Echo) -> N
     assert (keys.tolist(), draws, metadata) == ([1, 2], 3, None)
     assert isinstance(got, Predictions)
     assert (got.clean.shape, got.draws.shape, got.names) == ((2, 3), (2, 3, 3), ("logg", "log_teff", "fe_h"))
+
+
+class Late(Echo):
+    """An engine that computes when it is asked for its labels."""
+
+    def _submit(self, *arguments):  # type: ignore[no-untyped-def]
+        self.threads = [threading.get_ident()]
+
+        def later() -> Predictions:
+            self.threads.append(threading.get_ident())
+            return self._predict(*arguments)
+
+        return later
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_after_a_fork_no_part_of_the_work_stays_in_the_thread_that_forked(
+    forked: bool, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Late(small_checkpoint, RECIPES["dr19"], device="cpu", precision="fp32")
+    monkeypatch.setattr("apnet_fast.support.forks._forked", forked)
+    ones = np.ones((1, 100), np.float32)
+    engine.predict(ones, ones, np.array([1], np.uint64), 3)
+    assert [thread != threading.get_ident() for thread in engine.threads] == [forked, forked]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from apnet_fast.inputs.newest_summary import (
     DR17_TABLE,
+    REMEDY,
+    UnreadableSummary,
     default_inputs,
     default_root,
     newest_summary,
@@ -76,6 +79,44 @@ def test_astras_folder_is_looked_at_wherever_it_is(tmp_path: Path) -> None:
     assert newest(root) == ()
 
 
+def test_what_is_found_says_which_folder_gave_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, astra = tmp_path / "sas", tmp_path / "elsewhere"
+    root.mkdir()
+    monkeypatch.setenv("SAS_BASE_DIR", str(root))
+    monkeypatch.setenv("MWM_ASTRA", str(astra))
+
+    def said(astra: Path | None = astra) -> str:
+        found = newest_summary(root, astra)
+        assert found is not None
+        return found.lines()[-1].partition("(")[2]
+
+    released = table(root, mwm("0.5.0", "dr19/spectro/astra"))
+    assert said() == f"the newest below {root} (SAS_BASE_DIR))"
+    own = Path(table(astra, "0.6.0/summary/mwmAllStar-0.6.0.fits"))
+    assert said() == f"the newest below {astra} (MWM_ASTRA))"
+    # Astra's folder may lie in the survey's tree.
+    assert said(Path(released).parents[2]) == f"the newest below {root} (SAS_BASE_DIR))"
+    monkeypatch.delenv("SAS_BASE_DIR")
+    assert said(None) == f"the newest below {root})"  # --root
+    own.write_bytes(b"junk")
+    with pytest.raises(UsageError, match=re.escape(f"below {astra} (MWM_ASTRA) was chosen as the input, and cannot")):
+        newest_summary(root, astra)
+
+
+def test_an_unreadable_table_says_who_chose_it_and_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
+    damaged = Path(table(tmp_path, mwm("0.8.1")))
+    damaged.write_bytes(b"junk")
+    with pytest.raises(UnreadableSummary) as raised:
+        default_inputs(default_root(None))
+    said = str(raised.value)
+    assert said.startswith(f"the newest summary table below {tmp_path} (SAS_BASE_DIR) was chosen as the input")
+    assert str(damaged) in said
+    assert said.endswith(REMEDY)
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.what, again.why) == (said, raised.value.what, raised.value.why)
+
+
 def test_tables_without_rows_are_left_out_and_named(tmp_path: Path) -> None:
     empty = table(tmp_path, mwm("0.8.1"), rows=0)
     expected = table(tmp_path, mwm("0.6.0"))
@@ -107,7 +148,7 @@ def test_the_words_of_a_command_that_was_given_none(
     assert default_inputs(default_root(None)) == (expected,)
     said = capsys.readouterr().err
     assert f"left out: {empty} has no rows" in said
-    assert f"input: {expected} (the newest below {tmp_path})" in said
+    assert f"input: {expected} (the newest below {tmp_path} (SAS_BASE_DIR))" in said
     other = tmp_path / "other"
     assert default_root(other) == other
     with pytest.raises(UsageError, match=r"other, which is not a folder"):

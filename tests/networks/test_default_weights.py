@@ -15,7 +15,7 @@ from apnet_fast.networks.default_weights import IN_ASTRA, find_weights, weights_
 from apnet_fast.networks.random import random_checkpoint
 from apnet_fast.networks.shipped import SHIPPED
 from apnet_fast.networks.upstream import export_upstream, import_upstream, upstream_sha256
-from apnet_fast.support.errors import UsageError
+from apnet_fast.support.errors import UsageError, WeightsError
 from apnet_fast.support.files import sha256_of
 from tests.conftest import SMALL
 
@@ -63,6 +63,19 @@ def test_astras_weights_are_imported_once_and_their_checksums_told(
     assert source.file([place]) == file
     assert file.stat().st_mtime_ns == before
     assert f"imported from {astra} (sha256 {checksum})" in capsys.readouterr().err
+
+
+def test_what_cannot_be_weights_is_told_before_anything_is_read(astra: Path, tmp_path: Path) -> None:
+    source = weights_source(None)
+    assert source is not None
+    source.check()
+    (astra / "model_chunk_3").unlink()
+    with pytest.raises(WeightsError, match="the folder lacks model_chunk_3"):
+        source.check()
+    weights_source("demo").check()  # type: ignore[union-attr]
+    (tmp_path / "text").write_text("no weights")
+    with pytest.raises(WeightsError):
+        weights_source(tmp_path / "text").check()  # type: ignore[union-attr]
 
 
 def test_other_weights_of_astra_are_another_file(astra: Path, tmp_path: Path) -> None:

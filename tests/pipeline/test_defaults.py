@@ -10,9 +10,10 @@ import pytest
 from apnet_fast._version import __version__
 from apnet_fast.networks.checkpoint import Checkpoint
 from apnet_fast.networks.default_weights import IN_ASTRA
+from apnet_fast.networks.metadata import read_header
 from apnet_fast.networks.upstream import upstream_sha256
 from apnet_fast.pipeline.defaults import complete_arguments
-from apnet_fast.support.errors import UsageError
+from apnet_fast.support.errors import UsageError, WeightsError
 from tests.inputs.survey_tables import of_astra, records_of, write
 from tests.sdss import TABLE, astras_folder, small_survey
 
@@ -103,6 +104,63 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch, t
     assert "output" not in refusal(device="cpu", output=tmp_path)
 
 
+def test_weights_and_recipes_that_cannot_be_used_are_among_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_weights: Path
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    empty, text = tmp_path / "astra", tmp_path / "README.md"
+    (empty / IN_ASTRA).mkdir(parents=True)
+    text.write_text("# Weights\n")
+    begins = "3 things are missing\n  GPUs: no such GPU is visible: cuda:0; this machine has none\n"
+    ways_out = "; or --weights FILE, or set APNET_FAST_WEIGHTS to a weights file, or MWM_ASTRA to Astra's folder with"
+
+    monkeypatch.setenv("MWM_ASTRA", str(empty))
+    said = refusal(gpus="0")
+    assert said.startswith(begins)
+    assert "\n  weights: the folder lacks model_chunk_0, " in said
+    assert f"[{empty / IN_ASTRA}] (MWM_ASTRA)\n    Remedy: give the upstream folder" in said
+    assert ways_out in said
+    assert "\n  input: SAS_BASE_DIR is not set\n" in said
+
+    monkeypatch.setenv("APNET_FAST_WEIGHTS", str(text))
+    said = refusal(gpus="0")
+    assert said.startswith(begins)
+    assert f"[{text}] (APNET_FAST_WEIGHTS)\n    Remedy: " in said
+    assert ways_out in said
+    # What the user named is not to be had from the environment.
+    said = refusal(gpus="0", weights=text)
+    assert f"[{text}]\n    Remedy: " in said
+    assert ways_out not in said
+
+    said = refusal(weights=small_weights, device="cpu", recipe="nonsense")
+    assert said.startswith("2 things are missing\n  input: SAS_BASE_DIR is not set\n")
+    assert "\n  recipe: unknown recipe; got 'nonsense'; expected dr19 | astra-0.6 | bossnet-2\n    Remedy: " in said
+    monkeypatch.setenv("APNET_FAST_RECIPE", "astra-2020")
+    said = refusal(weights=small_weights, device="cpu")
+    assert "\n  recipe: recipe not defined for ApogeeNet v3; got 'astra-2020'; " in said
+    assert "(APNET_FAST_RECIPE)\n    Remedy: --recipe dr19, or " in said
+
+
+@pytest.mark.parametrize("variable", [None, "APNET_FAST_WEIGHTS"])
+def test_weights_that_cannot_be_used_are_an_error_of_their_own_kind(
+    variable: str | None, sdss: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "README.md"
+    text.write_text("# Weights\n")
+    with pytest.raises(WeightsError) as expected:
+        read_header(text)
+    if variable is not None:
+        monkeypatch.setenv(variable, str(text))
+    with pytest.raises(WeightsError) as raised:
+        complete_arguments(device="cpu", weights=text if variable is None else None)
+    if variable is None:
+        assert str(raised.value) == str(expected.value)
+    else:
+        assert str(raised.value).startswith(
+            f"{expected.value.problem} ({variable}). Remedy: {expected.value.remedy}; or "
+        )
+
+
 def test_gpus_that_are_not_there_are_named_alone_and_first(
     monkeypatch: pytest.MonkeyPatch, sdss: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +197,12 @@ def test_a_damaged_table_waits_for_gpus_that_are_not_there(
     table.parent.mkdir(parents=True)
     table.write_bytes(b"SIMPLE  =" + bytes(5000))
     monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path / "sas"))
-    assert str(table) in refusal(device="cpu")
+    alone = refusal(device="cpu")
+    assert alone.startswith(f"the newest summary table below {tmp_path / 'sas'} (SAS_BASE_DIR) was chosen as the input")
+    assert str(table) in alone
+    assert alone.count("Remedy") == 1
+    assert "Remedy: give INPUT words" in alone
+    assert alone.endswith("; or give --catalog TABLE")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     said = refusal(gpus="0")
     assert said.startswith("2 things are missing\n  GPUs: ")

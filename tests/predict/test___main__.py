@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -64,6 +66,29 @@ def test_json_names_weights_recipe_and_draws(few: Path, small_weights: Path) -> 
     }  # fmt: skip
     assert len(read["weights"]) == 64
     assert len(read["spectra"]) == 4
+
+
+@pytest.mark.parametrize("chosen", ["csv", "ecsv", "json"])
+@pytest.mark.parametrize("recipe", ["dr19", "bossnet-2"])
+def test_medians_are_columns_on_request(recipe: str, chosen: str, few: Path, small_weights: Path) -> None:
+    """No other column changes; only `dr19` reports the medians as its labels."""
+    words = (few, "--weights", small_weights, "--draws", "5", "--format", chosen)
+    plain, more = (rows_of(predict(*words, "--recipe", name).stdout, chosen) for name in (recipe, f"{recipe}+medians"))
+    medians = [f"{label}_sample_median" for label in ("teff", "logg", "fe_h")]
+    for without, row in zip(plain, more, strict=True):
+        names = list(row)
+        assert names[names.index("e_fe_h") + 1 : names.index("result_flags")] == medians
+        assert {name: value for name, value in row.items() if name not in medians} == without
+        reported = [float(row[label]) for label in ("teff", "logg", "fe_h")]
+        assert ([float(row[name]) for name in medians] == reported) == (recipe == "dr19")
+
+
+def rows_of(text: str, chosen: str) -> list[dict[str, Any]]:
+    """The spectra of a text in one of the formats, numbers as they are written."""
+    if chosen == "json":
+        return list(json.loads(text)["spectra"])
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return [dict(row) for row in csv.DictReader(lines)]
 
 
 def test_a_plot_is_of_the_first_spectrum_or_of_the_one_asked_for(

@@ -16,14 +16,16 @@ from astropy.table import QTable, Table
 from apnet_fast.predict.columns import Value, result_columns
 from apnet_fast.predict.formats import FORMATS, csv_text, ecsv_text, json_text
 from apnet_fast.predict.stars import Found
+from apnet_fast.recipes import RECIPES
 
+DR19 = RECIPES["dr19"]
 ABOUT: dict[str, Value] = {"recipe": "dr19", "draws": 5}
 
 
 def test_csv_has_a_line_of_names_and_one_per_spectrum(found: Found) -> None:
-    rows = list(csv.DictReader(io.StringIO(csv_text(found.results, "v3", ABOUT))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(found.results, DR19, ABOUT))))
     assert len(rows) == len(found.results)
-    assert list(rows[0]) == [column.name for column in result_columns("v3")]
+    assert list(rows[0]) == [column.name for column in result_columns(DR19)]
     for row, result in zip(rows, found.results, strict=True):
         for name in ("teff", "e_logg", "raw_e_fe_h", "snr"):
             value = result.record.snr if name == "snr" else result.labels[name]
@@ -37,7 +39,7 @@ def test_csv_has_a_line_of_names_and_one_per_spectrum(found: Found) -> None:
 
 
 def test_ecsv_has_types_and_units(found: Found) -> None:
-    text = ecsv_text(found.results, "v3", ABOUT)
+    text = ecsv_text(found.results, DR19, ABOUT)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = Table.read(text, format="ascii.ecsv")
@@ -57,7 +59,7 @@ def test_ecsv_has_types_and_units(found: Found) -> None:
 
 
 def test_json_says_what_labels_depend_on(found: Found) -> None:
-    read = json.loads(json_text(found.results, "v3", ABOUT))
+    read = json.loads(json_text(found.results, DR19, ABOUT))
     assert {name: read[name] for name in ABOUT} == ABOUT
     gone = read["spectra"][2]
     assert (gone["teff"], gone["snr"], gone["flags"]) == (None, None, ["NO_RESULT"])
@@ -70,7 +72,7 @@ def test_json_says_what_labels_depend_on(found: Found) -> None:
 def test_text_with_commas_and_quotes_comes_back(name: str, found: Found) -> None:
     strange = 'a "b", c.fits'
     results = [replace(found.results[0], record=replace(found.results[0].record, path=strange))]
-    text = FORMATS[name](results, "v3", ABOUT)
+    text = FORMATS[name](results, DR19, ABOUT)
     if name == "json":
         assert json.loads(text)["spectra"][0]["path"] == strange
     elif name == "csv":

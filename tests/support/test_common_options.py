@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from apnet_fast._version import __version__
 from apnet_fast.support import common_options
-from apnet_fast.support.common_options import with_common_options
+from apnet_fast.support.common_options import group_of_verbs, with_common_options
 from apnet_fast.support.console import run_app
 from apnet_fast.support.notices import detail, say, tell
 
@@ -80,6 +80,15 @@ def test_the_log_has_the_traceback_of_a_fault(tmp_path: Path, monkeypatch: pytes
     logged = (tmp_path / "log").read_text()
     assert "Traceback" in logged
     assert "ZeroDivisionError: a fault" in logged
+
+
+def test_a_group_of_verbs_has_options_before_the_verb() -> None:
+    group = group_of_verbs("Do things.")
+    group.command("verb")(verb_command)
+    assert CliRunner().invoke(group, ["--version"]).output == f"apnet_fast {__version__}\n"
+    assert "Do things." in CliRunner().invoke(group, ["--help"]).output
+    assert CliRunner().invoke(group, ["verb", "-o", "out"]).exit_code == 0
+    assert CliRunner().invoke(group, ["--quiet", "verb", "-o", "out"]).exit_code == 2
 
 
 def test_the_version_needs_nothing_else() -> None:

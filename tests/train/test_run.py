@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,19 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(StopRequest, "__enter__", noted)
     monkeypatch.setattr(Learner, "step", counted)
+
+
+def test_after_a_fork_another_thread_trains(tmp_path: Path, settings_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fake:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def finish(self, stop: StopRequest) -> int:
+            return threading.get_ident()
+
+    monkeypatch.setattr("apnet_fast.train.run._Run", Fake)
+    monkeypatch.setattr("apnet_fast.support.forks._forked", True)
+    assert train(settings_of(tmp_path / "w.safetensors")) != threading.get_ident()
 
 
 @pytest.mark.slow
