@@ -23,10 +23,10 @@ from apnet_fast.spectra.compressed import unpacked
 from apnet_fast.spectra.direct import ApStar, read_direct
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import VisitName, identify, parse_file_name, parse_visit_name
+from apnet_fast.spectra.identity import FIBERS, VisitName, identify, parse_file_name, parse_visit_name
 from apnet_fast.spectra.layout import LAST_HDU, visit_rows
 from apnet_fast.spectra.library import read_by_library
-from apnet_fast.spectra.measured import measured_coadd, measured_visit
+from apnet_fast.spectra.measured import known_snr, measured_coadd, measured_visit, position_of
 from apnet_fast.spectra.opening import opened_descriptor
 from apnet_fast.spectra.rv_table import Fits
 from apnet_fast.spectra.wrong_products import by_content, by_name, by_start
@@ -164,12 +164,12 @@ def _records(
     fits: Fits,
 ) -> list[SpectrumRecord]:
     star = identify(path, header)
-    ra, dec, simulated = header.number("RA"), header.number("DEC"), header.is_true("SIMULATD")
+    (ra, dec), simulated = position_of(header), header.is_true("SIMULATD")
     records = []
     if "star" in products:
         records.append(
             SpectrumRecord(
-                "star", path, 0, star, VisitName(), header.number("SNR"), ra, dec, n_visits,
+                "star", path, 0, star, VisitName(), known_snr(header.number("SNR")), ra, dec, n_visits,
                 measured=measured_coadd(header), simulated=simulated,
             )
         )  # fmt: skip
@@ -194,7 +194,7 @@ def _visit_name(header: PrimaryHeader, number: int, names: set[str]) -> VisitNam
         visit = VisitName()  # identified by its row alone: two spectra must not share their noise
     names.add(visit.file)
     if visit.fiber < 0:
-        visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
+        visit = replace(visit, fiber=header.integer(f"FIBER{number}", FIBERS))
     return visit
 
 
@@ -203,11 +203,8 @@ def _visit_snr(header: PrimaryHeader, number: int, fit: Mapping[str, float]) -> 
 
     A card of 0 is unknown: DR17 writes it in files of one visit, in which it looks for a row that is not there.
     """
-    snr = fit.get("snr", math.nan)
-    if 0 < snr < math.inf:
-        return snr
-    card = header.number(f"SNRVIS{number}")
-    return card if card else math.nan
+    snr = known_snr(fit.get("snr", math.nan))
+    return snr if snr == snr else known_snr(header.number(f"SNRVIS{number}"))
 
 
 def _named_visits(header: PrimaryHeader) -> int:

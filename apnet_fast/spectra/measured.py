@@ -52,6 +52,8 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
 }
 MEASURES = tuple(_LIMITS)
 """Those fields of Measured that are floats."""
+COMPONENTS = range(999)
+"""Numbers of components that a spectrum may have; others stand for "unknown"."""
 _SNR, _RA, _DEC = (0.0, 99_999.0), (-361.0, 361.0), (-91.0, 91.0)
 
 
@@ -134,7 +136,7 @@ def measured_coadd(header: PrimaryHeader) -> Measured:
     number = header.number
     # The older VRAD is the shift of the coadd, which is 0. Files that have it have VHELIO.
     v_rad = next((card for card in ("VHELIO", "VHBARY", "VRAD") if card in header), "VRAD")
-    components = header.integer("N_COMP")
+    components = header.integer("N_COMP", COMPONENTS)
     return Measured(
         spectrum_flags=header.flags("STARFLAG"),
         v_rad=known("v_rad", number(v_rad)),

@@ -25,8 +25,16 @@ from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.fits_columns import FitsColumn, columns_of, decode
 from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, card_integer
 from apnet_fast.spectra.header import PrimaryHeader, cards_of, read_primary_header
-from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable, without_fits_suffix
-from apnet_fast.spectra.measured import MEASURES, Measured, known, known_snr, position_of
+from apnet_fast.spectra.identity import (
+    FIBERS,
+    HEALPIXELS,
+    StarIdentity,
+    VisitName,
+    parse_visit_name,
+    printable,
+    without_fits_suffix,
+)
+from apnet_fast.spectra.measured import COMPONENTS, MEASURES, Measured, known, known_snr, position_of
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.mwm_columns import MwmColumns
 from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
@@ -36,12 +44,13 @@ _NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d{1,18})\.fits(?
 _HDUS = (3, 4)
 _SPECTRUM = ("flux", "ivar")
 _WORDS = ("release", "apred", "obj", "telescope", "field", "prefix", "plate", "reduction")
-# Integers and their least and largest values; others (-1, -9999, 99999, 999999) stand for "unknown".
+# Integers and the values that they may have; others (-1, -9999, 99999, 999999) stand for "unknown".
+_IDS = range(1, 2**63)
 _NUMBERS = {
-    "healpix": (0, 12 * 128**2 - 1), "mjd": (0, 99_998), "fiber": (0, 999), "n_visits": (0, 9998),
-    "sdss_id": (1, 2**63 - 1), "spectrum_pk": (1, 2**63 - 1),
+    "healpix": HEALPIXELS, "mjd": range(99_999), "fiber": FIBERS, "n_visits": range(9999),
+    "sdss_id": _IDS, "spectrum_pk": _IDS,
 }  # fmt: skip
-_COUNTS = {"n_components": (0, 998), "in_stack": (0, 1)}
+_COUNTS = {"n_components": COMPONENTS, "in_stack": range(2)}
 _WANTED = (*_SPECTRUM, *_WORDS, *_NUMBERS, "snr", "spectrum_flags", *_COUNTS, "date_obs", *MEASURES)
 # No star has as many visits; the widest row of a table that is written has 0.2 MB.
 _MOST_ROWS, _MOST_ROW_BYTES = 4000, 1 << 22
@@ -206,7 +215,7 @@ def _batch(path: str, header: PrimaryHeader, kind: Product, table: _Table) -> Sp
 def _records(path: str, header: PrimaryHeader, kind: Product, table: _Table) -> list[SpectrumRecord]:
     columns = table.columns
     words = [dict(zip(_WORDS, row, strict=True)) for row in zip(*map(columns.words, _WORDS), strict=True)]
-    integers = [columns.integers(name, *limits) for name, limits in _NUMBERS.items()]
+    integers = [columns.integers(name, among) for name, among in _NUMBERS.items()]
     numbers = [
         {name: -1 if value is None else value for name, value in zip(_NUMBERS, row, strict=True)}
         for row in zip(*integers, strict=True)
@@ -264,8 +273,8 @@ def _record(
 def _measured(header: PrimaryHeader, columns: MwmColumns) -> list[Measured]:
     """Collect what columns, and for the star's values the header's cards, hold; both have our names."""
     fields: dict[str, Sequence[Any]] = {"spectrum_flags": columns.flags("spectrum_flags")}
-    for name, limits in _COUNTS.items():
-        fields[name] = columns.integers(name, *limits)
+    for name, among in _COUNTS.items():
+        fields[name] = columns.integers(name, among)
     fields["date_obs"] = columns.words("date_obs")
     for name in MEASURES:
         card = known(name, header.number(name.upper()))

@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from apnet_fast.spectra.bit_fields import as_flags
 from apnet_fast.spectra.fits_columns import FitsColumn, decode
 
-# Numbers in place of an unknown bit field, as writers leave them; they are no bits.
-_NO_BITS = frozenset((-1, -9999, -999999))
-_MOST_INT64 = 2**63 - 1
+_NOT_NEGATIVE = range(2**63)
 # Floats hold every integer below this power of two; larger ones may stand for a neighbour.
 _EXACT = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
 _WHOLE = re.compile(r"[+-]?\d{1,20}")
@@ -58,16 +57,16 @@ class MwmColumns:
             return [math.nan] * self._rows
         return [math.nan if value is None else float(value) for value in array.to_pylist()]
 
-    def integers(self, name: str, least: int = 0, most: int = _MOST_INT64) -> list[int | None]:
-        """Return integers from `least` to `most`, exactly; None for all others.
+    def integers(self, name: str, among: range = _NOT_NEGATIVE) -> list[int | None]:
+        """Return integers, exactly; None for those that are not among the values given.
 
         Logicals count as 0 and 1. Text may write an integer. Floats may hold one, as long as they hold it exactly.
         """
         found = [_whole(value, limit) for value, limit in self._values(name)]
-        return [value if value is not None and least <= value <= most else None for value in found]
+        return [value if value is not None and value in among else None for value in found]
 
     def flags(self, name: str) -> list[int | None]:
-        """Return fields of bits. The highest bit of a narrow one makes its integer negative; -1 and -9999 are null."""
+        """Return fields of bits, see `as_flags`."""
         array, bits = self._arrays.get(name), 64
         if array is not None and pa.types.is_signed_integer(array.type):
             bits = array.type.bit_width
@@ -80,15 +79,6 @@ class MwmColumns:
             return [(None, 0.0)] * self._rows
         limit = _EXACT[array.type.bit_width] if pa.types.is_floating(array.type) else 0.0
         return [(value, limit) for value in array.to_pylist()]
-
-
-def as_flags(value: int | None, bits: int) -> int | None:
-    """Return a bit field of 63 bits from a signed integer of `bits`; None if it stands for "unknown" or is too wide."""
-    if value is None or value in _NO_BITS:
-        return None
-    if value < 0 and bits < 64:
-        value &= (1 << bits) - 1
-    return value if 0 <= value <= _MOST_INT64 else None
 
 
 def _whole(value: object, limit: float) -> int | None:
