@@ -28,7 +28,7 @@ def flux_and_error(flux: Flux, error: ArrayLike | None) -> tuple[ArrayLike, Arra
     If `flux` is a container (`spectra.containers`), `error` may be None: then it is the container's.
 
     Raises UnitError, naming the unit, for one that is no flux density per wavelength, for units of other libraries,
-    and if only one of the two has a unit; UsageError as `containers.unpacked` does.
+    and if only one of the two, or only some rows, have a unit; UsageError as `containers.unpacked` does.
     """
     return _both(*unpacked(flux, error), "error", 1)
 
@@ -73,20 +73,26 @@ def _values(values: Any, what: str, power: int) -> Any:
     target = units.Unit("1e-17 erg / (s cm2 Angstrom)") ** power
     if isinstance(values, list | tuple):
         return [_values(each, what, power) for each in values]
+    unit = _unit_of(values, what)
+    if unit is None:
+        raise UnitError(
+            f"only some rows of {what} have a unit",
+            got=f"{type(values).__name__} in {_named(unit)} among others with one",
+            expected="all or none",
+            remedy=_REMEDY,
+        )
     try:
         if hasattr(values, "to_value"):
             return values.to_value(target)
         if isinstance(values, np.ndarray):  # a column of a table
-            factor = units.Unit(getattr(values, "unit", None)).to(target)
+            factor = units.Unit(unit).to(target)
             return (np.ma.asarray(values) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)) * factor
     # What astropy raises for units it does not know, or that are not linear, such as magnitudes.
     except (ValueError, TypeError, AttributeError) as error:
         raise UnitError(
             f"{what} is in another unit",
-            got=_named(values.unit),
+            got=_named(unit),
             expected=f"a unit that converts to {target}",
             remedy="convert flux per frequency with astropy.units.spectral_density; do not divide it by its median",
         ) from error
-    raise UnitError(
-        f"{what} is no array", got=f"{type(values).__name__} in {_named(_unit_of(values, what))}", remedy=_REMEDY
-    )
+    raise UnitError(f"{what} is no array", got=f"{type(values).__name__} in {_named(unit)}", remedy=_REMEDY)

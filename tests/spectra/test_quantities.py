@@ -56,6 +56,18 @@ def test_masks_and_lists_stay() -> None:
     np.testing.assert_allclose(without_mask(flux_and_error(rows, rows)[0]), VALUES)
 
 
+@pytest.mark.parametrize("plain", [VALUES[1], VALUES[1].tolist(), np.ma.array(VALUES[1]), np.float64(3), 3.0])
+def test_rows_with_and_without_a_unit_are_refused(plain: object) -> None:
+    for rows in ([VALUES[0] * OURS, plain], [plain, VALUES[0] * OURS]):
+        with pytest.raises(UnitError, match=r"only some rows of flux have a unit.*no unit"):
+            flux_and_error(rows, VALUES * OURS)
+        with pytest.raises(UnitError, match="only some rows of ivar have a unit"):
+            flux_and_ivar(VALUES * OURS, [[VALUES[0] * OURS**-2, plain]])
+    other = [VALUES[0] * OURS, VALUES[1] * OURS * units.m]
+    with pytest.raises(UnitError, match="flux is in another unit"):
+        flux_and_error(other, other)
+
+
 @pytest.mark.parametrize("unit", ["Jy", "adu", "", "K", "erg / (s cm2)", "mag(AB)", "ct"])
 def test_other_units_are_refused_by_name(unit: str) -> None:
     given = units.Quantity(VALUES, unit) if "mag" not in unit else units.Magnitude(VALUES, unit)
