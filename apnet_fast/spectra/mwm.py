@@ -37,7 +37,7 @@ from apnet_fast.spectra.identity import (
 from apnet_fast.spectra.measured import COMPONENTS, MEASURES, Measured, known, known_snr, position_of
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.mwm_columns import MwmColumns
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, library_opened, opened
 from apnet_fast.support.grid import PIXELS
 
 _NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d{1,18})\.fits(?:\.gz|\.fz)?")
@@ -78,7 +78,7 @@ def has_mwm_tables(path: str) -> bool:
         with opened(path) as file, unpacked(file) as plain:
             if os.pread(plain.fileno(), 6, 0) != b"SIMPLE":
                 return False
-            with fitsio.FITS(f"/dev/fd/{plain.fileno()}") as fits:
+            with library_opened(plain) as fits:
                 if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
                     return False
                 names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
@@ -134,8 +134,7 @@ def _tables(file: BinaryIO) -> list[_Table]:
     """Return each of the two tables that has rows."""
     hdu, tables = 0, []
     try:
-        # By descriptor: in a path, the library takes brackets and signs for instructions.
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
+        with library_opened(file) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits)
             if len(fits) <= _HDUS[-1]:

@@ -369,6 +369,19 @@ def sound(apstars: dict[str, SpectrumBatch], tmp_path_factory: pytest.TempPathFa
     ).read_bytes()
 
 
+def test_a_sound_file_after_a_damaged_one_is_read(sound: bytes, tmp_path: Path) -> None:
+    """The library once handed out bytes of the damaged file at the end of the next one."""
+    damaged, good = tmp_path / name_of("visit"), tmp_path / "good.fits"
+    good.write_bytes(sound)
+    change = b" \x99\x00     \x81\x99\x99\xff$T \x99\xe9\xff\x00\xa6\xff \xff \xff\x1d\xff\xff\xda\xff"
+    for place in range(12_360, 12_440, 2):
+        damaged.write_bytes(sound[:place] + change + sound[place + len(change) :])
+        read_mwm(str(damaged))
+        assert has_mwm_tables(str(good))
+        read_mwm(str(damaged))
+        assert read_mwm(str(good)).usable.all(), place
+
+
 @settings(max_examples=60, deadline=None)
 @given(position=st.floats(0, 1), change=st.binary(min_size=1, max_size=80), cut=st.one_of(st.none(), st.floats(0, 1)))
 def test_damage_gives_rows_and_never_an_exception(
