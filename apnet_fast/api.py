@@ -182,7 +182,7 @@ class ApogeeNet:
         photometry: (n, 7) or (7,): parallax [mas], G, BP, RP, J, H, K [mag], NaN or masked if unknown. v2 uses it;
             without it every value counts as missing, which v2 accepts but flags. v3 and v1 ignore it.
         simulated: whether the spectra are simulated. Weights for simulated spectra only, such as the demo weights, mean
-            nothing on others, which then get RESULT_UNRELIABLE if the recipe's flags have this bit.
+            nothing on others, which then get flag_bad, and RESULT_UNRELIABLE if the recipe's flags have this bit.
 
         Returns
         -------

@@ -135,6 +135,7 @@ def flags_page() -> str:
         "",
         "Generated: `python -m apnet_fast.documents flags > docs/flags.md`. The recipe of a run (card `RECIPE`) names",
         "its table (card `FLAGTAB`). `flag_warn` is set if a bit marked warn is, `flag_bad` if one marked bad is.",
+        "Labels that mean nothing, because the weights know simulated spectra only, have `flag_bad` under every table.",
         "Conditions are evaluated on the values as the catalogue stores them, so that each bit can be recomputed from",
         "the file.",
         "",

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from apnet_fast.inputs.fits_columns import FitsColumn, columns_of, decode
-from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, card_integer, scan_hdus, unpacked
+from apnet_fast.spectra.fits_columns import FitsColumn, columns_of, decode
+from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, card_integer, scan_hdus, unpacked
 from apnet_fast.support.errors import UsageError
 
 # Bytes read at once: memory does not grow with the table, except by what is kept of it.

@@ -8,8 +8,8 @@ import zlib
 from enum import StrEnum
 from typing import BinaryIO
 
-from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, scan_hdus, unpacked
 from apnet_fast.spectra.failures import ReadFailure
+from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, scan_hdus, unpacked
 from apnet_fast.spectra.identity import FITS_SUFFIXES
 from apnet_fast.spectra.mwm import is_mwm_name
 from apnet_fast.spectra.opening import opened

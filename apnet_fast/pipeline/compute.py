@@ -75,11 +75,21 @@ class _Computed:
     matches: list[SourceMatches] = field(default_factory=list)
     incomplete_photometry: int = 0
     flux: FluxCounts = field(default_factory=FluxCounts)
+    worthless: int = 0
 
     def add(
-        self, batch: _Batch, labels: Labels, seconds: float, incomplete: NDArray[np.bool_], flux: FluxCounts
+        self,
+        batch: _Batch,
+        labels: Labels,
+        seconds: float,
+        incomplete: NDArray[np.bool_],
+        flux: FluxCounts,
+        worthless: NDArray[np.bool_] | None,
     ) -> None:
-        """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry."""
+        """Add a batch. seconds: what it cost; incomplete: bool (n,), spectra that lack photometry.
+
+        worthless: bool (n,), spectra for which the weights mean nothing; None is none.
+        """
         usable = batch.spectra.usable
         self.records.extend(batch.spectra.records)
         self.labels.append(labels)
@@ -88,6 +98,8 @@ class _Computed:
             self.matches.append(batch.matches)
         self.incomplete_photometry += int(incomplete[usable].sum())
         self.flux += flux
+        if worthless is not None:
+            self.worthless += int(worthless[usable].sum())
 
 
 class Computer:
@@ -252,7 +264,8 @@ class Computer:
             labels = done.labels()
         incomplete = self.net.recipe.incomplete_photometry(done.photometry, len(spectra))
         flux = self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
-        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete, flux)
+        worthless = self._unreliable(spectra.records)
+        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete, flux, worthless)
         self.times.spectra += len(spectra)
         return shard
 
@@ -266,7 +279,12 @@ class Computer:
         for done in self.times.awaited("writing", self._computed):
             with self.times.measure("writing"):
                 marker = self.store.write(
-                    done.shard, self._tables(done), done.incomplete_photometry, self._states.pop(done.shard), done.flux
+                    done.shard,
+                    self._tables(done),
+                    done.incomplete_photometry,
+                    self._states.pop(done.shard),
+                    done.flux,
+                    done.worthless,
                 )
             self.on_shard(done.shard, marker)
 

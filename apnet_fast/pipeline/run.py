@@ -245,9 +245,10 @@ class _Run:
         summary = summary_of(_complete(markers), self.settings.products)
         warnings = summary.flux.messages(self.checkpoint.plausible_flux)
         if self.checkpoint.for_simulated_only:
+            real, mark = summary.worthless, self.recipe.flag_table.unreliable_text
             warnings.append(
                 f"these weights are for simulated spectra only ({self.checkpoint.origin}): for real stars their labels"
-                " mean nothing, and carry RESULT_UNRELIABLE"
+                " mean nothing" + (f". {real} spectra of this run are real; their rows carry {mark}" if real else "")
             )
         return replace(summary, warnings=tuple(warnings))
 

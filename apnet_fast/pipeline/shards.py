@@ -67,7 +67,8 @@ class Marker:
     """A finished shard: its run, its parts ("star", "visit", "quarantine") and its failures by reason.
 
     incomplete_photometry: spectra with a result that lack photometry that the network uses. flux: counts of spectra
-    whose flux or scatter is implausible. instructions: the instruction set that the CPU engine used for it.
+    whose flux or scatter is implausible. worthless: spectra whose labels mean nothing, under weights for simulated
+    spectra only. instructions: the instruction set that the CPU engine used for it.
     """
 
     run: str
@@ -75,6 +76,7 @@ class Marker:
     reasons: Mapping[str, int]
     incomplete_photometry: int
     flux: FluxCounts = field(default_factory=FluxCounts)
+    worthless: int = 0
     instructions: str = ""
 
     @property
@@ -131,11 +133,12 @@ class ShardStore:
         incomplete_photometry: int,
         states: Sequence[str],
         flux: FluxCounts = FluxCounts(),  # noqa: B008 - it is frozen
+        worthless: int = 0,
     ) -> Marker:
         """Store the tables of a shard ("star", "visit" as wanted, "quarantine") and its marker.
 
-        states: of the shard's files from before they were read, see `inputs.changed_files.state_of`. Returns the
-        marker that counts: another writer's if that one was first.
+        states: of the shard's files from before they were read, see `inputs.changed_files.state_of`. The counts are
+        those of `Marker`. Returns the marker that counts: another writer's if that one was first.
         """
         for _ in range(_MOST_TRIES):
             try:
@@ -143,9 +146,8 @@ class ShardStore:
                     parts = {name: _written(table, attempt, name) for name, table in tables.items()}
                     counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
                     reasons = {entry["values"]: entry["counts"] for entry in counts}
-                    marker = Marker(
-                        self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, flux, self.instructions
-                    )
+                    digest = self.plan.fingerprint.digest
+                    marker = Marker(digest, parts, reasons, incomplete_photometry, flux, worthless, self.instructions)
                     content: dict[str, Any] = {**asdict(marker), "files": list(states)}
                     write_json(attempt / MARKER_FILE, {**content, "checksum": checksum_of(content)})
             except (FileExistsError, NotADirectoryError):
@@ -268,7 +270,9 @@ def _written(table: pa.Table, folder: Path, name: str) -> Part:
 def _as_marker(stored: StoredMarker) -> Marker:
     parts = {str(name): Part(part.sha256, part.bytes, part.rows, part.widths) for name, part in stored.parts.items()}
     flux = FluxCounts(stored.flux.spectra, stored.flux.implausible, stored.flux.without_scatter)
-    return Marker(stored.run, parts, stored.reasons, stored.incomplete_photometry, flux, stored.instructions)
+    return Marker(
+        stored.run, parts, stored.reasons, stored.incomplete_photometry, flux, stored.worthless, stored.instructions
+    )
 
 
 def is_shard_file(name: str, shards: int, layout: int = LAYOUT) -> bool:

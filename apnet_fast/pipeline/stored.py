@@ -48,6 +48,7 @@ class StoredMarker(msgspec.Struct, frozen=True):
     reasons: dict[str, _Count]
     incomplete_photometry: _Count
     flux: StoredFlux
+    worthless: _Count
     instructions: str
     files: list[str]
 

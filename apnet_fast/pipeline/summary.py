@@ -18,7 +18,8 @@ class RunSummary:
     incomplete_photometry: spectra with a result that lack photometry that the network uses. matches: rows per product
     by what the catalog knew of them ("spectrum", "source", ...). rate [spectra per second] and bound, the line that
     names the slowest stage, are None if nothing was left to compute. flux: counts of spectra whose flux or scatter is
-    implausible. warnings: lines about what makes labels worthless.
+    implausible. worthless: spectra whose labels mean nothing, under weights for simulated spectra only. warnings: lines
+    about what makes labels worthless.
     """
 
     rows: dict[Product, int]
@@ -26,6 +27,7 @@ class RunSummary:
     incomplete_photometry: int = 0
     matches: Mapping[Product, Mapping[str, int]] = field(default_factory=dict, compare=False)
     flux: FluxCounts = field(default_factory=FluxCounts)
+    worthless: int = 0
     warnings: tuple[str, ...] = ()
     rate: float | None = field(default=None, compare=False)
     bound: str | None = field(default=None, compare=False)
@@ -48,4 +50,6 @@ def summary_of(markers: Sequence[Marker], products: Sequence[Product]) -> RunSum
         reasons.update(marker.reasons)
     rows = {product: sum(marker.parts[product].rows for marker in markers) for product in products}
     incomplete = sum(marker.incomplete_photometry for marker in markers)
-    return RunSummary(rows, dict(reasons), incomplete, flux=sum((marker.flux for marker in markers), FluxCounts()))
+    worthless = sum(marker.worthless for marker in markers)
+    flux = sum((marker.flux for marker in markers), FluxCounts())
+    return RunSummary(rows, dict(reasons), incomplete, flux=flux, worthless=worthless)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.recipes.flag_tables import ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY, PAGE, FlagTable
+from apnet_fast.recipes.flag_tables import ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY, PAGE, UNRELIABLE, FlagTable
 from apnet_fast.support.compiled import compiled
 from apnet_fast.support.errors import UsageError
 
@@ -120,7 +120,7 @@ def pack_page(
     raw_errors: (n, 3) raw errors, same columns and units.
     no_result: bool (n,), true for spectra without labels; they carry NO_RESULT and nothing else.
     missing_photometry: bool (n,), for networks that use photometry; default none missing.
-    knowingly_unreliable: bool (n,), by `knowingly_unreliable_photometry` or for another reason; default none.
+    knowingly_unreliable: bool (n,), by `knowingly_unreliable_photometry`; default none.
 
     Returns
     -------
@@ -230,3 +230,14 @@ def pack(
     if table.name not in _PACKERS:
         raise UsageError("no packer for this flag table", got=repr(table.name), expected=" | ".join(_PACKERS))
     return _PACKERS[table.name](labels, medians, raw_errors, no_result, missing_photometry, knowingly_unreliable)
+
+
+def mark_worthless(table: FlagTable, flags: Flags, worthless: NDArray[np.bool_]) -> Flags:
+    """Return flags that say of the spectra `worthless`, bool (n,), that their labels mean nothing.
+
+    They get `flag_bad`, and RESULT_UNRELIABLE if the table has this bit. No other bit has a meaning that fits.
+    """
+    value, warn, bad = flags
+    if table.knows_unreliable:
+        value = value | np.where(worthless, table.mask(UNRELIABLE), 0)
+    return value, warn, bad | worthless

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+UNRELIABLE = "RESULT_UNRELIABLE"
+
 
 @dataclass(frozen=True)
 class Bit:
@@ -38,6 +40,18 @@ class FlagTable:
         """Return the integer with the named bits set. Raises KeyError for a name the table lacks."""
         numbers = {bit.name: bit.number for bit in self.bits}
         return sum(1 << numbers[name] for name in names)
+
+    @property
+    def knows_unreliable(self) -> bool:
+        """Return whether the table has RESULT_UNRELIABLE, the bit of labels that mean nothing."""
+        return any(bit.name == UNRELIABLE for bit in self.bits)
+
+    @property
+    def unreliable_text(self) -> str:
+        """Say by which columns a row tells that its labels mean nothing."""
+        if self.knows_unreliable:
+            return f"{UNRELIABLE} in result_flags"
+        return f"flag_bad, but no bit in result_flags: the table {self.name} has none for it"
 
     def names(self, value: int) -> list[str]:
         """Return the names of the bits set in a `result_flags` value."""
@@ -91,7 +105,7 @@ PAGE = FlagTable(
         ),
         Bit(
             10,
-            "RESULT_UNRELIABLE",
+            UNRELIABLE,
             "Stellar parameters are knowingly unreliable",
             "RP - K > 2.3 and H - 5 log10(1000 / plx) + 5 > 6, if photometry is known; or weights for simulated spectra"
             " only, unless the spectrum is simulated",
@@ -106,7 +120,7 @@ PAGE = FlagTable(
         "E_TEFF_UNRELIABLE",
         "E_LOGG_UNRELIABLE",
         "E_FE_H_UNRELIABLE",
-        "RESULT_UNRELIABLE",
+        UNRELIABLE,
         "NO_RESULT",
     ),
 )
@@ -158,9 +172,12 @@ ASTRA_06_V2 = FlagTable(
 NO_RESULT_ONLY = FlagTable(
     name="no-result",
     source="upstream code sets no flags; recipes bossnet-2, apogeenet-2, astra-2020",
-    bits=PAGE.bits[11:],
+    bits=(
+        replace(PAGE.bits[10], condition="weights for simulated spectra only, unless the spectrum is simulated"),
+        PAGE.bits[11],
+    ),
     warn=(),
-    bad=("NO_RESULT",),
+    bad=(UNRELIABLE, "NO_RESULT"),
 )
 
 TABLES = (PAGE, ASTRA_06, ASTRA_06_V2, NO_RESULT_ONLY)

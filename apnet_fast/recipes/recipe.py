@@ -165,7 +165,7 @@ class Recipe:
         has_result: bool (n,); False rows get NaN labels and only the recipe's "no result" bit.
         photometry: float32 (n, 7) of all n spectra, as `Engine.predict` takes it; used for the flags.
         unreliable: bool (n,), spectra whose labels are known to mean nothing, such as real ones under weights for
-            simulated spectra. They get RESULT_UNRELIABLE in flag tables that have this bit. None is none.
+            simulated spectra. They get flag_bad, and RESULT_UNRELIABLE in flag tables that have this bit. None is none.
         """
         if self.skip_nonfinite:
             predictions = predictions.finite()
@@ -219,9 +219,8 @@ class Recipe:
     ) -> Labels:
         inflated = raw if self.noise_model is None else self.noise_model.inflate(raw)
         missing, unreliable_by_photometry = self._photometry_bits(photometry)
-        packed = flag_packers.pack(
-            self.flag_table, values, medians, raw, no_result, missing, unreliable | unreliable_by_photometry
-        )
+        packed = flag_packers.pack(self.flag_table, values, medians, raw, no_result, missing, unreliable_by_photometry)
+        packed = flag_packers.mark_worthless(self.flag_table, packed, unreliable & ~no_result)
         return Labels(
             teff=values[:, 0],
             e_teff=inflated[:, 0],

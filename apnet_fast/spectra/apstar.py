@@ -6,6 +6,7 @@ Source of the layouts: SDSS data model, apStar, DR10 to DR19.
 
 Files that people have cut down to flux and error are read too, if name or header identify the star. Which of their
 rows are visits is known if NVISITS agrees with the number of rows, or if there is no NVISITS but more than two rows.
+With as many rows as visits, they may be the visits alone, and none is known to be the coadd.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,10 +24,10 @@ from apnet_fast.spectra.compressed import unpacked
 from apnet_fast.spectra.direct import ApStar, read_direct
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import VisitName, identify, parse_file_name, parse_visit_name
+from apnet_fast.spectra.identity import FIBERS, VisitName, identify, parse_file_name, parse_visit_name
 from apnet_fast.spectra.layout import LAST_HDU, visit_rows
 from apnet_fast.spectra.library import read_by_library
-from apnet_fast.spectra.measured import measured_coadd, measured_visit
+from apnet_fast.spectra.measured import known_snr, measured_coadd, measured_visit, position_of
 from apnet_fast.spectra.opening import opened_descriptor
 from apnet_fast.spectra.rv_table import Fits
 from apnet_fast.spectra.wrong_products import by_content, by_name, by_start
@@ -124,35 +125,53 @@ def _batch(path: str, read: ApStar, products: Sequence[Product]) -> SpectrumBatc
     visits, n_visits, doubt = _visits_of(read)
     flux, error, has_data = read.flux, read.error, read.has_data
     records = _records(path, read.header, visits, products, n_visits, read.fits)
-    if doubt and "visit" in products:
-        # Rows that may be visits or not are not visits; the coadd is row 0 in any case.
-        n_coadds = int("star" in products)
-        named = _named_visits(read.header)
-        records = records[:n_coadds] + [
-            replace(record, row=-1, reason=Reason.BAD_LAYOUT, text=doubt)
-            for record in _records(path, read.header, [-1] * max(named, 1), ("visit",), n_visits, {})
+    if doubt.text:
+        # Rows that may be visits or not are not visits; the coadd is row 0, unless that is in doubt too.
+        kept = int("star" in products and not doubt.of_coadd)
+        unknown = tuple(product for product in products if product == "visit" or doubt.of_coadd)
+        named = max(_named_visits(read.header), 1)
+        records = records[:kept] + [
+            replace(record, row=-1, reason=Reason.BAD_LAYOUT, text=doubt.text)
+            for record in _records(path, read.header, [-1] * named, unknown, n_visits, {})
         ]
-        missing = np.full((len(records) - n_coadds, PIXELS), np.nan, np.float32)
-        flux, error = (np.concatenate([rows[:n_coadds], missing]) for rows in (flux, error))
-        has_data = np.concatenate([has_data[:n_coadds], np.ones(len(missing), np.bool_)])
+        missing = np.full((len(records) - kept, PIXELS), np.nan, np.float32)
+        flux, error = (np.concatenate([rows[:kept], missing]) for rows in (flux, error))
+        has_data = np.concatenate([has_data[:kept], np.ones(len(missing), np.bool_)])
     for i in np.flatnonzero(~has_data):
         records[i] = replace(records[i], reason=Reason.NO_DATA, text=_NO_DATA)
     return SpectrumBatch(flux, error, records)
 
 
-def _visits_of(read: ApStar) -> tuple[range, int, str]:
-    """Return the rows of the visits, their number (-1 if unknown), and why they are unknown, if they are."""
+class _Doubt(NamedTuple):
+    """Say why it is unknown which rows are visits and, if of_coadd, whether row 0 is the coadd; "" if it is known."""
+
+    text: str = ""
+    of_coadd: bool = False
+
+
+def _visits_of(read: ApStar) -> tuple[range, int, _Doubt]:
+    """Return the rows of the visits, their number (-1 if unknown), and what is in doubt."""
     rows = visit_rows(read.n_rows)
     if read.n_hdus > LAST_HDU:
-        return rows, len(rows), ""
+        return rows, len(rows), _Doubt()
     stated = read.header.integer("NVISITS")
     if stated == len(rows) or (stated < 1 and read.n_rows > 2):
-        return rows, len(rows), ""
+        return rows, len(rows), _Doubt()
+    of_few = f"a file of {read.n_hdus} HDUs and"
     if stated < 1:
-        text = f"a file of {read.n_hdus} HDUs without a card NVISITS does not show whether its coadd is also a visit"
-        return range(0), -1, text
-    text = f"a file of {read.n_hdus} HDUs and {read.n_rows} rows does not hold the {stated} visits of its star"
-    return range(0), stated, text
+        return (
+            range(0),
+            -1,
+            _Doubt(
+                f"a file of {read.n_hdus} HDUs without a card NVISITS does not show whether its coadd is also a visit"
+            ),
+        )
+    if stated == read.n_rows > 1:
+        text = (
+            f"{of_few} as many rows as visits, {stated}, does not show whether it holds the coadd or the visits alone"
+        )
+        return range(0), stated, _Doubt(text, of_coadd=True)
+    return range(0), stated, _Doubt(f"{of_few} {read.n_rows} rows does not hold the {stated} visits of its star")
 
 
 def _records(
@@ -164,12 +183,12 @@ def _records(
     fits: Fits,
 ) -> list[SpectrumRecord]:
     star = identify(path, header)
-    ra, dec, simulated = header.number("RA"), header.number("DEC"), header.is_true("SIMULATD")
+    (ra, dec), simulated = position_of(header), header.is_true("SIMULATD")
     records = []
     if "star" in products:
         records.append(
             SpectrumRecord(
-                "star", path, 0, star, VisitName(), header.number("SNR"), ra, dec, n_visits,
+                "star", path, 0, star, VisitName(), known_snr(header.number("SNR")), ra, dec, n_visits,
                 measured=measured_coadd(header), simulated=simulated,
             )
         )  # fmt: skip
@@ -194,7 +213,7 @@ def _visit_name(header: PrimaryHeader, number: int, names: set[str]) -> VisitNam
         visit = VisitName()  # identified by its row alone: two spectra must not share their noise
     names.add(visit.file)
     if visit.fiber < 0:
-        visit = replace(visit, fiber=header.integer(f"FIBER{number}"))
+        visit = replace(visit, fiber=header.integer(f"FIBER{number}", FIBERS))
     return visit
 
 
@@ -203,11 +222,8 @@ def _visit_snr(header: PrimaryHeader, number: int, fit: Mapping[str, float]) -> 
 
     A card of 0 is unknown: DR17 writes it in files of one visit, in which it looks for a row that is not there.
     """
-    snr = fit.get("snr", math.nan)
-    if 0 < snr < math.inf:
-        return snr
-    card = header.number(f"SNRVIS{number}")
-    return card if card else math.nan
+    snr = known_snr(fit.get("snr", math.nan))
+    return snr if snr == snr else known_snr(header.number(f"SNRVIS{number}"))
 
 
 def _named_visits(header: PrimaryHeader) -> int:

@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping
 from typing import BinaryIO
 
+from apnet_fast.spectra.bit_fields import as_flags
 from apnet_fast.spectra.extension import BLOCK, CARD
 from apnet_fast.spectra.failures import ReadFailure, Reason
 
 # A star with 500 visits has about 6,100 cards. Anything longer than this is not an apStar header.
 _MOST_BLOCKS = 400
+_INTEGER = re.compile(r"[+-]?\d+")
 _CARDS = re.compile(r"(.{8})= (.{70})|.{80}", re.DOTALL)
 
 
@@ -59,18 +61,35 @@ class PrimaryHeader:
         except ValueError:
             return math.nan
 
-    def integer(self, key: str) -> int:
-        """Return the value as an integer; -1, the catalogue's null, if it is missing or no whole number of 32 bits."""
+    def integer(self, key: str, among: range | None = None) -> int:
+        """Return the value as an integer; -1, the catalogue's null, if it is missing or no whole number of 32 bits.
+
+        among: the values that are not the null; any, without it.
+        """
         value = self.number(key)
-        return int(value) if abs(value) < 2**31 and value == int(value) else -1
+        whole = int(value) if abs(value) < 2**31 and value == int(value) else -1
+        return whole if among is None or whole in among else -1
 
     def flags(self, key: str) -> int | None:
-        """Return the value as a bit field of 63 bits; None if it is missing, negative or no whole number."""
-        try:
-            value = int(self._cards.get(key, "").partition("/")[0])
-        except ValueError:
+        """Return the value as a field of bits; None if it is missing, no whole number, or stands for "unknown".
+
+        The writers' integers have 32 bits, so a negative one has bit 31. A float counts if it is exact, below 2**53.
+        """
+        field = self._cards.get(key)
+        if field is None:
             return None
-        return value if 0 <= value < 2**63 else None
+        try:
+            # Nearly all are plain integers.
+            value = int(field.partition("/")[0])
+        except ValueError:
+            text, number = self.text(key), self.number(key)
+            if _INTEGER.fullmatch(text):
+                value = int(text)
+            elif abs(number) < 2**53 and number.is_integer():
+                value = int(number)
+            else:
+                return None
+        return as_flags(value, bits=32)
 
     def comment(self, key: str) -> str:
         """Return the comment of a card with a number; "" if there is none."""

@@ -11,6 +11,8 @@ from pathlib import PurePath
 
 from apnet_fast.spectra.header import PrimaryHeader
 
+HEALPIXELS, FIBERS = range(12 * 128**2), range(1000)
+"""Numbers that HEALPix of nside 128, and fibres, may have; others (-9999, 999999) stand for "unknown"."""
 _TELESCOPES = "apo25m|lco25m|apo1m"
 FITS_SUFFIXES = (".fits", ".fits.gz", ".fits.fz")
 """Suffixes of the files that are read: plain, compressed by gzip, compressed by fpack."""
@@ -167,7 +169,7 @@ def identify(path: str, header: PrimaryHeader) -> StarIdentity:
         apred=apred,
         telescope=name.telescope or header.text("TELESCOP") or first_visit.telescope or site,
         field=header.text("FIELD"),
-        healpix=header.integer("HEALPIX"),
+        healpix=header.integer("HEALPIX", HEALPIXELS),
         prefix=prefix,
         obj=name.obj if name.standard else header.text("OBJID") or name.obj,
         starver=header.text("STARVER") or name.starver,

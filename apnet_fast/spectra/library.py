@@ -24,7 +24,7 @@ from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.header import PrimaryHeader
 from apnet_fast.spectra.layout import ERROR_HDU, FLUX_HDU, LAST_HDU, MOST_HDUS, MOST_ROWS, RV_HDU, misplaced, rows_of
 from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, library_opened
 from apnet_fast.spectra.rv_table import Fits, visit_fits
 from apnet_fast.support.grid import PIXELS
 
@@ -59,8 +59,7 @@ def read_by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Pr
     """
     hdu = 0
     try:
-        # By descriptor: in a path, the library takes brackets and signs for instructions.
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
+        with library_opened(file) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits)
             n_hdus = len(fits)

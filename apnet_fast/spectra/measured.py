@@ -15,8 +15,46 @@ from typing import Any
 from apnet_fast.spectra.header import PrimaryHeader
 
 _NAN = math.nan
-# Numbers that stand for "unknown" (-9999.99, 999999, 99.99) lie outside these limits.
-_FASTEST, _HOTTEST, _DIMMEST, _MOST_FIBERS = 9000.0, 1e6, 90.0, 1000.0
+# Numbers that stand for "unknown" (-9999.99, 99999, 999999, 99.99) lie outside these limits.
+_VELOCITY, _LABEL, _MAGNITUDE = (-9000.0, 9000.0), (-90.0, 90.0), (-90.0, 90.0)
+_E_VELOCITY, _E_LABEL, _TEMPERATURE, _FIT = (0.0, 9000.0), (0.0, 90.0), (0.0, 99_999.0), (0.0, 999_999.0)
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "v_rad": _VELOCITY,
+    "e_v_rad": _E_VELOCITY,
+    "std_v_rad": (-1e-9, 9000.0),
+    "median_e_v_rad": _E_VELOCITY,
+    "v_rel": _VELOCITY,
+    "e_v_rel": _E_VELOCITY,
+    "bc": _VELOCITY,
+    "doppler_teff": _TEMPERATURE,
+    "doppler_e_teff": _TEMPERATURE,
+    "doppler_logg": _LABEL,
+    "doppler_e_logg": _E_LABEL,
+    "doppler_fe_h": _LABEL,
+    "doppler_e_fe_h": _E_LABEL,
+    "doppler_rchi2": _FIT,
+    "xcorr_v_rad": _VELOCITY,
+    "xcorr_v_rel": _VELOCITY,
+    "xcorr_e_v_rel": _E_VELOCITY,
+    "ccfwhm": _FIT,
+    "autofwhm": _FIT,
+    "mean_fiber": (0.0, 1000.0),
+    "std_fiber": (-1e-9, 1000.0),
+    "jd": (0.0, 1e8),
+    "j_mag": _MAGNITUDE,
+    "e_j_mag": _E_LABEL,
+    "h_mag": _MAGNITUDE,
+    "e_h_mag": _E_LABEL,
+    "k_mag": _MAGNITUDE,
+    "e_k_mag": _E_LABEL,
+    "l": (-361.0, 361.0),
+    "b": (-91.0, 91.0),
+}
+MEASURES = tuple(_LIMITS)
+"""Those fields of Measured that are floats."""
+COMPONENTS = range(999)
+"""Numbers of components that a spectrum may have; others stand for "unknown"."""
+_SNR, _RA, _DEC = (0.0, 99_999.0), (-361.0, 361.0), (-91.0, 91.0)
 
 
 # Not frozen, because that makes it three times as slow; one is made per spectrum.
@@ -71,9 +109,21 @@ NOTHING_MEASURED = Measured()
 _NOTHING = Measured()  # of a file that could not be read
 
 
-def known(value: float, low: float, high: float) -> float:
-    """Return a value that lies between the limits, both excluded; NaN otherwise."""
+def known(name: str, value: float) -> float:
+    """Return the value of a field of Measured; NaN where it is not finite or stands for "unknown"."""
+    low, high = _LIMITS[name]
     return value if low < value < high else _NAN
+
+
+def known_snr(value: float) -> float:
+    """Return a signal-to-noise ratio; NaN where it is not finite or stands for "unknown": 0, -9999, 99999."""
+    return value if _SNR[0] < value < _SNR[1] else _NAN
+
+
+def position_of(header: PrimaryHeader) -> tuple[float, float]:
+    """Return RA and DEC [deg] of a primary header; NaN where they are missing or no angles of the sky."""
+    ra, dec = header.number("RA"), header.number("DEC")
+    return ra if _RA[0] < ra < _RA[1] else _NAN, dec if _DEC[0] < dec < _DEC[1] else _NAN
 
 
 def measured_coadd(header: PrimaryHeader) -> Measured:
@@ -86,22 +136,22 @@ def measured_coadd(header: PrimaryHeader) -> Measured:
     number = header.number
     # The older VRAD is the shift of the coadd, which is 0. Files that have it have VHELIO.
     v_rad = next((card for card in ("VHELIO", "VHBARY", "VRAD") if card in header), "VRAD")
-    components = header.integer("N_COMP")
+    components = header.integer("N_COMP", COMPONENTS)
     return Measured(
         spectrum_flags=header.flags("STARFLAG"),
-        v_rad=_velocity(number(v_rad)),
-        e_v_rad=known(number("VERR"), 0, _FASTEST),
-        std_v_rad=known(number("VSCATTER"), -1e-9, _FASTEST),
-        median_e_v_rad=known(number("VERR_MED"), 0, _FASTEST),
-        doppler_teff=known(number("RV_TEFF"), 0, _HOTTEST),
-        doppler_logg=_label(number("RV_LOGG")),
-        doppler_fe_h=_label(number("RV_FEH")),
-        doppler_rchi2=known(number("RV_CHI2"), 0, _HOTTEST),
-        ccfwhm=known(number("CCFWHM" if "CCFWHM" in header else "CCPFWHM"), 0, _HOTTEST),
-        autofwhm=known(number("AUTOFWHM"), 0, _HOTTEST),
+        v_rad=known("v_rad", number(v_rad)),
+        e_v_rad=known("e_v_rad", number("VERR")),
+        std_v_rad=known("std_v_rad", number("VSCATTER")),
+        median_e_v_rad=known("median_e_v_rad", number("VERR_MED")),
+        doppler_teff=known("doppler_teff", number("RV_TEFF")),
+        doppler_logg=known("doppler_logg", number("RV_LOGG")),
+        doppler_fe_h=known("doppler_fe_h", number("RV_FEH")),
+        doppler_rchi2=known("doppler_rchi2", number("RV_CHI2")),
+        ccfwhm=known("ccfwhm", number("CCFWHM" if "CCFWHM" in header else "CCPFWHM")),
+        autofwhm=known("autofwhm", number("AUTOFWHM")),
         n_components=components if components >= 0 else None,
-        mean_fiber=known(number("MEANFIB"), 0, _MOST_FIBERS),
-        std_fiber=known(number("SIGFIB"), -1e-9, _MOST_FIBERS),
+        mean_fiber=known("mean_fiber", number("MEANFIB")),
+        std_fiber=known("std_fiber", number("SIGFIB")),
         **_of_the_star(header),
     )
 
@@ -115,24 +165,24 @@ def measured_visit(header: PrimaryHeader, visit: int, fit: Mapping[str, float]) 
     get = fit.get
     return Measured(
         spectrum_flags=header.flags(f"FLAG{visit}"),
-        v_rad=_first(_velocity(get("vhelio", _NAN)), v_rad),
-        v_rel=_first(_velocity(get("vrel", _NAN)), v_rel),
-        e_v_rel=_first(known(get("vrelerr", _NAN), 0, _FASTEST), known(number(f"VERR{visit}"), 0, _FASTEST)),
-        bc=_first(_velocity(get("bc", _NAN)), _velocity(number(f"BC{visit}"))),
-        doppler_teff=known(get("teff", _NAN), 0, _HOTTEST),
-        doppler_e_teff=known(get("tefferr", _NAN), 0, _HOTTEST),
-        doppler_logg=_label(get("logg", _NAN)),
-        doppler_e_logg=known(get("loggerr", _NAN), 0, _DIMMEST),
-        doppler_fe_h=_label(get("feh", _NAN)),
-        doppler_e_fe_h=known(get("feherr", _NAN), 0, _DIMMEST),
-        doppler_rchi2=known(_first(get("chisq", _NAN), number(f"CHISQ{visit}")), 0, _HOTTEST),
-        xcorr_v_rad=_velocity(get("xcorr_vhelio", _NAN)),
-        xcorr_v_rel=_velocity(get("xcorr_vrel", _NAN)),
-        xcorr_e_v_rel=known(get("xcorr_vrelerr", _NAN), 0, _FASTEST),
-        ccfwhm=known(get("ccpfwhm", _NAN), 0, _HOTTEST),
-        autofwhm=known(get("autofwhm", _NAN), 0, _HOTTEST),
+        v_rad=_first(known("v_rad", get("vhelio", _NAN)), v_rad),
+        v_rel=_first(known("v_rel", get("vrel", _NAN)), v_rel),
+        e_v_rel=_first(known("e_v_rel", get("vrelerr", _NAN)), known("e_v_rel", number(f"VERR{visit}"))),
+        bc=_first(known("bc", get("bc", _NAN)), known("bc", number(f"BC{visit}"))),
+        doppler_teff=known("doppler_teff", get("teff", _NAN)),
+        doppler_e_teff=known("doppler_e_teff", get("tefferr", _NAN)),
+        doppler_logg=known("doppler_logg", get("logg", _NAN)),
+        doppler_e_logg=known("doppler_e_logg", get("loggerr", _NAN)),
+        doppler_fe_h=known("doppler_fe_h", get("feh", _NAN)),
+        doppler_e_fe_h=known("doppler_e_fe_h", get("feherr", _NAN)),
+        doppler_rchi2=known("doppler_rchi2", _first(get("chisq", _NAN), number(f"CHISQ{visit}"))),
+        xcorr_v_rad=known("xcorr_v_rad", get("xcorr_vhelio", _NAN)),
+        xcorr_v_rel=known("xcorr_v_rel", get("xcorr_vrel", _NAN)),
+        xcorr_e_v_rel=known("xcorr_e_v_rel", get("xcorr_vrelerr", _NAN)),
+        ccfwhm=known("ccfwhm", get("ccpfwhm", _NAN)),
+        autofwhm=known("autofwhm", get("autofwhm", _NAN)),
         date_obs=header.text(f"DATE{visit}"),
-        jd=known(number(f"JD{visit}"), 0, 1e8),
+        jd=known("jd", number(f"JD{visit}")),
         **_of_the_star(header),
     )
 
@@ -144,14 +194,14 @@ def _velocities(header: PrimaryHeader, visit: int) -> tuple[float, float]:
     one for the Doppler shift. Without either, its comment decides; without that, the frame stays unknown.
     """
     barycentric, shift = f"VHELIO{visit}", f"VREL{visit}"
-    either = _velocity(header.number(f"VRAD{visit}"))
+    either = known("v_rad", header.number(f"VRAD{visit}"))
     if barycentric not in header:
         barycentric = f"VHBARY{visit}"
     if barycentric in header:
-        v_rel = _velocity(header.number(shift)) if shift in header else either
-        return _velocity(header.number(barycentric)), v_rel
+        v_rel = known("v_rel", header.number(shift)) if shift in header else either
+        return known("v_rad", header.number(barycentric)), v_rel
     if shift in header:
-        return either, _velocity(header.number(shift))
+        return either, known("v_rel", header.number(shift))
     comment = header.comment(f"VRAD{visit}").lower()
     return either if "centric" in comment else _NAN, either if "doppler" in comment else _NAN
 
@@ -163,19 +213,11 @@ def _of_the_star(header: PrimaryHeader) -> dict[str, Any]:
         for band in "JHK":
             # DR10 to DR17 call them J and J_ERR, SDSS-V JMAG and JERR.
             name, error = (band, f"{band}_ERR") if band in header else (f"{band}MAG", f"{band}ERR")
-            kept[f"{band.lower()}_mag"] = known(header.number(name), -_DIMMEST, _DIMMEST)
-            kept[f"e_{band.lower()}_mag"] = known(header.number(error), 0, _DIMMEST)
-        kept["l"] = known(header.number("GLON"), -361, 361)
-        kept["b"] = known(header.number("GLAT"), -91, 91)
+            for field, card in ((f"{band.lower()}_mag", name), (f"e_{band.lower()}_mag", error)):
+                kept[field] = known(field, header.number(card))
+        kept["l"] = known("l", header.number("GLON"))
+        kept["b"] = known("b", header.number("GLAT"))
     return kept
-
-
-def _velocity(value: float) -> float:
-    return value if -_FASTEST < value < _FASTEST else _NAN
-
-
-def _label(value: float) -> float:
-    return value if -_DIMMEST < value < _DIMMEST else _NAN
 
 
 def _first(value: float, other: float) -> float:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import fitsio
@@ -21,23 +22,49 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord, concatenate
 from apnet_fast.spectra.compressed import unpacked
 from apnet_fast.spectra.failures import ReadFailure, Reason
-from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
-from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable, without_fits_suffix
-from apnet_fast.spectra.measured import Measured
+from apnet_fast.spectra.fits_columns import FitsColumn, columns_of, decode
+from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, card_integer
+from apnet_fast.spectra.header import PrimaryHeader, cards_of, read_primary_header
+from apnet_fast.spectra.identity import (
+    FIBERS,
+    HEALPIXELS,
+    StarIdentity,
+    VisitName,
+    parse_visit_name,
+    printable,
+    without_fits_suffix,
+)
+from apnet_fast.spectra.measured import COMPONENTS, MEASURES, Measured, known, known_snr, position_of
 from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
+from apnet_fast.spectra.mwm_columns import MwmColumns
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, library_opened, opened
 from apnet_fast.support.grid import PIXELS
 
 _NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d{1,18})\.fits(?:\.gz|\.fz)?")
 _HDUS = (3, 4)
 _SPECTRUM = ("flux", "ivar")
 _WORDS = ("release", "apred", "obj", "telescope", "field", "prefix", "plate", "reduction")
-_NUMBERS = ("healpix", "mjd", "fiber", "n_visits", "sdss_id", "spectrum_pk")
-_MEASURES = ("snr",)
-_MEASURED = tuple(field.name for field in fields(Measured))
-_INTEGERS = ("spectrum_flags", "n_components", "in_stack")
+# Integers and the values that they may have; others (-1, -9999, 99999, 999999) stand for "unknown".
+_IDS = range(1, 2**63)
+_NUMBERS = {
+    "healpix": HEALPIXELS, "mjd": range(99_999), "fiber": FIBERS, "n_visits": range(9999),
+    "sdss_id": _IDS, "spectrum_pk": _IDS,
+}  # fmt: skip
+_COUNTS = {"n_components": COMPONENTS, "in_stack": range(2)}
+_WANTED = (*_SPECTRUM, *_WORDS, *_NUMBERS, "snr", "spectrum_flags", *_COUNTS, "date_obs", *MEASURES)
 # No star has as many visits; the widest row of a table that is written has 0.2 MB.
-_MOST_ROWS, _MOST_ROW_BYTES = 4000, 1 << 20
+_MOST_ROWS, _MOST_ROW_BYTES = 4000, 1 << 22
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Hold a table with n rows: flux and ivar, float (n, 8575), and the other columns in use."""
+
+    hdu: int
+    flux: NDArray
+    ivar: NDArray
+    columns: MwmColumns
+    kind: Product
 
 
 def is_mwm_name(name: str) -> bool:
@@ -51,7 +78,7 @@ def has_mwm_tables(path: str) -> bool:
         with opened(path) as file, unpacked(file) as plain:
             if os.pread(plain.fileno(), 6, 0) != b"SIMPLE":
                 return False
-            with fitsio.FITS(f"/dev/fd/{plain.fileno()}") as fits:
+            with library_opened(plain) as fits:
                 if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
                     return False
                 names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
@@ -85,8 +112,8 @@ def read_mwm(path: str, products: Sequence[Product] = ("star", "visit")) -> Spec
             tables = _tables(plain)
     except ReadFailure as failure:
         return _failed(path, failure, products)
-    kind: Product = "visit" if any({"mjd", "fiber"} <= set(table.dtype.names or ()) for _, table in tables) else "star"
-    batches = [_batch(path, header, kind, hdu, table) for hdu, table in tables]
+    kind: Product = "visit" if any(table.kind == "visit" for table in tables) else "star"
+    batches = [_batch(path, header, kind, table) for table in tables]
     if not batches or kind not in products:
         return _no_spectra()
     batch = concatenate(batches)
@@ -103,12 +130,11 @@ def _no_spectra() -> SpectrumBatch:
     return SpectrumBatch(nothing, nothing, [])
 
 
-def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
-    """Return number and rows of each of the two tables that has rows; column names in lower case."""
+def _tables(file: BinaryIO) -> list[_Table]:
+    """Return each of the two tables that has rows."""
     hdu, tables = 0, []
     try:
-        # By descriptor: in a path, the library takes brackets and signs for instructions.
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}", lower=True) as fits:
+        with library_opened(file) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits)
             if len(fits) <= _HDUS[-1]:
@@ -118,55 +144,101 @@ def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
                 if not isinstance(fits[hdu], fitsio.hdu.TableHDU):
                     raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)
                 if fits[hdu].get_nrows():
-                    tables.append((hdu, _checked_rows(file, fits[hdu], hdu)))
+                    tables.append(_table(file, fits[hdu], hdu))
     except (*LIBRARY_ERRORS, TypeError, KeyError, OverflowError) as error:
         raise library_failure(error, hdu) from error
     return tables
 
 
-def _checked_rows(file: BinaryIO, table: fitsio.hdu.TableHDU, hdu: int) -> NDArray[np.void]:
-    """Read the columns in use, after checking what they need: sizes come from a header that may be damaged."""
-    present = [name.lower() for name in table.get_colnames()]
-    if missing := [name for name in (*_SPECTRUM, "telescope", "obj") if name not in present]:
+def _table(file: BinaryIO, table: fitsio.hdu.TableHDU, hdu: int) -> _Table:
+    """Read the columns in use, after checking what they need: sizes come from a header that may be damaged.
+
+    The library finds the table; it does not decode it, because it ignores TNULL and scales integers wrongly.
+    """
+    place = table.get_offsets()
+    start, data_start = int(place["header_start"]), int(place["data_start"])
+    try:
+        columns, row_bytes = _layout(os.pread(file.fileno(), data_start - start, start), hdu)
+    except DamagedFits as error:
+        raise ReadFailure(Reason.BAD_LAYOUT, str(error), hdu=hdu) from error
+    if missing := [name for name in (*_SPECTRUM, "telescope", "obj") if name not in columns]:
         raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} has no column {', '.join(missing)}", hdu=hdu)
-    wanted = [name for name in (*_SPECTRUM, *_WORDS, *_NUMBERS, *_MEASURES, *_MEASURED) if name in present]
-    dtype, _, variable = table.get_rec_dtype(colnums=[present.index(name) for name in wanted], vstorage="object")
-    if any(variable):
-        names = ", ".join(name for name, is_variable in zip(wanted, variable, strict=True) if is_variable)
-        raise ReadFailure(Reason.BAD_LAYOUT, f"columns of HDU {hdu} have rows of variable length: {names}", hdu=hdu)
-    for name in _SPECTRUM:
-        base, shape = dtype[name].base, dtype[name].shape
-        if shape != (PIXELS,) or base.kind != "f":
-            text = f"column {name} of HDU {hdu} is {base.name}{list(shape)}, expected float32[{PIXELS}]"
-            raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
-    n_rows, place = int(table.get_nrows()), table.get_offsets()
-    room = os.fstat(file.fileno()).st_size - int(place["data_start"])
-    if n_rows > _MOST_ROWS or dtype.itemsize > _MOST_ROW_BYTES or n_rows * dtype.itemsize > room:
-        text = f"HDU {hdu} claims {n_rows} rows of {dtype.itemsize} bytes in {room} bytes; at most {_MOST_ROWS} rows"
+    if variable := [name for name in _WANTED if name in columns and columns[name].form in "PQ"]:
+        text = f"columns of HDU {hdu} have rows of variable length: {', '.join(variable)}"
         raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
-    return table.read(columns=wanted)
+    for name in _SPECTRUM:
+        column = columns[name]
+        if column.count != PIXELS or column.form not in "ED":
+            text = f"column {name} of HDU {hdu} is {column.count}{column.form}, expected {PIXELS}E"
+            raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
+    n_rows, room = int(table.get_nrows()), os.fstat(file.fileno()).st_size - data_start
+    if n_rows > _MOST_ROWS or row_bytes > _MOST_ROW_BYTES or n_rows * row_bytes > room:
+        text = f"HDU {hdu} claims {n_rows} rows of {row_bytes} bytes in {room} bytes; at most {_MOST_ROWS} rows"
+        raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=hdu)
+    rows = np.empty((n_rows, row_bytes), np.uint8)
+    if os.preadv(file.fileno(), [rows.data], data_start) < rows.size:
+        raise ReadFailure(Reason.TRUNCATED, f"the file ends inside the rows of HDU {hdu}", hdu=hdu)
+    try:
+        values = MwmColumns(columns, _WANTED, rows)
+    except ValueError as error:
+        raise ReadFailure(Reason.BAD_LAYOUT, f"{error}, in HDU {hdu}", hdu=hdu) from error
+    flux, ivar = (decode(columns[name], rows).flatten().to_numpy().reshape(-1, PIXELS) for name in _SPECTRUM)
+    return _Table(hdu, flux, ivar, values, "visit" if {"mjd", "fiber"} <= columns.keys() else "star")
 
 
-def _batch(path: str, header: PrimaryHeader, kind: Product, hdu: int, table: NDArray[np.void]) -> SpectrumBatch:
+# Headers of a tree are the same but for NAXIS2.
+@lru_cache(maxsize=256)
+def _layout(header: bytes, hdu: int) -> tuple[Mapping[str, FitsColumn], int]:
+    """Return the columns of a table by their names in lower case, the first of equal ones, and the bytes of a row."""
+    cards = PrimaryHeader(cards_of(header.decode("ascii", errors="replace")))
+    columns: dict[str, FitsColumn] = {}
+    for column in columns_of(Hdu(hdu, cards.text("XTENSION"), cards, 0, 0)):
+        columns.setdefault(column.name.lower(), column)
+    return columns, card_integer(cards, "NAXIS1")
+
+
+def _batch(path: str, header: PrimaryHeader, kind: Product, table: _Table) -> SpectrumBatch:
     with np.errstate(over="ignore", invalid="ignore"):
-        flux = table["flux"].astype(np.float32)
-        ivar = table["ivar"].astype(np.float64)
+        flux = table.flux.astype(np.float32)
+        ivar = table.ivar.astype(np.float64)
         # An ivar that is not positive gives no error.
         error = np.full(ivar.shape, np.inf, np.float32)
         known = ivar > 0
         error[known] = ivar[known] ** -0.5
-    records = [_record(path, header, kind, hdu, row, table[row], len(table)) for row in range(len(table))]
+    records = _records(path, header, kind, table)
     for i in np.flatnonzero(~usable_spectra(flux)):
         records[i] = replace(records[i], reason=Reason.NO_DATA, text="no pixel of this spectrum is finite and not zero")
     return SpectrumBatch(flux, error, records)
 
 
+def _records(path: str, header: PrimaryHeader, kind: Product, table: _Table) -> list[SpectrumRecord]:
+    columns = table.columns
+    words = [dict(zip(_WORDS, row, strict=True)) for row in zip(*map(columns.words, _WORDS), strict=True)]
+    integers = [columns.integers(name, among) for name, among in _NUMBERS.items()]
+    numbers = [
+        {name: -1 if value is None else value for name, value in zip(_NUMBERS, row, strict=True)}
+        for row in zip(*integers, strict=True)
+    ]
+    position, simulated = position_of(header), header.is_true("SIMULATD")
+    snr, measured = columns.floats("snr"), _measured(header, columns)
+    return [
+        _record(path, kind, table, row, words[row], numbers[row], snr[row], position, measured[row], simulated)
+        for row in range(len(columns))
+    ]
+
+
 def _record(
-    path: str, header: PrimaryHeader, kind: Product, hdu: int, row: int, values: np.void, n_rows: int
+    path: str,
+    kind: Product,
+    table: _Table,
+    row: int,
+    words: Mapping[str, str],
+    numbers: Mapping[str, int],
+    snr: float,
+    position: tuple[float, float],
+    measured: Measured,
+    simulated: bool,
 ) -> SpectrumRecord:
-    words = {name: _word(values, name) for name in _WORDS}
-    measures = {name: _number(values, name) for name in (*_MEASURES, *_NUMBERS)}
-    numbers = {name: int(measures[name]) if math.isfinite(measures[name]) else -1 for name in _NUMBERS}
     of_sdss5 = words["release"] == "sdss5"
     star = StarIdentity(
         release=words["release"],
@@ -185,59 +257,38 @@ def _record(
         row=row,
         star=star,
         visit=_visit(words, numbers, star) if kind == "visit" else VisitName(),
-        snr=measures["snr"],
-        ra=header.number("RA"),
-        dec=header.number("DEC"),
-        n_visits=n_rows if kind == "visit" else numbers["n_visits"],
-        hdu=hdu,
+        snr=known_snr(snr),
+        ra=position[0],
+        dec=position[1],
+        n_visits=len(table.columns) if kind == "visit" else numbers["n_visits"],
+        hdu=table.hdu,
         sdss_id=numbers["sdss_id"],
         spectrum_pk=numbers["spectrum_pk"],
-        measured=_measured(header, values),
-        simulated=header.is_true("SIMULATD"),
+        measured=measured,
+        simulated=simulated,
     )
 
 
-def _measured(header: PrimaryHeader, values: np.void) -> Measured:
-    """Collect what the row's columns, and for the star's values the header's cards, hold; both have our names."""
-    known: dict[str, Any] = {}
-    for name in _MEASURED:
-        if name in _INTEGERS:
-            known[name] = _whole_number(values, name)
-        elif name == "date_obs":
-            known[name] = _word(values, name)
-        else:
-            value = _number(values, name)
-            known[name] = value if math.isfinite(value) else header.number(name.upper())
-    return Measured(**{name: value for name, value in known.items() if value is not None})
+def _measured(header: PrimaryHeader, columns: MwmColumns) -> list[Measured]:
+    """Collect what columns, and for the star's values the header's cards, hold; both have our names."""
+    fields: dict[str, Sequence[Any]] = {"spectrum_flags": columns.flags("spectrum_flags")}
+    for name, among in _COUNTS.items():
+        fields[name] = columns.integers(name, among)
+    fields["date_obs"] = columns.words("date_obs")
+    for name in MEASURES:
+        card = known(name, header.number(name.upper()))
+        values = (known(name, value) for value in columns.floats(name))
+        fields[name] = [value if value == value else card for value in values]
+    return [Measured(**dict(zip(fields, row, strict=True))) for row in zip(*fields.values(), strict=True)]
 
 
-def _whole_number(values: np.void, name: str) -> int | None:
-    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iub":
-        return None
-    value = int(values[name])
-    return value if value >= 0 else None
-
-
-def _word(values: np.void, name: str) -> str:
-    """Return the text of a column; "" if there is none."""
-    return str(values[name]).strip() if name in (values.dtype.names or ()) else ""
-
-
-def _number(values: np.void, name: str) -> float:
-    """Return the number of a column; NaN if there is none. After a damaged header a column may be anything.
-
-    float64 holds every integer to 2**53, far beyond the identifiers in use.
-    """
-    if name not in (values.dtype.names or ()) or np.ndim(values[name]) or values[name].dtype.kind not in "iuf":
-        return math.nan
-    return float(values[name])
-
-
-def _visit(words: dict[str, str], numbers: dict[str, int], star: StarIdentity) -> VisitName:
-    """Name the visit by its apVisit file, made from the columns as Astra makes it."""
+def _visit(words: Mapping[str, str], numbers: Mapping[str, int], star: StarIdentity) -> VisitName:
+    """Name the visit by its apVisit file, made from the columns as Astra makes it; "" if MJD or fibre are unknown."""
     apred, mjd, fiber = star.apred, numbers["mjd"], numbers["fiber"]
     if star.telescope == "apo1m":
-        file = f"{star.prefix}Visit-{apred}-{mjd}-{star.obj}.fits"
+        file = f"{star.prefix}Visit-{apred}-{mjd}-{star.obj}.fits" if mjd >= 0 else ""
+    elif mjd < 0 or fiber < 0:
+        file = ""
     elif star.release == "sdss5":
         file = f"apVisit-{apred}-{star.telescope}-{words['plate']}-{mjd}-{fiber:03d}.fits"
     else:

@@ -29,7 +29,7 @@ def flux_and_error(flux: Flux, error: ArrayLike | None) -> tuple[ArrayLike, Arra
     If `flux` is a container (`spectra.containers`), `error` may be None: then it is the container's.
 
     Raises UnitError, naming the unit, for one that is not a flux density per wavelength, for units of other libraries,
-    and if only one of the two has a unit; UsageError as `containers.unpacked` does.
+    and if only one of the two, or only some rows, have a unit; UsageError as `containers.unpacked` does.
     """
     return _both(*unpacked(flux, error), "error", 1)
 
@@ -64,17 +64,19 @@ def _unit_of(values: Any, what: str) -> Any:
     Raises UnitError if some rows of a list have a unit and others have none; missing rows do not count.
     """
     if isinstance(values, list | tuple):
+        numbers = [each for each in values if isinstance(each, float | int | np.generic) and each == each]
         rows = [each for each in values if not isinstance(each, float | int | np.generic) and not is_missing(each)]
         found = [_unit_of(each, what) for each in rows]
-        bare = sum(unit is None for unit in found)
-        if 0 < bare < len(found):
+        with_unit = [unit for unit in found if unit is not None]
+        bare = len(numbers) + len(found) - len(with_unit)
+        if with_unit and bare:
             raise UnitError(
                 f"only some rows of {what} have a unit",
-                got=f"{bare} of {len(found)} without",
+                got=f"{bare} of {bare + len(with_unit)} without",
                 expected="a unit for all or for none",
                 remedy=_REMEDY,
             )
-        return found[0] if found else None
+        return with_unit[0] if with_unit else None
     unit = getattr(values, "unit", None)
     if unit is None and getattr(values, "units", None) is not None:
         raise UnitError(f"{what} has a unit of a library that is not known here", got=values.units, remedy=_REMEDY)
@@ -91,7 +93,7 @@ def _values(values: Any, what: str, power: int) -> Any:
         if hasattr(values, "to_value"):
             return values.to_value(target)
         if isinstance(values, np.ndarray):  # a column of a table
-            factor = units.Unit(getattr(values, "unit", None)).to(target)
+            factor = units.Unit(_unit_of(values, what)).to(target)
             return (np.ma.asarray(values) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)) * factor
     # What astropy raises for units it does not know, or that are not linear, such as magnitudes.
     except (ValueError, TypeError, AttributeError) as error:

@@ -7,14 +7,17 @@ python/apogee_drp/utils/apspec.py.
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apnet_fast.spectra.extension import CARD, form_bytes, parse_extension, unquoted
+from apnet_fast.spectra.fits_columns import FitsColumn, columns_of, decode
+from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, card_integer
+from apnet_fast.spectra.header import PrimaryHeader, cards_of
+from apnet_fast.spectra.layout import RV_HDU
 
 NAME = "filename"
 # Columns that are used, by our name, and what the writers call them.
@@ -38,9 +41,7 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "ccpfwhm": ("ccpfwhm",),
     "autofwhm": ("autofwhm",),
 }
-_FORM = re.compile(r"(\d*)([LXBIJKAEDCM]) *")
-_NUMPY = {"I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
-_CARD = re.compile(r"(TTYPE|TFORM)(\d+) *= +('(?:[^']|'')*')")
+_NUMPY = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 
 Fits = Mapping[str, Mapping[str, float]]
 """Rows of the table by the visit's file name."""
@@ -56,22 +57,26 @@ def visit_fits(header: bytes, read: Callable[[NDArray[np.uint8], int], bool], of
 
     Returns
     -------
-    Columns of the table by visit file, float64. Empty if the table is of another form. A visit that is there twice is
-    left out: which row is meant is unknown.
+    Columns of the table by visit file, scaled by TSCAL and TZERO; NaN for TNULL. Empty if the table is of another form.
+    A visit that is there twice is left out: which row is meant is unknown.
     """
     layout = _layout(header)
     if layout is None:
         return {}
-    dtype, n_rows = layout
+    columns, dtype, n_rows = layout
     # Nothing behind the last column in use is read.
-    used = max(dtype.fields[name][1] + dtype.fields[name][0].itemsize for name in dtype.names or ())  # type: ignore[index]
+    used = max(column.offset + column.width for column in columns.values())
     buffer = np.empty(n_rows * dtype.itemsize, np.uint8)
     if not read(buffer[: buffer.size - dtype.itemsize + used], offset):
         return {}
+    if all(_is_plain(column) for column in columns.values()):
+        rows = buffer.view(dtype).tolist()
+    else:
+        rows = _decoded(columns, buffer.reshape(n_rows, dtype.itemsize))
     fits: dict[str, Mapping[str, float]] = {}
     repeated = set()
-    for row in buffer.view(dtype).tolist():
-        values = dict(zip(dtype.names or (), row, strict=True))
+    for row in rows:
+        values = dict(zip(columns, row, strict=True))
         file = values.pop(NAME).rstrip(b" \0").rpartition(b"/")[2].decode("ascii", "replace")
         if file in fits:
             repeated.add(file)
@@ -81,40 +86,51 @@ def visit_fits(header: bytes, read: Callable[[NDArray[np.uint8], int], bool], of
     return fits
 
 
+def _decoded(columns: Mapping[str, FitsColumn], rows: NDArray[np.uint8]) -> list[tuple]:
+    """Return rows of columns that are scaled or have a null; NaN for the null."""
+    values = []
+    for name, column in columns.items():
+        if name == NAME:
+            values.append(rows[:, column.offset : column.offset + column.width].view(f"S{column.width}")[:, 0].tolist())
+        else:
+            values.append([math.nan if value is None else value for value in decode(column, rows).to_pylist()])
+    return list(zip(*values, strict=True))
+
+
+def _is_plain(column: FitsColumn) -> bool:
+    """Return whether the numbers of a column are those that are stored."""
+    return (column.scale, column.zero, column.null) == (1, 0, "")
+
+
+# Headers of a tree are the same but for NAXIS2.
 @lru_cache(maxsize=256)
-def _layout(header: bytes) -> tuple[np.dtype, int] | None:
-    """Return the columns in use, as a dtype of whole rows, and the number of rows; None without an S/N per visit."""
-    hdu = parse_extension(header)
-    if hdu is None or hdu.is_image or not hdu.axes or hdu.axes[1] == 0:
+def _layout(header: bytes) -> tuple[Mapping[str, FitsColumn], np.dtype, int] | None:
+    """Return the columns in use, a dtype of whole rows with them, and the number of rows; None without S/N per visit.
+
+    Whatever else the header says (EXTVER, CHECKSUM, cards of other programs) does not matter.
+    """
+    cards = PrimaryHeader(cards_of(header.decode("ascii", "replace")))
+    hdu = Hdu(RV_HDU, cards.text("XTENSION"), cards, 0, 0)
+    try:
+        if hdu.kind != "BINTABLE" or hdu.rows < 1:
+            return None
+        row_bytes, present = card_integer(cards, "NAXIS1"), columns_of(hdu)
+    except DamagedFits:
         return None
-    cards: dict[tuple[str, int], str] = {}
-    for start in range(0, len(header), CARD):
-        if match := _CARD.match(header[start : start + CARD].decode("ascii")):
-            cards[match[1], int(match[2])] = unquoted(match[3])
-    found, start = {}, 0
-    for number in range(1, 1000):
-        form = _FORM.fullmatch(cards.get(("TFORM", number), ""))
-        if form is None:
-            break
-        count, kind = int(form[1] or 1), form[2]
-        name = cards.get(("TTYPE", number), "").lower()
-        if kind == "A" and count:
-            found[name] = (f"S{count}", start)
-        elif count == 1 and kind in _NUMPY:
-            found[name] = (_NUMPY[kind], start)
-        start += form_bytes(kind, count)
-    columns = {ours: next((name for name in names if name in found), None) for ours, names in _COLUMNS.items()}
-    if columns[NAME] is None or columns["snr"] is None:
-        return None
-    used = {ours: found[name] for ours, name in columns.items() if name is not None}
-    if any((kind[0] == "S") != (ours == NAME) for ours, (kind, _) in used.items()):
+    found: dict[str, FitsColumn] = {}
+    for column in present:
+        if column.count == 1 and (column.form in _NUMPY or (column.form == "A" and column.width)):
+            found.setdefault(column.name.lower(), column)
+    named = {ours: next((found[name] for name in names if name in found), None) for ours, names in _COLUMNS.items()}
+    columns = {ours: column for ours, column in named.items() if column is not None}
+    if not {NAME, "snr"} <= columns.keys() or any((c.form == "A") != (ours == NAME) for ours, c in columns.items()):
         return None
     dtype = np.dtype(
         {
-            "names": list(used),
-            "formats": [kind for kind, _ in used.values()],
-            "offsets": [place for _, place in used.values()],
-            "itemsize": hdu.axes[0],
+            "names": list(columns),
+            "formats": [f"S{c.width}" if c.form == "A" else _NUMPY[c.form] for c in columns.values()],
+            "offsets": [c.offset for c in columns.values()],
+            "itemsize": row_bytes,
         }
     )
-    return dtype, hdu.axes[1]
+    return columns, dtype, hdu.rows

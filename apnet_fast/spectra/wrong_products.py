@@ -13,7 +13,7 @@ from typing import BinaryIO
 import fitsio
 
 from apnet_fast.spectra.header import PrimaryHeader
-from apnet_fast.spectra.opening import LIBRARY_ERRORS
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, library_opened
 from apnet_fast.support.grid import PIXELS
 
 _NAMES = (
@@ -65,7 +65,7 @@ def by_content(file: BinaryIO, header: PrimaryHeader) -> str:
     if any(card in header for card in ("FERRE", "SPECLIB", "ASPCAPV", "ASPCAP_V")):
         return _said("an aspcapStar file", _APSTAR)
     try:
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
+        with library_opened(file) as fits:
             return _of_hdus(fits, header)
     except LIBRARY_ERRORS:
         return ""
@@ -82,9 +82,12 @@ def _of_hdus(fits: fitsio.FITS, header: PrimaryHeader) -> str:
         return _said("an apVisit file", _APSTAR)
     if len(columns) > 1 and columns[1]:
         return _of_table(columns[1])
-    if shapes[0]:
-        return _other_survey(header, f"its primary HDU holds data of shape {shapes[0]}")
-    return _other_survey(header, "") if _origin(header) else ""
+    form = f"its primary HDU holds data of shape {shapes[0]}" if shapes[0] else ""
+    if shapes[0][-1:] == (PIXELS,):
+        return f"{form}; an apStar file has flux in HDU 1, error in HDU 2, and no data in the primary HDU"
+    if origin := _origin(header):
+        return f"this is a spectrum or image of another survey ({', '.join(filter(None, (origin, form)))}); {_APSTAR}"
+    return f"this is no apStar file: {form}; {_APSTAR}" if form else ""
 
 
 def _of_table(names: frozenset[str]) -> str:
@@ -99,11 +102,6 @@ def _of_table(names: frozenset[str]) -> str:
             return _said(what, instead)
     some = ", ".join(sorted(names)[:5])
     return f"this is a table (HDU 1 has the columns {some}, ...), not a spectrum; {_APSTAR}"
-
-
-def _other_survey(header: PrimaryHeader, form: str) -> str:
-    origin = _origin(header)
-    return f"this is a spectrum or image of another survey ({', '.join(filter(None, (origin, form)))}); {_APSTAR}"
 
 
 def _origin(header: PrimaryHeader) -> str:

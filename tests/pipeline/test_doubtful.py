@@ -16,7 +16,9 @@ UNRELIABLE = PAGE.mask("RESULT_UNRELIABLE")
 
 
 def test_demo_weights_on_simulated_stars_flag_nothing(tree: Path, tmp_path: Path) -> None:
-    run(arguments([tree], Path("demo"), tmp_path, draws=2))
+    summary = run(arguments([tree], Path("demo"), tmp_path, draws=2))
+    assert summary.worthless == 0
+    assert summary.warnings[-1].endswith("for real stars their labels mean nothing")
     assert not np.any(np.array(catalogue(tmp_path, "star")["result_flags"].to_pylist()) & UNRELIABLE)
     assert stored_record(tmp_path)["flux"]["implausible"] == 0
 
@@ -24,9 +26,24 @@ def test_demo_weights_on_simulated_stars_flag_nothing(tree: Path, tmp_path: Path
 def test_demo_weights_on_real_stars_flag_every_row(data: Path, tmp_path: Path) -> None:
     summary = run(arguments([data / "apstar_relaid"], Path("demo"), tmp_path, draws=2))
     assert "for simulated spectra only" in summary.warnings[-1]
+    assert f"{summary.results} spectra of this run are real; their rows carry RESULT_UN" in summary.warnings[-1]
     assert all(flags & UNRELIABLE for flags in catalogue(tmp_path, "star")["result_flags"].to_pylist())
     (fits,) = tmp_path.glob("astraAllStar*.fits")
     assert fitsio.read_header(str(fits), ext=0)["WUSE"].startswith("simulated spectra only")
+
+
+@pytest.mark.parametrize(("recipe", "bit"), [("bossnet-2", 1024), ("astra-0.6", 0)])
+def test_recipes_of_others_flag_what_their_tables_can(recipe: str, bit: int, data: Path, tmp_path: Path) -> None:
+    """The last line says what the rows carry: a bit, or flag_bad alone."""
+    file = sorted((data / "apstar_relaid").glob("*.fits"))[0]
+    given = arguments([file], Path("demo"), tmp_path, spectra="star", recipe=recipe, draws=2)
+    summary = run(given)
+    star = catalogue(tmp_path, "star")
+    assert [flags & UNRELIABLE for flags in star["result_flags"].to_pylist()] == [bit]
+    assert star["flag_bad"].to_pylist() == [True]
+    assert ("RESULT_UNRELIABLE" in summary.warnings[-1]) == bool(bit)
+    assert ("carry flag_bad, but no bit in result_flags" in summary.warnings[-1]) == (not bit)
+    assert run(given).warnings == summary.warnings  # said again if nothing is left to do
 
 
 def test_weights_for_real_stars_do_not(data: Path, small_weights: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ MARKER: dict[str, Any] = {
     "reasons": {"no_data": 1},
     "incomplete_photometry": 0,
     "flux": {"spectra": 2, "implausible": 1, "without_scatter": 0},
+    "worthless": 0,
     "instructions": "torch AVX2",
     "files": ["", "1:2"],
 }
@@ -49,6 +50,7 @@ def test_a_sound_marker_is_read(tmp_path: Path) -> None:
         {"reasons": None},
         {"incomplete_photometry": 10**30},
         {"flux": {"spectra": 2}},
+        {"worthless": -1},
         {"files": {"a": 1}},
         {"files": [1]},
     ],

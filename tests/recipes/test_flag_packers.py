@@ -180,6 +180,23 @@ def test_every_table_is_known_and_packed(table: flag_tables.FlagTable) -> None:
     assert bad.tolist() == [False, True]
 
 
+@pytest.mark.parametrize("table", flag_tables.TABLES, ids=lambda table: table.name)
+def test_worthless_spectra_are_bad_in_every_table(table: flag_tables.FlagTable) -> None:
+    plain = np.zeros(2, np.int64), np.zeros(2, bool), np.zeros(2, bool)
+    value, warn, bad = flag_packers.mark_worthless(table, plain, np.array([True, False]))
+    names = table.names(int(value[0]))
+    assert names == ([] if table is flag_tables.ASTRA_06 else ["RESULT_UNRELIABLE"])
+    assert (value[1], warn.tolist(), bad.tolist()) == (0, [False, False], [True, False])
+    assert ("no bit in result_flags" in table.unreliable_text) == (not names)
+    assert ("RESULT_UNRELIABLE" in table.unreliable_text) == bool(names)
+
+
+def test_photometry_sets_no_bit_of_a_recipe_whose_upstream_has_none() -> None:
+    labels, none, one = np.array([GOOD]), np.zeros(1, dtype=bool), np.ones(1, dtype=bool)
+    table = flag_tables.NO_RESULT_ONLY
+    assert flag_packers.pack(table, labels, labels, labels, none, one, one)[0].tolist() == [0]
+
+
 def test_a_table_without_a_packer_is_refused() -> None:
     unknown = replace(flag_tables.PAGE, name="page-2")
     labels, none = np.array([GOOD]), np.zeros(1, dtype=bool)

@@ -327,3 +327,29 @@ def test_visits_of_one_name_do_not_share_their_noise(tmp_path: Path) -> None:
     records = read_apstar(str(write_apstar(tmp_path / NAME, *distinct_rows(5), cards))).records
     assert len({record.identity for record in records}) == 4
     assert records[1].identity.endswith(str(cards["SFILE1"]))
+
+
+@pytest.mark.parametrize("null", [-9999.0, -9999.99, 999999.0, "NaN", "inf"])
+def test_cards_that_stand_for_unknown_are_null(null: Value, tmp_path: Path) -> None:
+    flux, error = distinct_rows(1)
+    names = ("SNR", "SNRVIS1", "RA", "DEC", "STARFLAG", "FLAG1", "FIBER1", "HEALPIX", "N_COMP", "VHELIO")
+    cards = star_cards(1) | {"SFILE1": "", "NVISITS": 1, "FLAG1": 4} | dict.fromkeys(names, null)
+    if null == 999999.0:
+        del cards["STARFLAG"], cards["FLAG1"]  # is a field of bits
+    coadd, visit = read_apstar(str(write_apstar(tmp_path / NAME, flux, error, cards))).records
+    assert np.isnan([coadd.snr, coadd.ra, coadd.dec, visit.snr, visit.ra, visit.dec, coadd.measured.v_rad]).all()
+    assert (coadd.measured.spectrum_flags, visit.measured.spectrum_flags) == (None, None)
+    assert (visit.visit.fiber, coadd.star.healpix, coadd.measured.n_components) == (-1, -1, None)
+    # The same cards with values.
+    cards |= dict.fromkeys(names, 7.0)
+    coadd, visit = read_apstar(str(write_apstar(tmp_path / NAME, flux, error, cards))).records
+    assert (coadd.snr, coadd.ra, coadd.dec, visit.snr, visit.ra, visit.dec, coadd.measured.v_rad) == (7,) * 7
+    assert (coadd.measured.spectrum_flags, visit.measured.spectrum_flags) == (7, 7)
+    assert (visit.visit.fiber, coadd.star.healpix, coadd.measured.n_components) == (7, 7, 7)
+
+
+def test_a_signal_to_noise_ratio_of_zero_is_unknown(tmp_path: Path) -> None:
+    flux, error = distinct_rows(1)
+    cards = star_cards(1) | {"SNR": 0.0, "SNRVIS1": 0.0}
+    records = read_apstar(str(write_apstar(tmp_path / NAME, flux, error, cards))).records
+    assert np.isnan([record.snr for record in records]).all()

@@ -61,7 +61,7 @@ def test_without_cards_rows_behind_the_coadds_are_visits(tmp_path: Path) -> None
     assert batch.usable.all()
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("rows", [1, 2, 4, 6])
 def test_a_coadd_that_was_cut_out_of_several_visits_is_no_visit(rows: int, tmp_path: Path) -> None:
     batch = both_ways(write_apstar(tmp_path / NAME, *distinct_rows(rows), star_cards(3), last_hdu=2))
     coadd, *visits = batch.records
@@ -71,6 +71,21 @@ def test_a_coadd_that_was_cut_out_of_several_visits_is_no_visit(rows: int, tmp_p
     assert f"{rows} rows does not hold the 3 visits" in visits[0].text
     np.testing.assert_array_equal(batch.flux[0], distinct_rows(rows)[0][0])
     assert np.isnan(batch.flux[1:]).all()
+
+
+@pytest.mark.parametrize("visits", [2, 3, 6])
+def test_rows_that_may_be_the_visits_alone_are_no_coadd(visits: int, tmp_path: Path) -> None:
+    batch = both_ways(write_apstar(tmp_path / NAME, *distinct_rows(visits), star_cards(visits), last_hdu=2))
+    assert [record.product for record in batch.records] == ["star"] + ["visit"] * visits
+    assert {(record.reason, record.row, record.n_visits) for record in batch.records} == {
+        (Reason.BAD_LAYOUT, -1, visits)
+    }
+    assert {f"as many rows as visits, {visits}," in record.text for record in batch.records} == {True}
+    assert np.isnan(batch.flux).all()
+    assert np.isnan(batch.error).all()
+    # With the coadds before them, all are known.
+    whole = both_ways(write_apstar(tmp_path / NAME, *distinct_rows(visits + 2), star_cards(visits), last_hdu=2))
+    assert whole.usable.all()
 
 
 def test_a_whole_file_is_judged_by_its_rows_alone(tmp_path: Path) -> None:

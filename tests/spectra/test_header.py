@@ -91,6 +91,43 @@ def test_integer_is_the_null_where_there_is_no_whole_number_of_32_bits(field: st
     assert header_of(f"KEY     = {field}".encode()).integer("KEY") == -1
 
 
+def test_integer_among_the_values_that_are_no_null() -> None:
+    found = [header_of(f"KEY     = {n}".encode()).integer("KEY", range(5)) for n in (-9999, 0, 4, 5)]
+    assert found == [-1, 0, 4, -1]
+
+
+@pytest.mark.parametrize(
+    ("field", "flags"),
+    [
+        ("196608", 196608),
+        ("0", 0),
+        ("196608.0", 196608),
+        ("1.96608E5 / as a float", 196608),
+        ("'196608'", 196608),
+        ("-2147483644", 2**31 + 4),
+        ("-2.147483644D9", 2**31 + 4),
+        ("9007199254740993", 2**53 + 1),
+        ("'9007199254740993'", 2**53 + 1),
+        ("9223372036854775807", 2**63 - 1),
+        ("9007199254740992.0", None),
+        ("9223372036854775808", None),
+        ("-2147483649", None),
+        ("-1", None),
+        ("-9999", None),
+        ("-9999.0", None),
+        ("0.5", None),
+        ("NaN", None),
+        ("inf", None),
+        ("'NaN'", None),
+        ("", None),
+        ("T", None),
+    ],
+)
+def test_flags_are_bits_however_they_are_written(field: str, flags: int | None) -> None:
+    assert header_of(f"KEY     = {field}".encode()).flags("KEY") == flags
+    assert header_of().flags("KEY") is None
+
+
 def test_missing_card_gives_the_nulls() -> None:
     header = header_of()
     assert header.text("ABSENT") == ""

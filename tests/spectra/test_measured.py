@@ -14,7 +14,16 @@ from apnet_fast.simulate import simulate_tree
 from apnet_fast.spectra.apstar import read_apstar
 from apnet_fast.spectra.batch import SpectrumBatch
 from apnet_fast.spectra.header import PrimaryHeader
-from apnet_fast.spectra.measured import NOTHING_MEASURED, Measured, known, measured_coadd, measured_visit
+from apnet_fast.spectra.measured import (
+    MEASURES,
+    NOTHING_MEASURED,
+    Measured,
+    known,
+    known_snr,
+    measured_coadd,
+    measured_visit,
+    position_of,
+)
 
 
 def header(**cards: str | float) -> PrimaryHeader:
@@ -127,9 +136,24 @@ def test_flags_are_bits_or_unknown(value: float | str, flags: int | None) -> Non
     assert measured_coadd(header(STARFLAG=value)).spectrum_flags == flags
 
 
-def test_known_excludes_its_limits() -> None:
-    assert known(1.0, 0, 2) == 1.0
-    assert all(math.isnan(known(value, 0, 2)) for value in (0.0, 2.0, math.nan, math.inf))
+def test_known_excludes_what_stands_for_unknown() -> None:
+    assert set(MEASURES) == {field.name for field in fields(Measured) if isinstance(field.default, float)}
+    for name in MEASURES:
+        assert known(name, 2.5) == 2.5
+        for null in (-9999.0, -9999.99, -999999.0, math.nan, math.inf, -math.inf):
+            assert math.isnan(known(name, null)), (name, null)
+        assert math.isnan(known(name, 999999.0)) is (name != "jd")
+    assert math.isnan(known("e_v_rad", 0.0))
+    assert known("std_v_rad", 0.0) == 0.0
+
+
+def test_signal_to_noise_and_position_are_known_or_nan() -> None:
+    assert known_snr(0.5) == 0.5
+    assert all(math.isnan(known_snr(null)) for null in (0.0, -9999.0, 99999.0, 999999.0, math.inf, math.nan))
+    assert position_of(header(RA=0.0, DEC=-90.0)) == (0.0, -90.0)
+    for null in (-9999.99, 999999.0, -999.0, "NaN"):
+        np.testing.assert_equal(position_of(header(RA=null, DEC=null)), (math.nan, math.nan))
+    np.testing.assert_equal(position_of(header(RA=12.5)), (12.5, math.nan))
 
 
 def batches(folder: Path) -> list[tuple[Path, SpectrumBatch, dict[str, object]]]:

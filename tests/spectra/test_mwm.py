@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import fitsio
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,6 +156,98 @@ def test_the_tables_and_the_header_fill_what_was_measured(apstars: dict[str, Spe
     assert np.isnan([measured.e_v_rad, measured.h_mag, measured.doppler_logg]).all()
 
 
+def written_by_astropy(path: Path, rows: np.ndarray, masked: Collection[str] = (), **values: np.ndarray) -> Path:
+    """The file that astropy writes of rows; the columns named are masked in the first row."""
+    table = Table(rows)
+    for name, column in values.items():
+        table[name] = column
+    table = Table(table, masked=True)
+    for name in masked:
+        table[name].mask = [True] + [False] * (len(table) - 1)
+    empty = fits.table_to_hdu(table[:0])
+    fits.HDUList([fits.PrimaryHDU(), empty, empty, fits.table_to_hdu(table), empty]).writeto(path, overwrite=True)
+    return path
+
+
+def test_masked_values_are_null(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:2]
+    path = tmp_path / name_of("visit")
+    more = {"spectrum_flags": np.array([4, 8]), "in_stack": np.array([1, 0], "i2"), "n_components": np.array([1, 2])}
+    more |= {"v_rad": np.array([1.5, 2.5], "f4"), "date_obs": np.array(["2017-09-03", "2018-01-01"])}
+    whole = read_mwm(str(written_by_astropy(path, rows, **more)))
+    names = (*more, "sdss_id", "spectrum_pk", "fiber", "mjd", "healpix", "snr", "plate")
+    first, second = read_mwm(str(written_by_astropy(path, rows, names, **more))).records
+    assert second == whole.records[1]
+    measured, visit = first.measured, first.visit
+    assert (measured.spectrum_flags, measured.in_stack, measured.n_components, measured.date_obs) == (None,) * 3 + ("",)
+    assert (first.sdss_id, first.spectrum_pk, first.star.healpix, visit.fiber, visit.mjd) == (-1,) * 5
+    assert (visit.file, visit.plate) == ("", "")
+    assert np.isnan([first.snr, measured.v_rad]).all()
+    # What cannot be named is identified by its place.
+    assert first.identity == first.star.spectrum("visit-row-0")
+    assert whole.records[0].identity == apstars["dr17"].records[1].identity
+    assert whole.records[0].measured.spectrum_flags == 4
+
+
+@pytest.mark.parametrize("number", [-9999, -1, 99999, 999999])
+def test_numbers_that_stand_for_unknown_are_null(
+    number: int, apstars: dict[str, SpectrumBatch], tmp_path: Path
+) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:2]
+    names = ("v_rad", "e_v_rad", "std_v_rad", "bc", "doppler_teff", "in_stack", "n_components")
+    more = {name: np.array([number, 1], "i4") for name in (*names, "snr", "fiber", "mjd", "healpix")}
+    first, second = read_mwm(str(written_by_astropy(tmp_path / name_of("visit"), rows, **more))).records
+    assert (first.visit.fiber, first.visit.mjd) == (-1, -1)
+    # There are 196,608 pixels.
+    assert first.star.healpix == (number if number == 99999 else -1)
+    found = {name: getattr(first.measured, name) for name in names} | {"snr": first.snr}
+    allowed = {"v_rad": -1, "bc": -1} if number == -1 else {}
+    assert {name: value for name, value in found.items() if value is not None and value == value} == allowed
+    assert {getattr(second.measured, name) for name in names} == {1}
+    assert (second.snr, second.visit.fiber, second.visit.mjd) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("position", [-9999.99, 999999.0, "NaN"])
+def test_a_position_that_is_none_is_null(
+    position: float | str, apstars: dict[str, SpectrumBatch], tmp_path: Path
+) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:1]
+    (record,) = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows, cards={"RA": position}))).records
+    assert np.isnan(record.ra)
+    assert record.dec == -66.59794
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**62 + 1, 2**63 - 1])
+def test_identifiers_are_exact(number: int, apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:2]
+    more = {"spectrum_pk": np.array([number, number - 1]), "sdss_id": np.array([number, number], "u8")}
+    records = read_mwm(str(written_by_astropy(tmp_path / name_of("visit"), rows, **more))).records
+    assert [record.spectrum_pk for record in records] == [number, number - 1]
+    assert [record.sdss_id for record in records] == [number, number]
+    floats = {name: column.astype(float) for name, column in more.items()}
+    for record in read_mwm(str(written_by_astropy(tmp_path / name_of("visit"), rows, **floats))).records:
+        assert (record.spectrum_pk, record.sdss_id) == (-1, -1)
+
+
+def test_text_that_is_not_ascii_is_told(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:1]
+    rows["plate"] = b"\xe9"
+    (record,) = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows))).records
+    assert (record.reason, record.hdu) == (Reason.BAD_LAYOUT, 3)
+    assert "column plate holds" in record.text
+
+
+def test_scaled_pixels_are_scaled(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    rows = rows_like(apstars["dr17"], "visit")[:1]
+    path = written_by_astropy(tmp_path / name_of("visit"), rows)
+    plain = read_mwm(str(path))
+    with fits.open(path, mode="update") as file:
+        cards = file[3].header
+        number = next(n for n in range(1, 50) if cards[f"TTYPE{n}"] == "flux")
+        cards[f"TSCAL{number}"], cards[f"TZERO{number}"] = 2.0, 1.0
+    np.testing.assert_allclose(read_mwm(str(path)).flux, 2 * plain.flux + 1, rtol=1e-6)
+
+
 def test_columns_of_variable_length_are_refused_before_they_are_read(
     apstars: dict[str, SpectrumBatch], tmp_path: Path
 ) -> None:
@@ -266,17 +361,38 @@ def test_columns_of_strange_types_say_nothing(apstars: dict[str, SpectrumBatch],
     assert len({record.identity for record in batch.records}) == 3
 
 
+@pytest.fixture(scope="module")
+def sound(apstars: dict[str, SpectrumBatch], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of an mwmVisit file; written once, because the library that writes trips over what it has read."""
+    return write_mwm(
+        tmp_path_factory.mktemp("sound") / name_of("visit"), rows_like(apstars["dr17"], "visit")
+    ).read_bytes()
+
+
+def test_a_sound_file_after_a_damaged_one_is_read(sound: bytes, tmp_path: Path) -> None:
+    """The library once handed out bytes of the damaged file at the end of the next one."""
+    damaged, good = tmp_path / name_of("visit"), tmp_path / "good.fits"
+    good.write_bytes(sound)
+    change = b" \x99\x00     \x81\x99\x99\xff$T \x99\xe9\xff\x00\xa6\xff \xff \xff\x1d\xff\xff\xda\xff"
+    for place in range(12_360, 12_440, 2):
+        damaged.write_bytes(sound[:place] + change + sound[place + len(change) :])
+        read_mwm(str(damaged))
+        assert has_mwm_tables(str(good))
+        read_mwm(str(damaged))
+        assert read_mwm(str(good)).usable.all(), place
+
+
 @settings(max_examples=60, deadline=None)
 @given(position=st.floats(0, 1), change=st.binary(min_size=1, max_size=80), cut=st.one_of(st.none(), st.floats(0, 1)))
 def test_damage_gives_rows_and_never_an_exception(
     position: float,
     change: bytes,
     cut: float | None,
-    apstars: dict[str, SpectrumBatch],
+    sound: bytes,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.mktemp("damage") / name_of("visit")
-    content = bytearray(write_mwm(path, rows_like(apstars["dr17"], "visit")).read_bytes())
+    content = bytearray(sound)
     # Headers are where damage can mislead; the last of these begins at about 17 kB.
     start = int(position * 40_000)
     content[start : start + len(change)] = change

@@ -54,11 +54,6 @@ def test_rows_that_are_objects_keep_their_units(kind: str) -> None:
     assert np.array_equal(without_mask(flux_and_error(as_objects(kind, plain), VALUES)[0]), VALUES, equal_nan=True)
 
 
-def test_a_unit_of_some_rows_alone_is_refused() -> None:
-    with pytest.raises(UnitError, match="only some rows of flux have a unit; got 1 of 2 without"):
-        flux_and_error([VALUES[0] * OURS, VALUES[1]], [VALUES[0] * OURS, VALUES[1]])
-
-
 def test_our_unit_is_astropys() -> None:
     assert FLUX_UNIT == "1e-17 erg/s/cm^2/Angstrom"
     assert OURS.to("erg / (s cm2 Angstrom)") == pytest.approx(1e-17)
@@ -88,6 +83,18 @@ def test_masks_and_lists_stay() -> None:
     np.testing.assert_allclose(without_mask(flux_and_error(column, column)[0]), VALUES, rtol=1e-6)
     rows = [row * OURS for row in VALUES]
     np.testing.assert_allclose(without_mask(flux_and_error(rows, rows)[0]), VALUES)
+
+
+@pytest.mark.parametrize("plain", [VALUES[1], VALUES[1].tolist(), np.ma.array(VALUES[1]), np.float64(3), 3.0])
+def test_rows_with_and_without_a_unit_are_refused(plain: object) -> None:
+    for rows in ([VALUES[0] * OURS, plain], [plain, VALUES[0] * OURS]):
+        with pytest.raises(UnitError, match="only some rows of flux have a unit; got 1 of 2 without"):
+            flux_and_error(rows, VALUES * OURS)
+        with pytest.raises(UnitError, match="only some rows of ivar have a unit"):
+            flux_and_ivar(VALUES * OURS, [[VALUES[0] * OURS**-2, plain]])
+    other = [VALUES[0] * OURS, VALUES[1] * OURS * units.m]
+    with pytest.raises(UnitError, match="flux is in another unit"):
+        flux_and_error(other, other)
 
 
 @pytest.mark.parametrize("unit", ["Jy", "adu", "", "K", "erg / (s cm2)", "mag(AB)", "ct"])

@@ -8,6 +8,8 @@ from pathlib import Path
 import fitsio
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 from numpy.typing import NDArray
 
 from apnet_fast.spectra.apstar import read_apstar
@@ -51,8 +53,8 @@ def test_rows_by_the_visits_name_without_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_visit_that_is_there_twice_is_left_out(tmp_path: Path) -> None:
-    fits = read(tmp_path / "t.fits", table_of(("a.fits", 5.5), ("b.fits", 6.0), ("a.fits", 7.5)))
-    assert list(fits) == ["b.fits"]
+    rows = read(tmp_path / "t.fits", table_of(("a.fits", 5.5), ("b.fits", 6.0), ("a.fits", 7.5)))
+    assert list(rows) == ["b.fits"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,61 @@ def test_a_visits_snr_is_that_of_its_own_row(direct: bool, tmp_path: Path) -> No
     assert coadd.snr == 423.5
     # Visit 2 has no row, and its card of 0 says nothing.
     np.testing.assert_equal([visit.snr for visit in visits], [11.0, math.nan, 33.0])
+
+
+def rewritten(path: Path, table: NDArray[np.void], cards: dict[str, object], masked: str = "") -> Path:
+    """A star whose HDU 9 astropy has written, with more cards; a column may have nulls in its first row."""
+    star(path, table_of((visit_file(1), 99.0)))
+    columns = Table(table, masked=bool(masked))
+    if masked:
+        columns[masked].mask = [True] + [False] * (len(table) - 1)
+    hdu = fits.table_to_hdu(columns)
+    hdu.header.update(cards)
+    with fits.open(path) as file:
+        hdus = fits.HDUList([*(old.copy() for old in file[:9]), hdu])
+    hdus.writeto(path, overwrite=True, checksum="CHECKSUM" in cards)
+    return path
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"EXTNAME": "RV", "EXTVER": 1},
+        {"TNULL1": -1, "TNULL3": -1},
+        {"TELESCOP": "apo25m", "TCOMM1": "visit", "TUCD3": "stat.snr"},
+        {"CHECKSUM": "", "COMMENT": "written again", "HIERARCH long keyword": 1},
+        {"LONGCARD": "x" * 100},
+        {"BSCALE": 1.0, "EXTLEVEL": 1},
+    ],
+    ids=lambda cards: ",".join(cards),
+)
+def test_a_table_that_a_program_has_written_again_is_read(
+    cards: dict[str, object], direct: bool, tmp_path: Path
+) -> None:
+    table = table_of((visit_file(3), 33.0), (visit_file(1), 11.0))
+    records = read_apstar(str(rewritten(tmp_path / NAME, table, cards)), ("visit",), direct=direct).records
+    # Visit 2 has no row; the others' cards are 101 and 103.
+    assert [record.snr for record in records] == [11.0, 102.0, 33.0]
+
+
+def test_nulls_of_integer_columns_are_unknown(tmp_path: Path) -> None:
+    dtype = np.dtype([("filename", "S72"), ("snr", "i4"), ("vhelio", "i2"), ("bc", "f4")])
+    table = table_of((visit_file(1), 11), (visit_file(2), 22), dtype=dtype)
+    table["vhelio"], table["bc"] = [5, 6], 1.5
+    first, second, _ = read_apstar(str(rewritten(tmp_path / NAME, table, {}, "snr")), ("visit",)).records
+    assert (first.snr, second.snr) == (101.0, 22.0)
+    assert (first.measured.v_rad, second.measured.v_rad) == (5.0, 6.0)
+    first, second, _ = read_apstar(str(rewritten(tmp_path / NAME, table, {}, "vhelio")), ("visit",)).records
+    np.testing.assert_equal((first.measured.v_rad, second.measured.v_rad), (math.nan, 6.0))
+    assert (first.snr, first.measured.bc) == (11.0, 1.5)
+
+
+def test_scaled_columns_are_scaled(tmp_path: Path) -> None:
+    dtype = np.dtype([("filename", "S72"), ("snr", "i2"), ("bc", "f4")])
+    table = table_of((visit_file(1), 1150), dtype=dtype)
+    path = rewritten(tmp_path / NAME, table, {"TSCAL2": 0.01, "TZERO2": 5.0})
+    assert read_apstar(str(path), ("visit",)).records[0].snr == pytest.approx(16.5)
 
 
 @pytest.mark.parametrize("snr", [0.0, -1.0, math.nan, math.inf])

@@ -107,6 +107,25 @@ def test_spectra_of_other_surveys(cards: dict[str, str], tmp_path: Path) -> None
     assert f"another survey ({card} = '{value}'" in text
 
 
+@pytest.mark.parametrize("cards", [{}, {"TELESCOP": "apo25m"}, {"TELESCOP": "Sloan"}])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_flux_in_the_primary_hdu_is_named_as_what_it_is(rows: int, cards: dict[str, str], tmp_path: Path) -> None:
+    flux, error = distinct_rows(rows)
+    for more in ([], [error]):
+        with fitsio.FITS(str(tmp_path / NAME), "rw", clobber=True) as file:
+            for image in (flux, error, *more):
+                file.write(image, header=cards)
+        reason, text = text_of(tmp_path / NAME)
+        assert reason is Reason.BAD_LAYOUT
+        assert f"its primary HDU holds data of shape ({rows}, 8575); an apStar file has flux in HDU 1" in text
+        assert "another survey" not in text
+
+
+def test_data_of_unknown_origin_are_not_said_to_be_of_another_survey(tmp_path: Path) -> None:
+    text = text_of(table(tmp_path / NAME, primary=np.zeros((5, 3909), "f4")))[1]
+    assert "this is no apStar file: its primary HDU holds data of shape (5, 3909); give the apStar" in text
+
+
 def test_an_apstar_file_is_none_of_these(tmp_path: Path) -> None:
     path = write_apstar(tmp_path / NAME, *distinct_rows(5), star_cards(3) | {"SURVEY": "apogee-marvels"})
     assert read_spectra(str(path)).usable.all()

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, card_integer
 from apnet_fast.spectra.extension import form_bytes
+from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, card_integer
 from apnet_fast.spectra.header import PrimaryHeader
 
 _BINARY_FORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(.*)")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from apnet_fast.inputs.fits_hdus import DamagedFits, Hdu, scan_hdus, unpacked
+from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, scan_hdus, unpacked
 
 
 @pytest.fixture
