@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.inputs.known_files import KnownFiles
-from apnet_fast.inputs.missing_files import Sample, as_packed, look_for
+from apnet_fast.inputs.missing_files import Sample, look_for, names_on_disk
 from apnet_fast.inputs.summary_tables import missing_columns, open_table
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
 from apnet_fast.inputs.table_values import as_integers, column_as_text
@@ -81,9 +81,9 @@ class TableFiles:
 def files_of_table(path: str, root: str | None) -> TableFiles:
     """Return the apStar files of the rows of a summary table, FITS or Parquet, in the tree below `root`.
 
-    Many rows may name one file, as every visit names its star's. A sample of the files is looked for: if most are not
-    there, a note tells so; if they are there in packed form (.gz, .fz), those are the files. Raises UsageError for a
-    file that is no such table, and without a root.
+    Many rows may name one file, as every visit names its star's. Where only the packed form of a file (.gz, .fz) is
+    there, that is the file. A sample of the files is looked for: if most are not there, a note tells so. Raises
+    UsageError for a file that is no such table, and without a root.
     """
     with open_table(path) as table:
         kind = _kind_of(table.columns, path)
@@ -109,13 +109,12 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
         )
     files = tuple(found.paths.to_pylist())
     known = _known(columns, found.first)
-    sample = look_for(files)
-    if sample.packed:
-        packed = sorted(zip(map(as_packed, files), range(len(files)), strict=True))
-        files = tuple(name for name, _ in packed)
-        known = {name: values.take(pa.array([place for _, place in packed])) for name, values in known.items()}
-        sample = look_for(files)
-    notes = (*_strange_names(path, columns), *_missing(path, sample, found.not_found))
+    names = names_on_disk(files)
+    if names != list(files):
+        order = sorted(range(len(names)), key=names.__getitem__)
+        files = tuple(names[place] for place in order)
+        known = {name: values.take(pa.array(order)) for name, values in known.items()}
+    notes = (*_strange_names(path, columns), *_missing(path, look_for(files), found.not_found))
     return TableFiles(files, rows.num_rows - found.rows, KnownFiles(files, known), notes)
 
 

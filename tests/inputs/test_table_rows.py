@@ -145,6 +145,27 @@ def test_a_tree_of_packed_files_is_found(sas: Path, tmp_path: Path) -> None:
     assert list(found.files) == sorted(found.files)
 
 
+@pytest.mark.parametrize("packed_rows", [slice(1, None, 2), slice(1500, 1501)])
+def test_packed_files_among_plain_ones_are_found_in_tables_of_many_rows(packed_rows: slice, tmp_path: Path) -> None:
+    stars = [f"2M{i:05d}" for i in range(2200)]
+    names = [f"apStar-dr17-{star}.fits" for star in stars]
+    columns: dict[str, list[object]] = {"FILE": [*names], "APOGEE_ID": [*stars]}
+    columns |= {"TELESCOPE": ["apo25m"] * len(stars), "FIELD": ["M67"] * len(stars)}
+    expected = list(names)
+    expected[packed_rows] = [f"{name}.gz" for name in names[packed_rows]]
+    folder = tmp_path / "dr17/apogee/spectro/redux/dr17/stars/apo25m/M67"
+    folder.mkdir(parents=True)
+    for name in expected:
+        (folder / name).touch()
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(tmp_path))
+    assert [os.path.basename(path) for path in found.files] == expected
+    assert not found.notes
+    for path, star in zip(found.files, stars, strict=True):
+        known = found.known.get(path)
+        assert known is not None
+        assert known.obj == star
+
+
 def test_files_that_are_not_there_are_told_early_with_what_was_looked_for(sas: Path, tmp_path: Path) -> None:
     table = str(write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star")))
     (tmp_path / "empty").mkdir()
