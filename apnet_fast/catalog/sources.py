@@ -19,7 +19,7 @@ from apnet_fast.catalog.foreign import Family, Foreign, family_of
 from apnet_fast.catalog.matching import Matcher, RowMatches, name_parts
 from apnet_fast.catalog.values import as_column
 from apnet_fast.inputs.summary_tables import open_table
-from apnet_fast.inputs.table_values import column_as_text, count_inexact
+from apnet_fast.inputs.table_values import column_as_digits, column_as_text, count_inexact
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
@@ -41,6 +41,7 @@ _NAMES = {
     "mjd": ("mjd",),
     "fiber": ("fiber", "fiberid"),
 }
+_NUMBERS = ("healpix", "sdss_id", "mjd", "fiber")
 # Columns that prove two rows to be the same star, the best first.
 _IDENTITY = ("sdss_id", "gaia_dr3_source_id")
 
@@ -236,8 +237,9 @@ def _warning_of(inexact: Mapping[str, int], where: str) -> str:
         return ""
     columns = ", ".join(f"{name} ({number})" for name, number in inexact.items())
     return (
-        f"{where}: identifiers are left out that went through floating point, where 2^53 and more are not exact:"
-        f" {columns}. Write them as 64-bit integers or text"
+        f"{where}: identifiers are left out that the table does not hold exactly: {columns}. They are floats, or text"
+        " of floats, of 2^53 and more, or beyond signed 64-bit integers. Write them as such integers, or as text of"
+        " digits"
     )
 
 
@@ -247,8 +249,8 @@ def _parts(table: pa.Table, product: Product, where: str) -> dict[str, pa.Array]
     for part, alternatives in _NAMES.items():
         name = next((name for name in alternatives if name in table.column_names), None)
         if name is not None:
-            found[part] = column_as_text(table, name, where)
-    for part in ("healpix", "sdss_id", "mjd", "fiber"):
+            found[part] = _digits(table, name, where) if part in _NUMBERS else column_as_text(table, name, where)
+    for part in _NUMBERS:
         if part in found:
             found[part] = pc.if_else(pc.starts_with(found[part], "-"), "", found[part])
     places = [found.pop(part) for part in ("field", "healpix") if part in found]
@@ -263,6 +265,14 @@ def _parts(table: pa.Table, product: Product, where: str) -> dict[str, pa.Array]
         names = ("release", "telescope", "place", "obj", "sdss_id", "star_file", "kind")
         return {part: found[part] for part in names if part in found}
     return found
+
+
+def _digits(table: pa.Table, name: str, where: str) -> pa.Array:
+    """Return a column of integers as text; other text as it is, which then is no spectrum's."""
+    try:
+        return column_as_digits(table, name, where)
+    except UsageError:
+        return column_as_text(table, name, where)
 
 
 def _taken(columns: Mapping[str, pa.Array], rows: NDArray[np.int64]) -> dict[str, pa.Array]:

@@ -15,7 +15,7 @@ from apnet_fast.inputs.known_files import KnownFiles
 from apnet_fast.inputs.missing_files import Sample, look_for, names_on_disk
 from apnet_fast.inputs.summary_tables import missing_columns, open_table
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
-from apnet_fast.inputs.table_values import as_integers, column_as_text
+from apnet_fast.inputs.table_values import as_integers, column_as_digits, column_as_text
 from apnet_fast.spectra.identity import RELEASES
 from apnet_fast.support.errors import UsageError
 
@@ -184,7 +184,7 @@ def _texts(table: pa.Table, path: str) -> dict[str, pa.Array]:
     """Return every column that is of use, as text; "" if the table lacks the column or the value."""
     texts = {name: pa.repeat(pa.scalar(""), table.num_rows) for name in (*_WANTED, "sdss_id")}
     for name in table.column_names:
-        texts[name] = column_as_text(table, name, path)
+        texts[name] = (column_as_digits if name in _NUMBERS else column_as_text)(table, name, path)
         if name in _NUMBERS:
             # Negative numbers stand for "unknown".
             texts[name] = pc.if_else(pc.starts_with(texts[name], "-"), "", texts[name])

@@ -404,3 +404,31 @@ def test_identifiers_that_are_not_exact_are_told_once(tmp_path: Path, capsys: py
     pq.write_table(dr17_star(), tmp_path / "exact.parquet")
     SourceTable.load(tmp_path / "exact.parquet")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("written", [str, "{:.1f}".format, "{:.17e}".format])
+def test_text_of_floats_makes_no_two_stars_one(written: Callable[[float], str]) -> None:
+    """Programs write columns of floats so; the same integers as text of digits are exact."""
+    two = [star_record(0).star.obj] * 2
+    ids = [5853498713190525697, 5853498713190525777]
+    for texts, expected in (([written(float(each)) for each in ids], 2), ([str(each) for each in ids], 0)):
+        table = pa.table({"apogee_id": two, "vhelio_avg": [1.0, 2.0], "gaiaedr3_source_id": texts})
+        sources = SourceTable(table, "t.fits")
+        found = sources.columns_for("star", sources.match([star_record(0)]))
+        assert found["source_match"].to_pylist() == ["ambiguous"]
+        assert ("gaiaedr3_source_id (2)" in sources.warning) is bool(expected)
+    one = SourceTable(
+        pa.table({"apogee_id": two[:1], "vhelio_avg": [1.0], "gaiaedr3_source_id": [written(float(ids[0]))]})
+    )
+    found = one.columns_for("star", one.match([star_record(0)]))
+    assert found["source_match"].to_pylist() == ["spectrum"]
+    assert "gaia_dr3_source_id" not in found
+
+
+def test_numbers_of_names_may_be_text_of_floats() -> None:
+    records = [visit_record(i) for i in range(STARS)]
+    names = {"mjd": [f"{record.visit.mjd}.0" for record in records], "fiber": [float(r.visit.fiber) for r in records]}
+    table = dr17_visit().drop_columns(["file", "mjd", "fiberid"])
+    for name, values in names.items():
+        table = table.append_column({"fiber": "fiberid"}.get(name, name), pa.array(values))
+    assert {row["source_match"] for row in rows(table, "visit", records)} == {"spectrum"}

@@ -262,6 +262,16 @@ def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> 
         files_of_table(str(table), str(tmp_path / "nowhere"))
 
 
+def test_numbers_of_a_table_may_be_text(sas: Path, tmp_path: Path) -> None:
+    columns = of_astra(rows_of(sas, "sdss5"), "star")
+    columns["healpix"] = [f"{number}.0" for number in columns["healpix"]]
+    found = files_of_table(str(write(tmp_path / "t.parquet", columns)), str(sas))
+    assert plain(found.files) == whole_files(sas, "sdss5")
+    columns["healpix"][0] = "north"
+    with pytest.raises(UsageError, match="column healpix cannot be used as integers; got the text 'north'"):
+        files_of_table(str(write(tmp_path / "wrong.parquet", columns)), str(sas))
+
+
 def test_tables_and_files_are_inputs_side_by_side(sas: Path, tmp_path: Path) -> None:
     table = write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star"))
     star = min(whole_files(sas, "dr17"))
