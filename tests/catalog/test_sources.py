@@ -432,3 +432,62 @@ def test_numbers_of_names_may_be_text_of_floats() -> None:
     for name, values in names.items():
         table = table.append_column({"fiber": "fiberid"}.get(name, name), pa.array(values))
     assert {row["source_match"] for row in rows(table, "visit", records)} == {"spectrum"}
+
+
+def coadd_and_commissioning() -> list[SpectrumRecord]:
+    """The coadd and a visit of a star, each of its apStar and of its apStarC file."""
+    found = []
+    for kind in ("apStar", "apStarC"):
+        for record in (star_record(1), visit_record(1)):
+            star = replace(record.star, healpix=-1, commissioning=kind == "apStarC")
+            found.append(replace(record, star=star, path=f"stars/{kind}-dr17-{star.obj}.fits"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("columns", "matches"),
+    [
+        ({}, ["spectrum", "source"]),
+        ({"file": "apStar-dr1-{obj}.fits"}, ["spectrum", "source"]),
+        ({"file": "redux/apStarC-dr1-{obj}.fits.gz"}, ["source", "spectrum"]),
+        ({"filetype": "apStar"}, ["spectrum", "source"]),
+        ({"filetype": "apStarC"}, ["source", "spectrum"]),
+        ({"filetype": "mwmStar"}, ["spectrum", "source"]),
+        ({"file": "", "filetype": "apStarC"}, ["source", "spectrum"]),
+    ],
+)
+def test_commissioning_data_take_no_values_of_the_stars_coadd(columns: dict[str, str], matches: list[str]) -> None:
+    records = [record for record in coadd_and_commissioning() if record.product == "star"]
+    obj = records[0].star.obj
+    row = {"apogee_id": [obj], "vhelio_avg": [99.0]} | {name: [text.format(obj=obj)] for name, text in columns.items()}
+    sources = SourceTable(pa.table(row))
+    found = sources.columns_for("star", sources.match(records))
+    assert found["source_match"].to_pylist() == matches
+    assert found["v_rad"].to_pylist() == [99.0 if match == "spectrum" else None for match in matches]
+
+
+@pytest.mark.parametrize(
+    ("product", "without"),
+    [
+        ("star", []),
+        ("star", ["identity", "path"]),
+        ("star", ["identity", "filetype"]),
+        ("star", ["filetype", "path"]),
+        ("visit", []),
+        ("visit", ["identity"]),
+    ],
+)
+def test_our_own_catalogue_tells_commissioning_data_apart(product: Product, without: list[str]) -> None:
+    records = [record for record in coadd_and_commissioning() if record.product == product]
+    own = catalogue_rows(product, records, labels(2), times(2), network="v3").drop_columns(without)
+    own = own.set_column(own.column_names.index("snr"), "snr", pa.array(np.float32([50, 60])))
+    sources = SourceTable(own)
+    assert sources.match(records).rows.spectrum.tolist() == [0, 1]
+    assert sources.match(records[::-1]).rows.spectrum.tolist() == [1, 0]
+
+
+def test_columns_that_only_look_like_ours_are_not_read(tmp_path: Path) -> None:
+    table = dr17_star().append_column("path", pa.array([{"a": i} for i in range(STARS)]))
+    pq.write_table(table, tmp_path / "t.parquet")
+    sources = SourceTable.load(tmp_path / "t.parquet")
+    assert (sources.match([star_record(1)]).rows.source == 1).all()
