@@ -17,6 +17,7 @@ from apnet_fast.inputs.summary_tables import missing_columns, open_table
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
 from apnet_fast.inputs.table_values import as_integers, column_as_digits, column_as_text
 from apnet_fast.spectra.identity import RELEASES
+from apnet_fast.spectra.wrong_products import spectrum_in_table
 from apnet_fast.support.errors import UsageError
 
 
@@ -176,6 +177,8 @@ def _kind_of(columns: tuple[str, ...], path: str) -> TableKind:
                     f"the table, {kind.name}, does not tell where spectra are", missing, columns, path
                 )
             return kind
+    if what := spectrum_in_table(os.path.basename(path), columns):
+        raise UsageError(what, got=path, expected="an apStar file, or a table that names such files")
     missing = sorted(KINDS[0].needs - set(columns))
     raise missing_columns("the table does not tell where spectra are", missing, columns, path)
 

@@ -262,6 +262,38 @@ def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> 
         files_of_table(str(table), str(tmp_path / "nowhere"))
 
 
+@pytest.mark.parametrize("root", [None, "."])
+@pytest.mark.parametrize(
+    ("name", "columns", "rows", "what"),
+    [
+        (
+            "spec-1234-56789-0001.fits",
+            ["FLUX", "LOGLAM", "IVAR"],
+            9,
+            "an optical SDSS spectrum; give the apStar",
+        ),
+        ("a.fits", ["flux", "loglam", "ivar", "model"], 9, "an optical SDSS spectrum; give the apStar"),
+        (
+            "a.fits",
+            ["FLUX", "IVAR", "WAVELENGTH"],
+            1,
+            r"of another survey \(.* wavelength\); give the apStar",
+        ),
+        ("a.parquet", ["flux", "wave"], 9, "a spectrum of another survey"),
+        ("aspcapStar-r12-2M1.fits", ["a", "b"], 1, "this is an aspcapStar file; give the apStar"),
+        ("a.fits", ["flux", "teff"], 9, "the table does not tell where spectra are"),
+        ("allStar.fits", ["ra", "dec"], 9, "the table does not tell where spectra are"),
+    ],
+)
+def test_spectra_kept_as_tables_are_named(
+    name: str, columns: list[str], rows: int, what: str, root: str | None, tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, {column: [1.0] * rows for column in columns})
+    with pytest.raises(UsageError, match=what) as refused:
+        resolve_inputs([str(path)], root)
+    assert str(path) in str(refused.value)
+
+
 def test_numbers_of_a_table_may_be_text(sas: Path, tmp_path: Path) -> None:
     columns = of_astra(rows_of(sas, "sdss5"), "star")
     columns["healpix"] = [f"{number}.0" for number in columns["healpix"]]
