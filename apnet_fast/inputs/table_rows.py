@@ -61,8 +61,6 @@ _FILE_NAME = r"^(?P<prefix>ap|as)(?P<what>StarC?|Visit)-(?P<apred>[^-]+)-(?P<res
 _VISIT_OF_1M = r"^(?:apo1m-)?\d{5}(?:\.\d+)?-"
 # Visits before this MJD are commissioning data, which the reductions up to DR16 keep in files of their own (apStarC).
 _COMMISSIONED = "55761"
-# What tables have in FILE if a star has no spectrum.
-_NO_FILE = ["", "N/A", "none", "None", "--"]
 _WITH_COMMISSIONING = ["dr10", "dr12", "dr13", "dr14", "dr16"]
 
 
@@ -147,8 +145,7 @@ def _not_1m(columns: Mapping[str, pa.Array]) -> pa.Array:
 
 def _strange_names(path: str, columns: Mapping[str, pa.Array]) -> tuple[str, ...]:
     """Tell of rows whose file has a name, but none of an apStar or apVisit file of a known reduction."""
-    unknown = pc.is_in(columns["file"], pa.array(_NO_FILE))
-    strange = columns["file"].filter(pc.and_(pc.equal(columns["release"], ""), pc.invert(unknown)))
+    strange = columns["file"].filter(pc.and_(pc.equal(columns["release"], ""), pc.not_equal(columns["file"], "")))
     if not len(strange):
         return ()
     return (

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from apnet_fast.support.errors import UsageError
 
-# What programs write into text for "no number".
-_NO_NUMBER = ["", "nan", "null", "none", "n/a", "na", "--", "masked", "<na>"]
+# What programs write into text for "no value".
+_NO_VALUE = ["", "nan", "null", "none", "n/a", "na", "--", "masked", "<na>"]
 _MOST = 2**63 - 1
 _MOST_UNSIGNED = pa.scalar(_MOST, pa.uint64())
 # Text of a float: with a point or an exponent.
@@ -46,10 +46,11 @@ def one_per_row(values: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return values as text without outer blanks, "" for nulls; floats and decimals as the integers they hold.
+    """Return values as text without outer blanks; floats and decimals as the integers they hold.
 
-    Times are written as FITS does, 2017-09-03T05:12:00. Raises TypeError or pa.ArrowInvalid for what is no text:
-    vectors, bytes that are not UTF-8.
+    "" stands for nulls, and for what programs write for them: nan, --, N/A and the like. Times are written as FITS
+    does, 2017-09-03T05:12:00. Raises TypeError or pa.ArrowInvalid for what is no text: vectors, bytes that are not
+    UTF-8.
     """
     values = one_per_row(values)
     kind = values.type
@@ -58,7 +59,8 @@ def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
         values = as_integers(values)
     elif pa.types.is_timestamp(kind):
         values = pc.strftime(values, format="%Y-%m-%dT%H:%M:%S")
-    return pc.utf8_trim_whitespace(values.cast(pa.string())).fill_null("")
+    texts = pc.utf8_trim_whitespace(values.cast(pa.string())).fill_null("")
+    return pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(_NO_VALUE)), "", texts)
 
 
 def column_as_text(table: pa.Table, name: str, where: str) -> pa.Array:
@@ -117,9 +119,7 @@ def as_floats(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     values = one_per_row(values)
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        texts = as_text(values)
-        no_number = pc.is_in(pc.utf8_lower(texts), pa.array(_NO_NUMBER))
-        values = pc.if_else(no_number, pa.scalar(None, pa.string()), texts)
+        values = _known(as_text(values))
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise TypeError(str(kind))
     return values.cast(pa.float64(), safe=False)
@@ -170,12 +170,16 @@ def _of_decimals(values: pa.Array) -> pa.Array:
 
 
 def _of_texts(texts: pa.Array) -> pa.Array:
-    missing = pc.is_in(pc.utf8_lower(texts), pa.array(_NO_NUMBER))
-    known = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+    known = _known(texts)
     try:
         return known.cast(pa.int64())
     except pa.ArrowInvalid:
         return pa.array(map(_whole, known.to_pylist()), pa.int64())
+
+
+def _known(texts: pa.Array) -> pa.Array:
+    """Replace "" by null."""
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
 def _whole(number: decimal.Decimal | str | None) -> int | None:

@@ -491,3 +491,24 @@ def test_columns_that_only_look_like_ours_are_not_read(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "t.parquet")
     sources = SourceTable.load(tmp_path / "t.parquet")
     assert (sources.match([star_record(1)]).rows.source == 1).all()
+
+
+@pytest.mark.parametrize("nothing", [None, "nan", "--", "N/A", ""])
+@pytest.mark.parametrize("column", ["field", "telescope", "release", "file"])
+def test_text_for_no_value_contradicts_nothing(column: str, nothing: str | None) -> None:
+    records = [star_record(i) for i in range(STARS)]
+    columns = {name: dr17_star()[name] for name in dr17_star().column_names} | {column: pa.array([nothing] * STARS)}
+    found = rows(pa.table(columns), "star", records)
+    assert [row["source_match"] for row in found] == ["spectrum"] * STARS
+    assert [row["v_rad"] for row in found] == [pytest.approx(i - 40.5) for i in range(STARS)]
+    # Another field, or the like, still is one.
+    columns[column] = pa.array(["elsewhere"] * STARS)
+    expected = "spectrum" if column == "file" else "source"
+    assert {row["source_match"] for row in rows(pa.table(columns), "star", records)} == {expected}
+
+
+def test_text_for_no_value_is_null_in_columns() -> None:
+    texts = ["nan", "--", "2MASS-J1", "N/A", None, "2MASS-J2"]
+    table = mwm_star().append_column("sdss4_apogee_id", pa.array(texts))
+    found = rows(table, "star", [star_record(i) for i in range(STARS)])
+    assert [row["sdss4_apogee_id"] for row in found] == ["", "", "2MASS-J1", "", "", "2MASS-J2"]

@@ -304,6 +304,23 @@ def test_numbers_of_a_table_may_be_text(sas: Path, tmp_path: Path) -> None:
         files_of_table(str(write(tmp_path / "wrong.parquet", columns)), str(sas))
 
 
+@pytest.mark.parametrize("column", ["FILE", "FIELD", "TELESCOPE"])
+@pytest.mark.parametrize("nothing", ["nan", "--", "N/A", ""])
+def test_rows_whose_place_is_no_value_name_no_file(column: str, nothing: str, sas: Path, tmp_path: Path) -> None:
+    columns = of_reduction(rows_of(sas, "dr17"), "star")
+    columns[column][0] = nothing
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(sas))
+    assert found.nameless_rows == 1
+    assert set(found.files) < whole_files(sas, "dr17")
+
+
+def test_names_of_columns_may_have_blanks(sas: Path, tmp_path: Path) -> None:
+    columns = of_reduction(rows_of(sas, "dr17"), "star")
+    blank = {f" {name}  ": values for name, values in columns.items()}
+    found = files_of_table(str(write(tmp_path / "allStar.parquet", blank)), str(sas))
+    assert set(found.files) == whole_files(sas, "dr17")
+
+
 def test_tables_and_files_are_inputs_side_by_side(sas: Path, tmp_path: Path) -> None:
     table = write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star"))
     star = min(whole_files(sas, "dr17"))

@@ -93,6 +93,8 @@ def test_what_holds_no_integers_is_refused(values: pa.Array) -> None:
         (pa.array([datetime.datetime(2017, 9, 3, 5, 12)], pa.timestamp("s")), ["2017-09-03T05:12:00"]),
         (pa.array([["ab"], [None]]), ["ab", ""]),
         (pa.nulls(2, pa.string()), ["", ""]),
+        (pa.array(["nan", "NaN", "--", " N/A ", "None", "<NA>", "null", "masked"]), [""] * 8),
+        (pa.array(["NaN4", "N1333", "NGC188", "nonesuch", "-"]), ["NaN4", "N1333", "NGC188", "nonesuch", "-"]),
     ],
 )
 def test_text_of_any_type(values: pa.Array, expected: list[str]) -> None:
