@@ -151,7 +151,7 @@ def _no_path(path: str, expanded: str) -> str:
     if any(sign in expanded for sign in "*?[]{}"):
         return "a pattern of names (wildcards are the shell's: ls PATTERN > list.txt)"
     if not expanded.endswith(_SUFFIXES):
-        return f"anything but a path: there is no such file, and the name ends in none of {', '.join(_SUFFIXES)}"
+        return f"no path: there is no such file, and the name ends in none of {', '.join(_SUFFIXES)}"
     return ""
 
 
