@@ -145,9 +145,9 @@ def test_a_tree_of_packed_files_is_found(sas: Path, tmp_path: Path) -> None:
     assert list(found.files) == sorted(found.files)
 
 
-@pytest.mark.parametrize("packed_rows", [slice(1, None, 2), slice(1500, 1501)])
+@pytest.mark.parametrize("packed_rows", [slice(1, None, 2), slice(1501, 1502)])
 def test_packed_files_among_plain_ones_are_found_in_tables_of_many_rows(packed_rows: slice, tmp_path: Path) -> None:
-    stars = [f"2M{i:05d}" for i in range(2200)]
+    stars = [f"2M{i:05d}" for i in range(2000)]
     names = [f"apStar-dr17-{star}.fits" for star in stars]
     columns: dict[str, list[object]] = {"FILE": [*names], "APOGEE_ID": [*stars]}
     columns |= {"TELESCOPE": ["apo25m"] * len(stars), "FIELD": ["M67"] * len(stars)}
