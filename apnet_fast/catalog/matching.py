@@ -20,26 +20,39 @@ from apnet_fast.catalog.text import fixed_width
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.spectra.identity import printable
 
+
+def _with_kind(*tiers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Put before each tier the one that tells commissioning data from others."""
+    return tuple(name for tier in tiers for name in ((*tier, "commissioning"), tier))
+
+
 # The parts in which two names of the same star, or of the same visit, agree. `place` is the field, or the HEALPix if
 # the release has no fields.
 _STAR_TIERS: tuple[tuple[str, ...], ...] = (
+    ("identity",),
     ("telescope", "place", "star_file"),
     ("star_file",),
-    ("release", "telescope", "place", "obj"),
-    ("telescope", "place", "obj"),
-    ("telescope", "obj"),
-    ("obj",),
-    ("telescope", "sdss_id"),
-    ("sdss_id",),
+    *_with_kind(
+        ("release", "telescope", "place", "obj"),
+        ("telescope", "place", "obj"),
+        ("telescope", "obj"),
+        ("obj",),
+        ("telescope", "sdss_id"),
+        ("sdss_id",),
+    ),
 )
 _VISIT_TIERS: tuple[tuple[str, ...], ...] = (
+    ("identity",),
     ("file",),
-    ("release", "telescope", "plate", "mjd", "fiber", "obj"),
-    ("telescope", "plate", "mjd", "fiber", "obj"),
-    ("telescope", "mjd", "obj"),
+    *_with_kind(
+        ("release", "telescope", "plate", "mjd", "fiber", "obj"),
+        ("telescope", "plate", "mjd", "fiber", "obj"),
+        ("telescope", "mjd", "obj"),
+    ),
 )
+_DECISIVE = (("identity",), ("file",))
 _SEPARATOR = "/"
-_EPOCH = re.compile(r"-[56]\d{4}$")
+_EPOCH = re.compile(r"-[56]\d{4}(?=$|\.fits$)")
 _NOT_OF_THE_NAME = r"^.*/|\.[gf]z$"
 # Behind the object, names of SDSS-V may have the version of the star (STARVER), which links leave out.
 _VERSIONED = r"^((?:ap|as)Star-[^-]+-(?:apo25m|lco25m|apo1m)-.+)-\d{5}\.fits$"
@@ -81,8 +94,9 @@ class Matcher:
     ----------
     product: what a row of the table is.
     parts: text arrays (rows,) of those parts of a name that the table has: release, telescope, place, obj, sdss_id,
-        star_file (the apStar file, without STARVER), kind (apStar; apStarC for commissioning), file (the apVisit file),
-        plate, mjd, fiber; "" if a row does not know its part.
+        star_file (the apStar file, without STARVER), kind (apStar; apStarC for commissioning), commissioning ("yes" or
+        "no"), identity (of the spectrum), file (the apVisit file), plate, mjd, fiber; "" if a row does not know its
+        part.
     identity: int64 (rows,), equal for two rows that are surely the same star; -1 for a row that is the same star as
         the others of its name, if those are one.
     """
@@ -117,9 +131,10 @@ class Matcher:
         ]
         found = self._match_names(product, known)
         # Files of single epochs have the MJD behind the name of the star: their row is that of the star at best.
-        epochs = [i for i in np.flatnonzero(found.source < 0) if _EPOCH.search(known[i]["obj"])]
+        of_epochs = [(i, _without_epoch(known[i])) for i in np.flatnonzero(found.source < 0)]
+        epochs = [i for i, parts in of_epochs if parts != known[i]]
         if epochs:
-            of_stars = [known[i] | {"obj": _EPOCH.sub("", known[i]["obj"])} for i in epochs]
+            of_stars = [parts for i, parts in of_epochs if parts != known[i]]
             part = self._match_names(product, of_stars)
             found.source[epochs], found.ambiguous[epochs] = part.source, found.ambiguous[epochs] | part.ambiguous
         found.ambiguous[found.source >= 0] = False
@@ -156,19 +171,28 @@ class Matcher:
         rows: NDArray[np.int64],
         name: tuple[str, ...],
     ) -> NDArray[np.bool_]:
-        """Return which records and rows differ in no part that both know; the same file name settles it."""
+        """Return which records and rows differ in no part that both know; the same file or identity settles it."""
         same = np.ones(len(pending), bool)
-        if name == ("file",) or not len(pending):
+        if name in _DECISIVE or not len(pending):
             return same
         # A file named by the sdss_id, or by the reduction's name of a 1-m star, has another obj in the table.
-        unlike = {"file", "star_file", "sdss_id", *name}
+        unlike = {"identity", "file", "star_file", "sdss_id", *name}
         if {"sdss_id", "star_file"} & set(name):
             unlike.add("obj")
         for part in set(self._parts) - unlike:
             of_rows = self._parts[part].take(pa.array(np.maximum(rows, 0))).to_pylist()
             of_records = [known[i][part] for i in pending]
             same &= np.array([not (a and b and a != b) for a, b in zip(of_rows, of_records, strict=True)], bool)
+        if self._product == "star":
+            # A row that says nothing of it is that of the star's apStar file.
+            same &= self._are_commissioning(rows) | np.array([known[i]["commissioning"] == "no" for i in pending], bool)
         return same
+
+    def _are_commissioning(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if "commissioning" not in self._parts:
+            return np.zeros(len(rows), bool)
+        of_rows = self._parts["commissioning"].take(pa.array(np.maximum(rows, 0)))
+        return pc.equal(of_rows, "yes").to_numpy(zero_copy_only=False)
 
 
 class _Tier:
@@ -234,6 +258,8 @@ def _parts_of(record: SpectrumRecord) -> dict[str, str]:
         "telescope": star.telescope,
         "place": star.field or (str(star.healpix) if star.healpix >= 0 else ""),
         "obj": star.obj,
+        "commissioning": "yes" if star.commissioning else "no",
+        "identity": record.identity,
         # Files of Astra are named by this number.
         "sdss_id": star.obj if star.obj.isdigit() else "",
         "file": PurePosixPath(visit.file).name,
@@ -241,6 +267,10 @@ def _parts_of(record: SpectrumRecord) -> dict[str, str]:
         "mjd": str(visit.mjd) if visit.mjd >= 0 else "",
         "fiber": str(visit.fiber) if visit.fiber >= 0 else "",
     }
+
+
+def _without_epoch(known: dict[str, str]) -> dict[str, str]:
+    return known | {part: _EPOCH.sub("", known[part]) for part in ("obj", "star_file")}
 
 
 def name_parts(files: pa.Array) -> dict[str, pa.Array]:

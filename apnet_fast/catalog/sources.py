@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from apnet_fast.catalog.columns import SPECTRUM_COLUMNS, Column
 from apnet_fast.catalog.columns.results import OWN_VISIT_COLUMNS, RESULT_COLUMNS
 from apnet_fast.catalog.columns.source import SOURCE_COLUMNS
 from apnet_fast.catalog.copies import first_of_copies
-from apnet_fast.catalog.foreign import Family, Foreign, family_of
+from apnet_fast.catalog.foreign import Foreign, family_of
 from apnet_fast.catalog.matching import Matcher, RowMatches, name_parts
 from apnet_fast.catalog.values import as_column
 from apnet_fast.inputs.summary_tables import open_table
-from apnet_fast.inputs.table_values import column_as_text, count_inexact
+from apnet_fast.inputs.table_values import column_as_digits, column_as_text, count_inexact
 from apnet_fast.recipes.photometry import PHOTOMETRY_COLUMNS
 from apnet_fast.spectra.batch import Product, SpectrumRecord
 from apnet_fast.support.errors import UsageError
@@ -41,6 +41,11 @@ _NAMES = {
     "mjd": ("mjd",),
     "fiber": ("fiber", "fiberid"),
 }
+_NUMBERS = ("healpix", "sdss_id", "mjd", "fiber")
+# Columns that mean what they mean in ours only beside `file_row`, which no other table has.
+_OF_OUR_OWN = {"identity", "path"}
+# Names of apStar files, and their types: apStarC and asStarC are of commissioning data.
+_STAR_FILE = r"(?:^|/)(?:ap|as)Star(?P<commissioning>C?)(?:$|-[^/]*$)"
 # Columns that prove two rows to be the same star, the best first.
 _IDENTITY = ("sdss_id", "gaia_dr3_source_id")
 
@@ -74,7 +79,9 @@ class SourceTable:
                 remedy="give an allStar, allVisit, mwmAllStar or mwmAllVisit table",
                 where=where,
             )
-        kept = first_of_copies(parts, [*self._source.values(), *self._spectrum.values()], table.num_rows)
+        # Copies of a row may have been computed under several identities.
+        names_of_rows = {part: values for part, values in parts.items() if part != "identity"}
+        kept = first_of_copies(names_of_rows, [*self._source.values(), *self._spectrum.values()], table.num_rows)
         self.rows = len(kept)
         if self.rows < table.num_rows:
             self._source, self._spectrum, parts = (
@@ -91,7 +98,7 @@ class SourceTable:
         """
         with open_table(path) as table:
             present = set(table.columns)
-            rows = table.read(present & _readable(family_of(present)))
+            rows = table.read(_readable(present))
         sources = cls(rows, str(path))
         if sources.warning:
             warn_once(sources.warning, about=f"identifiers of {path}")
@@ -181,8 +188,9 @@ def _wanted_of_spectrum(product: Product) -> list[Column]:
     return [column for column in (*SPECTRUM_COLUMNS[product], *own) if column.name not in _SOURCE_KEYS]
 
 
-def _readable(family: Family | None) -> set[str]:
-    """Return the names of all columns, ours and foreign, that may be used."""
+def _readable(present: set[str]) -> set[str]:
+    """Return which of a table's columns, ours and foreign, may be used."""
+    family = family_of(present)
     names = {name for alternatives in _NAMES.values() for name in alternatives} | {"gaia_release", "flags_from"}
     names |= {column.name for column in _wanted_of_source()}
     for product in SPECTRUM_COLUMNS:
@@ -190,7 +198,12 @@ def _readable(family: Family | None) -> set[str]:
     if family is not None:
         names.update(*family.marks)
         names |= {foreign.name for foreigns in family.columns.values() for foreign in foreigns}
-    return names
+    return names & present | _own(present) | {"file_row"} & present
+
+
+def _own(present: Collection[str]) -> set[str]:
+    """Return which columns of our own catalogues a table has, besides those that it shares with others."""
+    return _OF_OUR_OWN & set(present) if "file_row" in present else set()
 
 
 def _columns(
@@ -236,8 +249,9 @@ def _warning_of(inexact: Mapping[str, int], where: str) -> str:
         return ""
     columns = ", ".join(f"{name} ({number})" for name, number in inexact.items())
     return (
-        f"{where}: identifiers are left out that went through floating point, where 2^53 and more are not exact:"
-        f" {columns}. Write them as 64-bit integers or text"
+        f"{where}: identifiers are left out that the table does not hold exactly: {columns}. They are floats, or text"
+        " of floats, of 2^53 and more, or beyond signed 64-bit integers. Write them as such integers, or as text of"
+        " digits"
     )
 
 
@@ -247,8 +261,8 @@ def _parts(table: pa.Table, product: Product, where: str) -> dict[str, pa.Array]
     for part, alternatives in _NAMES.items():
         name = next((name for name in alternatives if name in table.column_names), None)
         if name is not None:
-            found[part] = column_as_text(table, name, where)
-    for part in ("healpix", "sdss_id", "mjd", "fiber"):
+            found[part] = _digits(table, name, where) if part in _NUMBERS else column_as_text(table, name, where)
+    for part in _NUMBERS:
         if part in found:
             found[part] = pc.if_else(pc.starts_with(found[part], "-"), "", found[part])
     places = [found.pop(part) for part in ("field", "healpix") if part in found]
@@ -257,12 +271,38 @@ def _parts(table: pa.Table, product: Product, where: str) -> dict[str, pa.Array]
         found["place"] = pc.if_else(pc.equal(first, ""), last, first)
     if "file" in found:
         found["file"] = pc.replace_substring_regex(found["file"], pattern=r"^.*/", replacement="")
+    if "identity" in _own(table.column_names):
+        found["identity"] = column_as_text(table, "identity", where)
+    if (commissioning := _commissioning(table, where)) is not None:
+        found["commissioning"] = commissioning
     if product == "star":
         if "file" in found:
             found |= name_parts(found["file"])
-        names = ("release", "telescope", "place", "obj", "sdss_id", "star_file", "kind")
+        names = ("release", "telescope", "place", "obj", "sdss_id", "star_file", "kind", "commissioning", "identity")
         return {part: found[part] for part in names if part in found}
     return found
+
+
+def _commissioning(table: pa.Table, where: str) -> pa.Array | None:
+    """Return for each row whether it is of commissioning data, "yes" or "no"; "" if it does not say; None for no row.
+
+    The type of the file tells, its name, or in our own catalogues its path.
+    """
+    present = {"file", "filetype"} & set(table.column_names) | _own(table.column_names)
+    kinds = []
+    for name in (name for name in ("file", "filetype", "path") if name in present):
+        texts = column_as_text(table, name, where)
+        kind = pc.struct_field(pc.extract_regex(texts, _STAR_FILE), "commissioning")
+        kinds.append(pc.if_else(pc.equal(kind, "C"), "yes", pc.if_else(pc.equal(kind, ""), "no", kind)))
+    return pc.coalesce(*kinds).fill_null("") if kinds else None
+
+
+def _digits(table: pa.Table, name: str, where: str) -> pa.Array:
+    """Return a column of integers as text; other text as it is, which then is no spectrum's."""
+    try:
+        return column_as_digits(table, name, where)
+    except UsageError:
+        return column_as_text(table, name, where)
 
 
 def _taken(columns: Mapping[str, pa.Array], rows: NDArray[np.int64]) -> dict[str, pa.Array]:

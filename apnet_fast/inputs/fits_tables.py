@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import BinaryIO
 
 import numpy as np
@@ -44,9 +46,20 @@ class FitsTable:
 
     @property
     def is_colfits(self) -> bool:
-        """Return whether the file is column-oriented: one row, whose vectors all have the same length."""
-        lengths = {column.count for column in self.columns if column.name}
-        return self.rows == 1 and len(self.columns) > 1 and len(lengths) == 1 and lengths != {1}
+        """Return whether the file is column-oriented: one row, whose vectors all have the same length.
+
+        Of columns that hold vectors themselves, that is the last axis (TDIM).
+        """
+        if self.rows != 1 or len(self.columns) < 2:
+            return False
+        lengths = {self._last_axis(i) for i, column in enumerate(self.columns) if column.name}
+        return len(lengths) == 1 and lengths != {1}
+
+    def _last_axis(self, position: int) -> int:
+        column = self.columns[position]
+        axes = [int(size) for size in re.findall(r"\d+", self._hdu.header.text(f"TDIM{position + 1}"))]
+        elements = column.width if column.form == "A" else column.count
+        return axes[-1] if axes and prod(axes) == elements else column.count
 
     def read(self, positions: Sequence[int]) -> pa.Table:
         """Read columns by their numbers. Raises UsageError for text that is not ASCII and a file that is cut."""
@@ -54,7 +67,7 @@ class FitsTable:
         for rows in self._pieces():
             arrays = [self._decoded(self.columns[i], rows) for i in positions]
             pieces.append(arrays)
-        names = [self.columns[i].name.lower() for i in positions]
+        names = [self.columns[i].name.strip().lower() for i in positions]
         chunked = [_joined([piece[i] for piece in pieces]) for i in range(len(positions))]
         return pa.table(chunked, names=names)
 

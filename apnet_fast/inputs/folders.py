@@ -17,8 +17,15 @@ from apnet_fast.support.errors import UsageError
 # and their like.
 _OTHER_PRODUCT = re.compile(r"(?!(?:ap|as)StarC?-|mwm(?:Star|Visit)-)((?:ap|as|all|aspcap|mwm|astra)[A-Z]\w*)-")
 _PACKED = (".gz", ".fz")
+# apStar files of stars with coordinates for a name: nearly all of them. Others are looked into, for a table may be
+# named apStar-list-1.fits.
+_USUAL_NAME = re.compile(r"(?:ap|as)StarC?-[^-]*\d[^-]*-(?:(?:apo25m|lco25m|apo1m)-)?(?:2M|AP)\d")
+# Suffixes that say how a file is packed; what is packed stands before them.
+_OF_PACKING = re.compile(r"\.(?:gz|fz|bz2|xz|zst|Z)$")
 # Forms of packing that are not read.
 _PACKED_OTHERWISE = re.compile(r"\.fits(\.(?:bz2|xz|zst|Z|zip|7z))$")
+# Kinds of files that a message names.
+_MOST_KINDS = 10
 # Folders whose files are made up by the system when they are read, without end for some of them.
 _OF_THE_SYSTEM = ("/proc", "/sys", "/dev")
 
@@ -29,7 +36,7 @@ class FolderFiles:
 
     stars: files that may hold a star's spectra. links: those of `stars` that are symlinks to elsewhere. superseded:
     those of `stars` of which a newer version is there too. other_products: FITS files that are left out. kinds: how
-    many of each kind are left out, Parquet tables included.
+    many of each kind are left out, files that are no FITS included.
     """
 
     stars: tuple[str, ...]
@@ -46,7 +53,8 @@ def files_of_folder(folder: str) -> FolderFiles:
     superseded: list[str] = []
     other: list[str] = []
     kinds: Counter[str] = Counter()
-    for where, names, linked in _walk(folder):
+    for where, names, linked, others in _walk(folder):
+        kinds.update(others)
         kept = []
         for name in names:
             path = os.path.normpath(os.path.join(where, name))
@@ -68,11 +76,13 @@ def files_of_folder(folder: str) -> FolderFiles:
 
 def left_out_text(kinds: Mapping[str, int]) -> str:
     """Describe files that were left out: "12 apVisit, 2 tables"; "" if there are none."""
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    common = sorted(kinds, key=lambda kind: (-kinds[kind], kind))[:_MOST_KINDS]
+    more = ", and others" if len(kinds) > _MOST_KINDS else ""
+    return ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(common)) + more
 
 
 def _kind_left_out(name: str, path: str, names: frozenset[str]) -> str:
-    """Return what a file is, if it is not an input; else "". Only files of unusual names are opened."""
+    """Return what a FITS file or table is, if it is not an input; else "". Only files of unusual names are opened."""
     if not name.endswith(FITS_SUFFIXES):
         packed = _PACKED_OTHERWISE.search(name)
         return f"files packed as {packed[1]}" if packed else "tables"
@@ -80,13 +90,13 @@ def _kind_left_out(name: str, path: str, names: frozenset[str]) -> str:
         return match[1]
     if name.endswith(_PACKED) and name[:-3] in names:
         return "packed copies of files that are there too"
-    if parse_file_name(name).standard or is_mwm_name(name):
+    if _USUAL_NAME.match(name) or is_mwm_name(name):
         return ""
     return "tables" if is_table(path) else ""
 
 
-def _walk(folder: str) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
-    """Yield each folder, the names of its FITS files and tables, and which of them are symlinks."""
+def _walk(folder: str) -> Iterator[tuple[str, frozenset[str], frozenset[str], Counter[str]]]:
+    """Yield each folder, the names of its FITS files and tables, which of them are symlinks, and what else is there."""
 
     def refuse(error: OSError) -> None:
         raise UsageError(
@@ -113,9 +123,11 @@ def _walk(folder: str) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
             raise
         folders = sorted(entry.path for entry in found if _is_folder(entry))
         pending += reversed(folders)
-        files = [entry for entry in found if _may_matter(entry.name) and not _is_folder(entry)]
+        files = [entry for entry in found if not _is_folder(entry)]
+        others = Counter(_suffix(entry.name) for entry in files if not _may_matter(entry.name))
+        files = [entry for entry in files if _may_matter(entry.name)]
         names = frozenset(entry.name for entry in files)
-        yield where, names, frozenset(entry.name for entry in files if entry.is_symlink())
+        yield where, names, frozenset(entry.name for entry in files if entry.is_symlink()), others
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -127,6 +139,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _may_matter(name: str) -> bool:
     return name.endswith((*FITS_SUFFIXES, ".parquet")) or _PACKED_OTHERWISE.search(name) is not None
+
+
+def _suffix(name: str) -> str:
+    """Return the kind of a file that is not read, by its suffix: ".h5 files", ".tar.gz files"."""
+    packing = _OF_PACKING.search(name)
+    inner = os.path.splitext(name[: packing.start()] if packing else name)[1]
+    suffix = inner + (packing[0] if packing else "")
+    return f"{suffix} files" if suffix else "files without a suffix"
 
 
 def _superseded(paths: Iterable[str]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import glob
 import os
 import re
 import stat
@@ -20,6 +19,12 @@ _EXPECTED = "a text file in UTF-8, one path per line"
 _MOST_BYTES = 20 << 30
 # Bytes of no text, UTF-16 without a mark and packed files included.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_MARK = "\ufeff"
+_QUOTES = "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+# What stands in few names of files and in much that is no path.
+_SUSPICIOUS = frozenset("$*?[]{}#,;|\r" + _QUOTES)
+# A whole path and more behind it.
+_FURTHER = re.compile(r"\.fits(?:\.[gf]z)?\s*[\s,;|#:\[].")
 _VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 
@@ -27,12 +32,13 @@ def read_list(listing: str) -> list[str]:
     """Return the paths of a list, without blank lines and comments (#).
 
     Lines end in \\n or \\r\\n and nowhere else. `~` and `$VARIABLE` are expanded, and a comment behind a path is cut
-    off, unless a file has the line for its name. Raises UsageError for a list that is not text or not a regular file,
-    and for a line that is not a path (quotes, wildcards, a comma at its end) or names a folder, a pack or a table.
+    off, unless a file has the line for its name. Files need not be there if their names are those of FITS files. Raises
+    UsageError for a list that is not text or not a regular file, and for a line that is not a path (quotes, wildcards,
+    values behind it) or names a folder, a pack or a table.
     """
     paths = []
     for number, line in enumerate(_lines(listing), start=1):
-        text = line.strip()
+        text = _without_marks(line.strip())
         if text and not text.startswith("#"):
             where = f"{listing}, line {number}"
             path = _path_of(text, where)
@@ -89,13 +95,21 @@ def _what(mode: int) -> str:
     return "a device or socket" if not stat.S_ISREG(mode) else "too large"
 
 
+def _without_marks(text: str) -> str:
+    """Return a line without byte order marks before it: lists that were joined have them in the middle."""
+    return text if not text.startswith(_MARK) or os.path.lexists(text) else text.lstrip(_MARK).strip()
+
+
 def _path_of(text: str, where: str) -> str:
     """Return the path that a line means. Raises UsageError for a line that looks like anything else."""
-    suspicious = text[0] in "~\"'@" or any(sign in text for sign in "$*?[#,;\"'\r") or "://" in text
-    if not suspicious or os.path.lexists(text):
+    # Only such lines are looked for, because there may be millions.
+    plain = text.endswith(_SUFFIXES) and text[0] not in "~@" and _SUSPICIOUS.isdisjoint(text)
+    if (plain and "://" not in text and not _FURTHER.search(text)) or os.path.lexists(text):
         return text
     path = _without_comment(text)
     expanded = os.path.expandvars(os.path.expanduser(path))
+    if expanded != text and os.path.lexists(expanded):
+        return expanded
     if what := _no_path(path, expanded):
         raise UsageError(
             f"a line of the list looks like {what}",
@@ -122,7 +136,7 @@ def _no_path(path: str, expanded: str) -> str:
         return "a URL; files must be fetched first"
     if "\r" in path:
         return "several lines that end in carriage returns alone"
-    if path[0] in "\"'" or path[-1] in "\"'":
+    if path[0] in _QUOTES or path[-1] in _QUOTES:
         return "a path in quotes"
     if path[-1] in ",;":
         return "a path with a comma or semicolon behind it"
@@ -130,8 +144,14 @@ def _no_path(path: str, expanded: str) -> str:
         return "a path with an environment variable that is not set"
     if path[0] == "~" and expanded[0] == "~":
         return "a path in the home folder of an unknown user"
-    if any(sign in path for sign in "*?") or ("[" in path and glob.glob(path)):
+    if "$" in expanded or "`" in expanded:
+        return "something that only a shell expands"
+    if _FURTHER.search(expanded):
+        return "a path with something behind it; a comment begins with a blank and #"
+    if any(sign in expanded for sign in "*?[]{}"):
         return "a pattern of names (wildcards are the shell's: ls PATTERN > list.txt)"
+    if not expanded.endswith(_SUFFIXES):
+        return f"no path: there is no such file, and the name ends in none of {', '.join(_SUFFIXES)}"
     return ""
 
 

@@ -45,7 +45,7 @@ class ParquetTable:
         except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise UsageError(f"cannot read the Parquet file: {error}", where=self._where) from error
         columns = [_plain(table.column(i)) for i in range(len(names))]
-        return pa.table(columns, names=[name.lower() for name in names])
+        return pa.table(columns, names=[name.strip().lower() for name in names])
 
 
 @contextmanager

@@ -35,11 +35,14 @@ class _Form(Protocol):
         """Return the error of a column that cannot be read, or None."""
 
     def read(self, positions: Sequence[int]) -> pa.Table:
-        """Read columns by their numbers; names in lower case."""
+        """Read columns by their numbers; names in lower case without outer blanks."""
 
 
 class SummaryTable:
-    """An open table file. columns: names in lower case, each once, in the order of the file; rows: their number."""
+    """An open table file.
+
+    columns: names in lower case without outer blanks, each once, in the order of the file. rows: their number.
+    """
 
     def __init__(self, form: _Form, path: str) -> None:
         self._form, self.path = form, path
@@ -51,12 +54,12 @@ class SummaryTable:
         self.rows = form.rows
 
     def read(self, columns: Collection[str]) -> pa.Table:
-        """Read columns by name, in any case; the order is that of the file.
+        """Read columns by name, in any case and without outer blanks; the order is that of the file.
 
         Text comes without outer blanks; integers, floats and logicals as they are, with nulls; vectors and matrices as
         flat lists. Raises UsageError for a column that the table lacks, has twice (but for the case) or cannot give.
         """
-        wanted = {name.lower() for name in columns}
+        wanted = {name.strip().lower() for name in columns}
         if missing := sorted(wanted - set(self.columns)):
             raise missing_columns("the table lacks columns", missing, self.columns, self.path)
         self._check_orientation()

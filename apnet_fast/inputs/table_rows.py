@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apnet_fast.inputs.known_files import KnownFiles
-from apnet_fast.inputs.missing_files import Sample, as_packed, look_for
+from apnet_fast.inputs.missing_files import Sample, look_for, names_on_disk
 from apnet_fast.inputs.summary_tables import missing_columns, open_table
 from apnet_fast.inputs.survey_paths import TEMPLATES, star_paths
-from apnet_fast.inputs.table_values import as_integers, column_as_text
+from apnet_fast.inputs.table_values import as_integers, column_as_digits, column_as_text
 from apnet_fast.spectra.identity import RELEASES
+from apnet_fast.spectra.wrong_products import spectrum_in_table
 from apnet_fast.support.errors import UsageError
 
 
@@ -60,8 +61,6 @@ _FILE_NAME = r"^(?P<prefix>ap|as)(?P<what>StarC?|Visit)-(?P<apred>[^-]+)-(?P<res
 _VISIT_OF_1M = r"^(?:apo1m-)?\d{5}(?:\.\d+)?-"
 # Visits before this MJD are commissioning data, which the reductions up to DR16 keep in files of their own (apStarC).
 _COMMISSIONED = "55761"
-# What tables have in FILE if a star has no spectrum.
-_NO_FILE = ["", "N/A", "none", "None", "--"]
 _WITH_COMMISSIONING = ["dr10", "dr12", "dr13", "dr14", "dr16"]
 
 
@@ -81,9 +80,9 @@ class TableFiles:
 def files_of_table(path: str, root: str | None) -> TableFiles:
     """Return the apStar files of the rows of a summary table, FITS or Parquet, in the tree below `root`.
 
-    Many rows may name one file, as every visit names its star's. A sample of the files is looked for: if most are not
-    there, a note names the folders searched; if they are there in packed form (.gz, .fz), those are the files. Raises
-    UsageError for a file that is not such a table, and without a root.
+    Many rows may name one file, as every visit names its star's. If only the packed form of a file (.gz, .fz) is there,
+    that is the file. A sample of the files is looked for: if most are not there, a note names the folders searched.
+    Raises UsageError for a file that is not such a table, and without a root.
     """
     with open_table(path) as table:
         kind = _kind_of(table.columns, path)
@@ -109,13 +108,12 @@ def files_of_table(path: str, root: str | None) -> TableFiles:
         )
     files = tuple(found.paths.to_pylist())
     known = _known(columns, found.first)
-    sample = look_for(files)
-    if sample.packed:
-        packed = sorted(zip(map(as_packed, files), range(len(files)), strict=True))
-        files = tuple(name for name, _ in packed)
-        known = {name: values.take(pa.array([place for _, place in packed])) for name, values in known.items()}
-        sample = look_for(files)
-    notes = (*_strange_names(path, columns), *_missing(path, sample, found.not_found))
+    names = names_on_disk(files)
+    if names != list(files):
+        order = sorted(range(len(names)), key=names.__getitem__)
+        files = tuple(names[place] for place in order)
+        known = {name: values.take(pa.array(order)) for name, values in known.items()}
+    notes = (*_strange_names(path, columns), *_missing(path, look_for(files), found.not_found))
     return TableFiles(files, rows.num_rows - found.rows, KnownFiles(files, known), notes)
 
 
@@ -149,8 +147,7 @@ def _not_1m(columns: Mapping[str, pa.Array]) -> pa.Array:
 
 def _strange_names(path: str, columns: Mapping[str, pa.Array]) -> tuple[str, ...]:
     """Tell of rows whose file has a name, but none of an apStar or apVisit file of a known reduction."""
-    unknown = pc.is_in(columns["file"], pa.array(_NO_FILE))
-    strange = columns["file"].filter(pc.and_(pc.equal(columns["release"], ""), pc.invert(unknown)))
+    strange = columns["file"].filter(pc.and_(pc.equal(columns["release"], ""), pc.not_equal(columns["file"], "")))
     if not len(strange):
         return ()
     return (
@@ -179,6 +176,8 @@ def _kind_of(columns: tuple[str, ...], path: str) -> TableKind:
                     f"the table, {kind.name}, does not say where its spectra are", missing, columns, path
                 )
             return kind
+    if what := spectrum_in_table(os.path.basename(path), columns):
+        raise UsageError(what, got=path, expected="an apStar file, or a table that names such files")
     missing = sorted(KINDS[0].needs - set(columns))
     raise missing_columns("the table does not say where its spectra are", missing, columns, path)
 
@@ -187,7 +186,7 @@ def _texts(table: pa.Table, path: str) -> dict[str, pa.Array]:
     """Return every column that is of use, as text; "" if the table lacks the column or the value."""
     texts = {name: pa.repeat(pa.scalar(""), table.num_rows) for name in (*_WANTED, "sdss_id")}
     for name in table.column_names:
-        texts[name] = column_as_text(table, name, path)
+        texts[name] = (column_as_digits if name in _NUMBERS else column_as_text)(table, name, path)
         if name in _NUMBERS:
             # Negative numbers stand for "unknown".
             texts[name] = pc.if_else(pc.starts_with(texts[name], "-"), "", texts[name])

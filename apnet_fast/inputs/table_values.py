@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,17 @@ import pyarrow.compute as pc
 
 from apnet_fast.support.errors import UsageError
 
-# What programs write into text for "no number".
-_NO_NUMBER = ["", "nan", "null", "none", "n/a", "na", "--", "masked", "<na>"]
+# What programs write into text for "no value".
+_NO_VALUE = ["", "nan", "null", "none", "n/a", "na", "--", "masked", "<na>"]
 _MOST = 2**63 - 1
 _MOST_UNSIGNED = pa.scalar(_MOST, pa.uint64())
+# Text of a float: with a point or an exponent.
+_OF_A_FLOAT = frozenset(".eE")
+# Text of numbers that may be too large to be exact.
+_LONG = r"^[+-]?(\d{16,}\.?\d*|(\d+\.?\d*|\.\d+)[eE][+-]?\d+)$"
 # Floats hold every integer up to this power of two; larger ones may stand for a neighbour.
 _EXACT_BITS = {16: 11, 32: 24, 64: 53}
+_FIRST_INEXACT = 2**53
 
 
 def one_per_row(values: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -40,10 +46,11 @@ def one_per_row(values: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return values as text without outer blanks, "" for nulls; floats and decimals as the integers they hold.
+    """Return values as text without outer blanks; floats and decimals as the integers they hold.
 
-    Times are written as FITS does, 2017-09-03T05:12:00. Raises TypeError or pa.ArrowInvalid for what is not text:
-    vectors, bytes that are not UTF-8.
+    "" stands for nulls, and for what programs write for them: nan, --, N/A and the like. Times are written as FITS
+    does, 2017-09-03T05:12:00. Raises TypeError or pa.ArrowInvalid for what is not text: vectors, bytes that are not
+    UTF-8.
     """
     values = one_per_row(values)
     kind = values.type
@@ -52,7 +59,8 @@ def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
         values = as_integers(values)
     elif pa.types.is_timestamp(kind):
         values = pc.strftime(values, format="%Y-%m-%dT%H:%M:%S")
-    return pc.utf8_trim_whitespace(values.cast(pa.string())).fill_null("")
+    texts = pc.utf8_trim_whitespace(values.cast(pa.string())).fill_null("")
+    return pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(_NO_VALUE)), "", texts)
 
 
 def column_as_text(table: pa.Table, name: str, where: str) -> pa.Array:
@@ -60,21 +68,37 @@ def column_as_text(table: pa.Table, name: str, where: str) -> pa.Array:
     try:
         return as_text(table[name])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"the column {name} cannot be used as text",
-            got=str(error),
-            expected="text or integers, one per row",
-            remedy="correct the column or leave it out",
-            where=where,
-        ) from error
+        raise _of_no_use(name, "text", error, where) from error
+
+
+def column_as_digits(table: pa.Table, name: str, where: str) -> pa.Array:
+    """Return a column of integers as text, "" for values that are no exact integers.
+
+    Raises UsageError for text that is no number; `where`: the table's file.
+    """
+    texts = column_as_text(table, name, where)
+    try:
+        return _of_texts(texts).cast(pa.string()).fill_null("")
+    except ValueError as error:
+        raise _of_no_use(name, "integers", error, where) from error
+
+
+def _of_no_use(name: str, what: str, error: Exception, where: str) -> UsageError:
+    return UsageError(
+        f"the column {name} cannot be used as {what}",
+        got=str(error),
+        expected="text or integers, one per row",
+        remedy="correct the column or leave it out",
+        where=where,
+    )
 
 
 def as_integers(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Return values as int64: exact, or null.
 
     Null are: nulls, NaN and infinities, numbers with a fraction, floats so large (2**53 and more in float64) that they
-    may stand for a neighbouring integer, and what int64 cannot hold. Text may write integers. Raises TypeError or
-    ValueError for anything else, logicals included.
+    may stand for a neighbouring integer, and what int64 cannot hold. Text may write integers; with a point or an
+    exponent it is that of a float64. Raises TypeError or ValueError for anything else, logicals included.
     """
     values = one_per_row(values)
     kind = values.type
@@ -95,9 +119,7 @@ def as_floats(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     values = one_per_row(values)
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        texts = as_text(values)
-        no_number = pc.is_in(pc.utf8_lower(texts), pa.array(_NO_NUMBER))
-        values = pc.if_else(no_number, pa.scalar(None, pa.string()), texts)
+        values = _known(as_text(values))
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise TypeError(str(kind))
     return values.cast(pa.float64(), safe=False)
@@ -112,11 +134,17 @@ def count_inexact(values: pa.ChunkedArray | pa.Array) -> int:
         return _count(pc.and_(pc.is_finite(numbers), pc.greater_equal(pc.abs(numbers), _first_inexact(kind))))
     if pa.types.is_uint64(kind):
         return _count(pc.greater(values, _MOST_UNSIGNED))
-    if pa.types.is_decimal(kind) or pa.types.is_string(kind) or pa.types.is_binary(kind):
-        texts = values.cast(pa.string())
-        digits = texts.filter(pc.match_substring_regex(texts, r"^\s*[+-]?\d{19,}(\.0*)?\s*$"))
-        return as_integers(digits).null_count
+    if pa.types.is_decimal(kind):
+        return sum(_is_inexact(value) for value in _of_no_integer(values))
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        texts = as_text(values)
+        return sum(_is_inexact(text) for text in _of_no_integer(texts.filter(pc.match_substring_regex(texts, _LONG))))
     return 0
+
+
+def _of_no_integer(values: pa.Array) -> list[Any]:
+    """Return those of the values that are not null and that `as_integers` makes null."""
+    return values.filter(pc.and_(values.is_valid(), pc.is_null(as_integers(values)))).to_pylist()
 
 
 def _count(flags: pa.Array) -> int:
@@ -142,12 +170,16 @@ def _of_decimals(values: pa.Array) -> pa.Array:
 
 
 def _of_texts(texts: pa.Array) -> pa.Array:
-    missing = pc.is_in(pc.utf8_lower(texts), pa.array(_NO_NUMBER))
-    known = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+    known = _known(texts)
     try:
         return known.cast(pa.int64())
     except pa.ArrowInvalid:
         return pa.array(map(_whole, known.to_pylist()), pa.int64())
+
+
+def _known(texts: pa.Array) -> pa.Array:
+    """Replace "" by null."""
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
 def _whole(number: decimal.Decimal | str | None) -> int | None:
@@ -156,4 +188,14 @@ def _whole(number: decimal.Decimal | str | None) -> int | None:
         value = decimal.Decimal("NaN" if number is None else number)
     except decimal.InvalidOperation as error:
         raise ValueError(f"the text {str(number)[:40]!r}") from error
-    return int(value) if value.is_finite() and abs(value) <= _MOST and value == value.to_integral_value() else None
+    if not value.is_finite() or abs(value) > _MOST or value != value.to_integral_value():
+        return None
+    if isinstance(number, str) and _OF_A_FLOAT & set(number) and abs(value) >= _FIRST_INEXACT:
+        return None
+    return int(value)
+
+
+def _is_inexact(number: decimal.Decimal | str) -> bool:
+    """Return whether a number that is no exact integer is so because of its size."""
+    value = decimal.Decimal(number)
+    return value.is_finite() and abs(value) >= _FIRST_INEXACT

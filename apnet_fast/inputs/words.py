@@ -70,7 +70,8 @@ def resolve_inputs(words: Sequence[str], root: str | None = None) -> Inputs:
             "no apStar files found: the folders hold none, or the lists are empty",
             got=" ".join(words) + (f", with {instead}" if instead else ""),
             expected="files named apStar-*, asStar-*, mwmStar-* or mwmVisit-*, with .fits, .fits.gz or .fits.fz",
-            remedy="give the folder that holds them, or a list; summary tables as INPUTs of their own, with --root",
+            remedy="give the folder that holds them, or a list; summary tables as INPUTs of their own, with --root;"
+            " unpack archives, and let names end in .fits",
         )
     return inputs
 

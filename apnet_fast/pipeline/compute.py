@@ -8,7 +8,7 @@ does not depend on the overlap.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from apnet_fast.api import ApogeeNet
 from apnet_fast.catalog.rows import RowTimes, catalogue_rows, quarantine_rows
 from apnet_fast.catalog.sources import SourceMatches, SourceTable
-from apnet_fast.inputs.changed_files import state_of
+from apnet_fast.inputs.changed_files import marked_as_useless, state_of
 from apnet_fast.inputs.known_files import completed
 from apnet_fast.pipeline.channel import BrokenOff, Channel
 from apnet_fast.pipeline.gathering import Gathered
@@ -129,7 +129,7 @@ class Computer:
         self._batches: Channel[_Batch | None] = Channel(_BATCHES_AHEAD)
         self._computed: Channel[_Computed] = Channel(_SHARDS_BEHIND)
         self._errors: list[BaseException] = []
-        self._states: dict[int, list[str]] = {}
+        self._states: dict[int, dict[str, str]] = {}
 
     def go(self) -> None:
         """Compute until no work is left or `stop` is true, and write what was computed.
@@ -175,7 +175,7 @@ class Computer:
                 with times.wait("reading"):
                     while readers.hungry and (work := self._next(wait=not under_way)) is not None:
                         # Before they are read, so that a change in between is noticed when the run goes on.
-                        self._states[work.shard] = list(map(state_of, work.files))
+                        self._states[work.shard] = {path: state_of(path) for path in work.files}
                         readers.submit(work.files)
                         under_way.append(work)
                 if not under_way:
@@ -282,7 +282,7 @@ class Computer:
                     done.shard,
                     self._tables(done),
                     done.incomplete_photometry,
-                    self._states.pop(done.shard),
+                    _with_marks(self._states.pop(done.shard), done.records),
                     done.flux,
                     done.worthless,
                 )
@@ -299,6 +299,13 @@ class Computer:
                 product, done.records, labels, times, matches, network=recipe.network, medians=recipe.medians
             )
         return tables
+
+
+def _with_marks(states: Mapping[str, str], records: Sequence[SpectrumRecord]) -> list[str]:
+    """Return the states of files, in order, marked for those that have records but no usable one."""
+    usable = {record.path for record in records if record.reason is None}
+    useless = {record.path for record in records} - usable
+    return [marked_as_useless(state) if path in useless else state for path, state in states.items()]
 
 
 def _joined(parts: Sequence[Labels]) -> Labels:

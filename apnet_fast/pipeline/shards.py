@@ -33,8 +33,8 @@ QUARANTINE = "quarantine"
 LAYOUT = 2
 # Files in the folder of a shard.
 SHARD_FILES = (MARKER_FILE, "star.parquet", "visit.parquet", f"{QUARANTINE}.parquet")
-# Failures that another attempt may not have: such a shard is done again by the same command. Of missing files their
-# states show whether they came back.
+# Failures that another attempt may not have: such a shard is done again by the same command. The states of missing and
+# useless files show whether there is anything new.
 _PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 # Enough for a Parquet row group; every group costs memory in the footer of the file.
 _ROWS_OF_A_TABLE = 25_000
@@ -137,8 +137,8 @@ class ShardStore:
     ) -> Marker:
         """Store the tables of a shard ("star", "visit" as wanted, "quarantine") and its marker.
 
-        states: of the shard's files from before they were read, see `inputs.changed_files.state_of`. The counts are
-        those of `Marker`. Returns the marker that counts: another writer's if that one was first.
+        states: of the shard's files from before they were read, see `inputs.changed_files`. The counts are those of
+        `Marker`. Returns the marker that counts: another writer's if that one was first.
         """
         for _ in range(_MOST_TRIES):
             try:
@@ -163,9 +163,9 @@ class ShardStore:
     def finished(self, check: Callable[[], None] = lambda: None) -> dict[int, Marker]:
         """Return the markers of the shards that need not be done (again).
 
-        The parts of such a shard must be there and of their sizes, files that were missing must still be, and no file
-        must have failed for a passing reason. The checksums of parts are compared when they are read. check: called
-        now and then; it may stop the search by raising.
+        The parts of such a shard must be there and of their sizes, files that were missing or useless must still be as
+        they were, and no file must have failed for a passing reason. The checksums of parts are compared when they are
+        read. check: called now and then; it may stop the search by raising.
 
         Raises UsageError for a file that has changed.
         """

@@ -7,7 +7,7 @@ forms: SDSS data model, DR10 to DR19, and the public files of LAMOST, GALAH and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import BinaryIO
 
 import fitsio
@@ -29,6 +29,7 @@ _NAMES = (
     (re.compile(r"spec-\d+-\d+-"), "an optical SDSS spectrum"),
     (re.compile(r"apMADGICS|ar(1D|Star|Visit|MADGICS)"), "a product of apMADGICS"),
 )
+_WAVELENGTHS = {"wavelength", "wave", "loglam", "lambda", "lam", "wl"}
 _APSTAR = "give the apStar"
 _TABLE = "give it as --catalog, or by itself as an INPUT with --root"
 
@@ -52,6 +53,21 @@ def by_name(name: str) -> str:
     for form, what in _NAMES:
         if form.match(name):
             return _said(what, _TABLE if "table" in what else _APSTAR)
+    return ""
+
+
+def spectrum_in_table(name: str, columns: Collection[str]) -> str:
+    """Return what a table file is, if it is a spectrum kept as a table; "" if not.
+
+    name: of the file. columns: of its table, in lower case.
+    """
+    if (what := by_name(name)) and _TABLE not in what:
+        return what
+    if {"loglam", "flux", "ivar"} <= set(columns):
+        return _said("an optical SDSS spectrum", _APSTAR)
+    if "flux" in columns and set(columns) & _WAVELENGTHS:
+        some = ", ".join(sorted(columns)[:5])
+        return _said(f"a spectrum of another survey (a table with the columns {some})", _APSTAR)
     return ""
 
 

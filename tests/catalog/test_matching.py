@@ -140,6 +140,30 @@ def test_commissioning_data_are_another_spectrum_of_the_star() -> None:
     assert (match.spectrum.tolist(), match.source.tolist()) == ([-1, 0], [0, 0])
 
 
+@pytest.mark.parametrize(
+    ("of_rows", "spectrum", "source"),
+    [
+        (None, [0, -1], [0, 0]),  # a table that does not tell
+        ([""], [0, -1], [0, 0]),
+        (["no"], [0, -1], [0, 0]),
+        (["yes"], [-1, 0], [0, 0]),
+        (["yes", "no"], [1, 0], [1, 0]),
+        (["", "yes"], [-1, 1], [-1, 1]),
+    ],
+)
+def test_a_row_is_of_commissioning_data_only_if_it_says_so(
+    of_rows: list[str] | None, spectrum: list[int], source: list[int]
+) -> None:
+    record = dr12("2M1", "apStar-r5-2M1.fits")
+    commissioning = moved(replace(record, path="stars/apStarC-r5-2M1.fits"), commissioning=True)
+    rows = len(of_rows or [""])
+    parts = {"telescope": pa.array(["apo1m"] * rows), "obj": pa.array(["2M1"] * rows)}
+    if of_rows is not None:
+        parts["commissioning"] = pa.array(of_rows)
+    match = Matcher("star", parts, np.arange(rows)).match([record, commissioning])
+    assert (match.spectrum.tolist(), match.source.tolist()) == (spectrum, source)
+
+
 def test_names_with_an_mjd_behind_them_find_their_star() -> None:
     name = "2M21353892+4229507"
     matcher = matcher_of([f"apStar-r5-{name}.fits", "apStar-r5-VESTA-55900.fits"], [name, "VESTA-55900"])
@@ -154,6 +178,25 @@ def test_names_with_an_mjd_behind_them_find_their_star() -> None:
     assert (epoch, itself, asteroid, other) == (0, 0, 1, -1)
     spectra = matcher.match([dr12(f"{name}-55960", f"apStar-r5-{name}-55960.fits")]).spectrum
     assert spectra.tolist() == [-1]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_epochs_of_stars_that_only_a_file_names_find_their_star(suffix: str) -> None:
+    """The 1-m telescope names files by the reduction's names; a star may have a file of each kind."""
+    matcher = matcher_of(
+        ["apStar-r5-HD8724.fits", "apStar-r5-2M1.fits", "apStarC-r5-2M1.fits"], ["2M01261759+1707352", "2M1", "2M1"]
+    )
+    match = matcher.match(
+        [
+            dr12("HD8724-55960", f"apStar-r5-HD8724-55960.fits{suffix}"),
+            dr12("2M1-55960", f"apStar-r5-2M1-55960.fits{suffix}"),
+            dr12("2M1-55760", f"apStarC-r5-2M1-55760.fits{suffix}"),
+            dr12("HD8725-55960", f"apStar-r5-HD8725-55960.fits{suffix}"),
+        ]
+    )
+    assert match.source.tolist() == [0, 1, 2, -1]
+    assert match.spectrum.tolist() == [-1] * 4
+    assert not match.ambiguous.any()
 
 
 def test_versions_of_a_star_are_one_file() -> None:

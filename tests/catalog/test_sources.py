@@ -404,3 +404,111 @@ def test_identifiers_that_are_not_exact_are_told_once(tmp_path: Path, capsys: py
     pq.write_table(dr17_star(), tmp_path / "exact.parquet")
     SourceTable.load(tmp_path / "exact.parquet")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("written", [str, "{:.1f}".format, "{:.17e}".format])
+def test_text_of_floats_makes_no_two_stars_one(written: Callable[[float], str]) -> None:
+    """Programs write columns of floats so; the same integers as text of digits are exact."""
+    two = [star_record(0).star.obj] * 2
+    ids = [5853498713190525697, 5853498713190525777]
+    for texts, expected in (([written(float(each)) for each in ids], 2), ([str(each) for each in ids], 0)):
+        table = pa.table({"apogee_id": two, "vhelio_avg": [1.0, 2.0], "gaiaedr3_source_id": texts})
+        sources = SourceTable(table, "t.fits")
+        found = sources.columns_for("star", sources.match([star_record(0)]))
+        assert found["source_match"].to_pylist() == ["ambiguous"]
+        assert ("gaiaedr3_source_id (2)" in sources.warning) is bool(expected)
+    one = SourceTable(
+        pa.table({"apogee_id": two[:1], "vhelio_avg": [1.0], "gaiaedr3_source_id": [written(float(ids[0]))]})
+    )
+    found = one.columns_for("star", one.match([star_record(0)]))
+    assert found["source_match"].to_pylist() == ["spectrum"]
+    assert "gaia_dr3_source_id" not in found
+
+
+def test_numbers_of_names_may_be_text_of_floats() -> None:
+    records = [visit_record(i) for i in range(STARS)]
+    names = {"mjd": [f"{record.visit.mjd}.0" for record in records], "fiber": [float(r.visit.fiber) for r in records]}
+    table = dr17_visit().drop_columns(["file", "mjd", "fiberid"])
+    for name, values in names.items():
+        table = table.append_column({"fiber": "fiberid"}.get(name, name), pa.array(values))
+    assert {row["source_match"] for row in rows(table, "visit", records)} == {"spectrum"}
+
+
+def coadd_and_commissioning() -> list[SpectrumRecord]:
+    """The coadd and a visit of a star, each of its apStar and of its apStarC file."""
+    found = []
+    for kind in ("apStar", "apStarC"):
+        for record in (star_record(1), visit_record(1)):
+            star = replace(record.star, healpix=-1, commissioning=kind == "apStarC")
+            found.append(replace(record, star=star, path=f"stars/{kind}-dr17-{star.obj}.fits"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("columns", "matches"),
+    [
+        ({}, ["spectrum", "source"]),
+        ({"file": "apStar-dr1-{obj}.fits"}, ["spectrum", "source"]),
+        ({"file": "redux/apStarC-dr1-{obj}.fits.gz"}, ["source", "spectrum"]),
+        ({"filetype": "apStar"}, ["spectrum", "source"]),
+        ({"filetype": "apStarC"}, ["source", "spectrum"]),
+        ({"filetype": "mwmStar"}, ["spectrum", "source"]),
+        ({"file": "", "filetype": "apStarC"}, ["source", "spectrum"]),
+    ],
+)
+def test_commissioning_data_take_no_values_of_the_stars_coadd(columns: dict[str, str], matches: list[str]) -> None:
+    records = [record for record in coadd_and_commissioning() if record.product == "star"]
+    obj = records[0].star.obj
+    row = {"apogee_id": [obj], "vhelio_avg": [99.0]} | {name: [text.format(obj=obj)] for name, text in columns.items()}
+    sources = SourceTable(pa.table(row))
+    found = sources.columns_for("star", sources.match(records))
+    assert found["source_match"].to_pylist() == matches
+    assert found["v_rad"].to_pylist() == [99.0 if match == "spectrum" else None for match in matches]
+
+
+@pytest.mark.parametrize(
+    ("product", "without"),
+    [
+        ("star", []),
+        ("star", ["identity", "path"]),
+        ("star", ["identity", "filetype"]),
+        ("star", ["filetype", "path"]),
+        ("visit", []),
+        ("visit", ["identity"]),
+    ],
+)
+def test_our_own_catalogue_tells_commissioning_data_apart(product: Product, without: list[str]) -> None:
+    records = [record for record in coadd_and_commissioning() if record.product == product]
+    own = catalogue_rows(product, records, labels(2), times(2), network="v3").drop_columns(without)
+    own = own.set_column(own.column_names.index("snr"), "snr", pa.array(np.float32([50, 60])))
+    sources = SourceTable(own)
+    assert sources.match(records).rows.spectrum.tolist() == [0, 1]
+    assert sources.match(records[::-1]).rows.spectrum.tolist() == [1, 0]
+
+
+def test_columns_that_only_look_like_ours_are_not_read(tmp_path: Path) -> None:
+    table = dr17_star().append_column("path", pa.array([{"a": i} for i in range(STARS)]))
+    pq.write_table(table, tmp_path / "t.parquet")
+    sources = SourceTable.load(tmp_path / "t.parquet")
+    assert (sources.match([star_record(1)]).rows.source == 1).all()
+
+
+@pytest.mark.parametrize("nothing", [None, "nan", "--", "N/A", ""])
+@pytest.mark.parametrize("column", ["field", "telescope", "release", "file"])
+def test_text_for_no_value_contradicts_nothing(column: str, nothing: str | None) -> None:
+    records = [star_record(i) for i in range(STARS)]
+    columns = {name: dr17_star()[name] for name in dr17_star().column_names} | {column: pa.array([nothing] * STARS)}
+    found = rows(pa.table(columns), "star", records)
+    assert [row["source_match"] for row in found] == ["spectrum"] * STARS
+    assert [row["v_rad"] for row in found] == [pytest.approx(i - 40.5) for i in range(STARS)]
+    # Another field, or the like, still is one.
+    columns[column] = pa.array(["elsewhere"] * STARS)
+    expected = "spectrum" if column == "file" else "source"
+    assert {row["source_match"] for row in rows(pa.table(columns), "star", records)} == {expected}
+
+
+def test_text_for_no_value_is_null_in_columns() -> None:
+    texts = ["nan", "--", "2MASS-J1", "N/A", None, "2MASS-J2"]
+    table = mwm_star().append_column("sdss4_apogee_id", pa.array(texts))
+    found = rows(table, "star", [star_record(i) for i in range(STARS)])
+    assert [row["sdss4_apogee_id"] for row in found] == ["", "", "2MASS-J1", "", "", "2MASS-J2"]

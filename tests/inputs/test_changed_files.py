@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apnet_fast.inputs.changed_files import none_came_back, state_of
+from apnet_fast.inputs.changed_files import marked_as_useless, none_came_back, state_of
 from apnet_fast.support.errors import UsageError
 
 
@@ -42,3 +42,24 @@ def test_a_file_that_has_gone_does_not_matter_and_one_that_has_changed_does(tmp_
         none_came_back(states, "000003.json")
     file.unlink()
     assert none_came_back(states, "000003.json")
+
+
+@pytest.mark.parametrize("useless", [True, False])
+def test_a_file_that_gave_nothing_may_change(useless: bool, tmp_path: Path) -> None:
+    file = tmp_path / "a.fits"
+    file.write_bytes(b"half")
+    state = state_of(str(file))
+    states = [(str(file), marked_as_useless(state) if useless else state)]
+    assert none_came_back(states, "000003.json")
+    file.write_bytes(b"the whole of it")
+    if useless:
+        assert not none_came_back(states, "000003.json")
+    else:
+        with pytest.raises(UsageError, match="has changed"):
+            none_came_back(states, "000003.json")
+    file.unlink()
+    assert none_came_back(states, "000003.json")
+
+
+def test_a_missing_file_has_no_mark(tmp_path: Path) -> None:
+    assert marked_as_useless("") == ""

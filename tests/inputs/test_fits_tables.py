@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,55 @@ def test_damaged_cards_are_told_and_nothing_is_allocated_for_them(card: str, val
     path.write_bytes(lines[: start + 10] + value.rjust(20).ljust(70).encode() + lines[start + 80 :])
     with pytest.raises(UsageError, match="cannot read the table"):
         read_table(path)
+
+
+def colfits(path: Path, columns: dict[str, np.ndarray], texts: dict[str, list[str]], dims: bool = True) -> Path:
+    """A column-oriented table as STILTS writes it: the rows are the last axis of each column of one row."""
+    made = []
+    for name, values in columns.items():
+        axes = f"({','.join(map(str, values.shape[::-1]))})" if dims else None
+        form = {"f": "E", "i": "J"}[values.dtype.kind]
+        made.append(fits.Column(name, f"{values.size}{form}", dim=axes, array=values[np.newaxis]))
+    for name, each in texts.items():
+        width = max(map(len, each))
+        text = "".join(word.ljust(width) for word in each)
+        made.append(fits.Column(name, f"{len(text)}A", dim=f"({width},{len(each)})", array=np.array([each])))
+    return written(path, fits.BinTableHDU.from_columns(made))
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_column_oriented_files_are_told_whatever_their_columns_hold(vectors: bool, tmp_path: Path) -> None:
+    columns = {"ra": np.arange(4, dtype=np.float32), "nvisits": np.arange(4, dtype=np.int32)}
+    if vectors:
+        columns |= {"fparam": np.zeros((4, 9), np.float32), "cov": np.zeros((4, 9, 9), np.float32)}
+    path = colfits(tmp_path / "c.fits", columns, {"apogee_id": ["2M1", "2M22", "2M333", ""]})
+    with pytest.raises(UsageError, match=r"colfits.*stilts tpipe"):
+        read_table(path, ["ra"])
+
+
+def test_one_row_with_vectors_of_other_lengths_is_a_row(tmp_path: Path) -> None:
+    columns = {
+        "teff": np.float32([5000]),
+        "fparam": np.arange(9, dtype=np.float32),
+        "cov": np.zeros((9, 4), np.float32),
+    }
+    path = colfits(tmp_path / "r.fits", columns, {"apogee_id": ["2M1"]})
+    assert read_table(path, ["teff"])["teff"].to_pylist() == [5000.0]
+    assert read_table(path, ["fparam"])["fparam"].to_pylist() == [list(range(9))]
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="no STILTS here")
+def test_column_oriented_files_of_stilts_are_told(tmp_path: Path) -> None:
+    rows = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("APOGEE_ID", "18A", array=np.array(["2M1", "2M2", "2M3"])),
+            fits.Column("FPARAM", "9E", array=np.zeros((3, 9))),
+            fits.Column("STARFLAG", "J", array=np.arange(3)),
+            fits.Column("GOOD", "L", array=np.ones(3, bool)),
+        ]
+    )
+    out = tmp_path / "c.fits"
+    command = ["stilts", "tpipe", f"in={written(tmp_path / 't.fits', rows)}", f"out={out}", "ofmt=colfits-basic"]
+    subprocess.run(command, check=True, timeout=120)
+    with pytest.raises(UsageError, match=r"colfits.*stilts tpipe"):
+        read_table(out, ["starflag"])

@@ -11,6 +11,7 @@ import fitsio
 import numpy as np
 import pytest
 
+from apnet_fast.inputs import folders
 from apnet_fast.inputs.words import resolve_inputs
 from apnet_fast.support.errors import UsageError
 from tests.inputs.named import names, touch
@@ -85,13 +86,49 @@ def test_tables_under_any_name_are_no_spectra(tmp_path: Path) -> None:
     assert resolve_inputs([str(tmp_path)]).files == (str(star), str(tmp_path / "broken.fits"))
 
 
+def test_tables_named_like_spectra_are_looked_into(tmp_path: Path) -> None:
+    with fitsio.FITS(str(tmp_path / "apStar-list-1.fits"), "rw") as file:
+        file.write(np.zeros(3, [("APOGEE_ID", "S18")]))
+    table = (tmp_path / "apStar-list-1.fits").read_bytes()
+    (tmp_path / "asStar-dr17-table.fits.gz").write_bytes(gzip.compress(table))
+    (tmp_path / "apStarC-r5-HD1.fits").write_bytes(table)
+    # Files of these names that are no tables are inputs, whatever is in them.
+    spectra = ["apStar-r5-HD8724.fits", "apStar-current-2M1.fits", "asStar-1.3-lco25m-VESTA.fits"]
+    for name in spectra:
+        touch(tmp_path / name)
+    inputs = resolve_inputs([str(tmp_path)])
+    assert [os.path.basename(path) for path in inputs.files] == sorted(spectra)
+    assert len(inputs.other_products) == 3
+
+
+def test_files_of_the_survey_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = ["apStar-dr17-2M19085185+5058401", "apStarC-r5-AP19085185+5058401", "apStar-s3-2M19085185+5058401"]
+    usual += ["asStar-1.3-lco25m-2M19085185+5058401-59866", "mwmStar-0.6.0-54321", "apStar-daily1-2M1-55960"]
+    for name in usual:
+        touch(tmp_path / f"{name}.fits")
+
+    def opened(path: str) -> bool:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(folders, "is_table", opened)
+    assert len(names([tmp_path])) == len(usual)
+    touch(tmp_path / "my_star.fits")
+    with pytest.raises(AssertionError, match="my_star"):
+        names([tmp_path])
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [
         (["apVisit-r12-1-2-3.fits", "apVisit-r12-1-2-4.fits", "allStar-1.fits"], "with 1 allStar, 2 apVisit;"),
         (["apStar-dr17-2M1.fits.bz2", "apStar-dr17-2M2.fits.bz2"], r"with 2 files packed as \.bz2;"),
         (["allStar.parquet"], "with 1 tables;"),
-        (["notes.txt"], r"no apStar files found.*got \S+; expected"),
+        (["notes.txt"], r"no apStar files found.*, with 1 \.txt files; expected"),
+        (["apStars.tar.gz", "a.h5", "b.h5"], r"with 2 \.h5 files, 1 \.tar\.gz files; .*unpack archives"),
+        (["apStar-dr17-2M1.FITS", "apStar-dr17-2M2.fit"], r"with 1 \.FITS files, 1 \.fit files; .*end in \.fits"),
+        (["README", ".hidden", "apStar-dr17-2M1.fits.Z"], r"with 1 files packed as \.Z, 2 files without a suffix;"),
+        ([f"{i}.{chr(97 + i)}" for i in range(12)] + ["x.zip", "y.zip"], r"1 \.i files, 2 \.zip files, and others;"),
+        ([], r"no apStar files found.*got [^,]*; expected"),
     ],
 )
 def test_a_folder_without_apstar_files_tells_what_is_there(files: list[str], words: str, tmp_path: Path) -> None:

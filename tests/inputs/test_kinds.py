@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -12,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from apnet_fast.inputs import kinds
 from apnet_fast.inputs.kinds import InputKind, classify
 from apnet_fast.spectra import read_apstar
 from apnet_fast.spectra.pack import LOG, Manifest
+from apnet_fast.support.errors import UsageError
 from tests.inputs.survey_tables import of_reduction, records_of, write
 from tests.spectra.mwm_files import name_of, rows_like, write_mwm
 
@@ -69,3 +72,36 @@ def test_names_of_what_is_no_file(tmp_path: Path) -> None:
         "gone": InputKind.NOTHING,
     }
     assert {name: classify(name if name[0] == "@" else str(tmp_path / name)) for name in expected} == expected
+
+
+@pytest.mark.parametrize("call", ["open", "stat"])
+@pytest.mark.parametrize("error", [errno.ESTALE, errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize("failures", [1, 100])
+def test_what_a_word_is_does_not_depend_on_the_moment(
+    call: str, error: int, failures: int, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = str(write(tmp_path / "allStar.fits", of_reduction(records_of(tree), "star")))
+    left, real = [failures], getattr(os, call)
+
+    def failing(path: str | int, *rest: object, **options: object) -> object:
+        if left[0] and str(path).endswith(".fits"):
+            left[0] -= 1
+            raise OSError(error, os.strerror(error))
+        return real(path, *rest, **options)
+
+    monkeypatch.setattr(os, call, failing)
+    monkeypatch.setattr(kinds, "_PAUSES", (0, 0))
+    if failures == 1:
+        assert classify(table) is InputKind.TABLE
+    else:
+        with pytest.raises(UsageError, match=r"cannot be told what this input is.*allStar\.fits.*same command again"):
+            classify(table)
+        # A name of the survey tells; such a file gets its row, and a reason.
+        assert classify(str(tmp_path / "apStar-dr17-2M1.fits")) is InputKind.SPECTRA
+        assert classify(str(tmp_path / "mwmStar-0.6.0-5.fits")) is InputKind.SPECTRA
+
+
+def test_files_that_are_not_there_or_not_for_us_are_no_matter_of_the_moment(tmp_path: Path) -> None:
+    assert classify(str(tmp_path / "gone.fits")) is InputKind.SPECTRA
+    assert classify(str(tmp_path / "gone" / "gone.txt")) is InputKind.NOTHING
+    assert classify("zero\0byte.fits") is InputKind.SPECTRA

@@ -24,7 +24,7 @@ def listing(tmp_path: Path) -> Path:
 
 def test_comments_blanks_and_missing_files(tmp_path: Path, listing: Path) -> None:
     star = touch(tmp_path / "apStar-dr17-2M1.fits")
-    listing.write_text(f"# two stars\n\n  {star}  \n{tmp_path}/gone.fits\n{tmp_path}/no_suffix\n")
+    listing.write_text(f"# two stars\n\n  {star}  \n{tmp_path}/gone.fits\n{touch(tmp_path / 'no_suffix')}\n")
     assert names([f"@{listing}"]) == ["apStar-dr17-2M1.fits", "gone.fits", "no_suffix"]
 
 
@@ -101,8 +101,8 @@ def test_home_and_variables_are_expanded(tmp_path: Path, listing: Path, monkeypa
 
 
 def test_comments_behind_paths_are_cut_off(listing: Path) -> None:
-    listing.write_text("a.fits # the first\nb.fits.gz\t# the second\nodd # name\n")
-    assert read_list(str(listing)) == ["a.fits", "b.fits.gz", "odd # name"]
+    listing.write_text("a.fits # the first\nb.fits.gz\t# the second, once c.fits\nodd # name.fits\n")
+    assert read_list(str(listing)) == ["a.fits", "b.fits.gz", "odd # name.fits"]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,26 @@ def test_comments_behind_paths_are_cut_off(listing: Path) -> None:
         ("$NOT_SET_AT_ALL/a.fits", "environment variable that is not set"),
         ("~nobody_of_that_name/a.fits", "unknown user"),
         ("a.fits\rb.fits", "carriage returns"),
+        ("`a.fits`", "a path in quotes"),
+        ("\u201ca.fits\u201d", "a path in quotes"),
+        ("a.fits# the first", "something behind it"),
+        ("a.fits; the first", "something behind it"),
+        ("a.fits,5.2,abc", "something behind it"),
+        ("a.fits.gz 12.3", "something behind it"),
+        ("a.fits\tb.fits", "something behind it"),
+        ("a.fits,b.fits", "something behind it"),
+        ("a.fits | b", "something behind it"),
+        ("a.fits[1]", "something behind it"),
+        ("{a,b}.fits", "a pattern of names"),
+        ("no[ab].fits", "a pattern of names"),
+        ("a[1].fits", "a pattern of names"),
+        ("$(pwd)/a.fits", "only a shell expands"),
+        ("${NOT_SET_AT_ALL:-/x}/a.fits", "only a shell expands"),
+        ("`pwd`/a.fits", "a path in quotes"),
+        ("x/`date`.fits", "only a shell expands"),
+        ("file,snr", "ends in none of .fits, .fits.gz"),
+        ("no_suffix", "ends in none of .fits"),
+        ("<html>", "ends in none of .fits"),
     ],
 )
 def test_a_line_that_is_no_path_is_told_what_it_looks_like(line: str, what: str, listing: Path) -> None:
@@ -126,16 +146,51 @@ def test_a_line_that_is_no_path_is_told_what_it_looks_like(line: str, what: str,
         read_list(str(listing))
 
 
-@pytest.mark.parametrize("name", ['"a.fits"', "a*.fits", "a.fits,", "~a.fits", "$b.fits", "a.fits # b", "a[1].fits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *['"a.fits"', "a*.fits", "a.fits,", "~a.fits", "$b.fits", "a.fits # b", "a[1].fits", "a.fits,5.2", "a.fits 1"],
+        *["{a}.fits", "$(b).fits", "`a`.fits", "a.fits#b", "no_suffix", "a|b", "\ufeffa.fits", "a.fits;", "a.fits[1]"],
+        *["a.fits b.fits", "a.fits,b.fits"],
+    ],
+)
 def test_a_file_of_that_very_name_is_taken(
     name: str, tmp_path: Path, listing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     touch(tmp_path / name)
-    listing.write_text(f"{name}\n")
-    assert read_list(str(listing)) == [name]
+    listing.write_text(f"gone.fits\n{name}\n")
+    assert read_list(str(listing)) == ["gone.fits", name]
 
 
-def test_a_missing_file_with_brackets_is_a_missing_file(listing: Path) -> None:
-    listing.write_text("a[1].fits\nit's.fits\n")
-    assert read_list(str(listing)) == ["a[1].fits", "it's.fits"]
+def test_a_missing_file_with_an_apostrophe_is_a_missing_file(listing: Path) -> None:
+    listing.write_text("it's.fits\nmy stars/a (1).fits\n")
+    assert read_list(str(listing)) == ["it's.fits", "my stars/a (1).fits"]
+
+
+@pytest.mark.parametrize("comment", ["", " # good"])
+def test_odd_names_may_be_expanded_and_commented(
+    comment: str, tmp_path: Path, listing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SURVEY", str(tmp_path))
+    touch(tmp_path / "a[1].fits")
+    listing.write_text(f"$SURVEY/a[1].fits{comment}\n")
+    assert read_list(str(listing)) == [f"{tmp_path}/a[1].fits"]
+
+
+def test_byte_order_marks_stand_before_any_line_of_joined_lists(listing: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    for lines in (
+        [b"a.fits", mark + b"b.fits"],
+        [b"# c", mark + b"a.fits", mark + b"# d", mark, b" " + mark + b" b.fits"],
+    ):
+        listing.write_bytes(mark + b"\n".join(lines))
+        assert read_list(str(listing)) == ["a.fits", "b.fits"]
+
+
+def test_plain_lines_are_not_looked_for(listing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr(os.path, "lexists", lambda path: looked.append(path) or False)
+    listing.write_text("a.fits\nmy stars/b.fits.gz\n/x/c-1+2.fits.fz\n")
+    assert len(read_list(str(listing))) == 3
+    assert looked == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apnet_fast.inputs.missing_files import as_packed, look_for
+from apnet_fast.inputs.missing_files import look_for, names_on_disk
 from tests.inputs.named import touch
 
 
@@ -36,7 +36,35 @@ def test_packed_files_are_found_by_their_plain_names(tmp_path: Path) -> None:
     touch(tmp_path / "b.fits.fz")
     touch(tmp_path / "c.fits")
     touch(tmp_path / "c.fits.gz")
-    names = [str(tmp_path / name) for name in ("a.fits", "b.fits", "c.fits", "d.fits")]
-    assert look_for(names).packed
-    assert [os.path.basename(as_packed(name)) for name in names] == ["a.fits.gz", "b.fits.fz", "c.fits", "d.fits"]
-    assert not look_for(names[2:]).packed
+    touch(tmp_path / "other" / "a.fits")
+    touch(tmp_path / "other" / "d.fits.gz")
+    names = [str(tmp_path / name) for name in ("a.fits", "b.fits", "c.fits", "d.fits", "none/a.fits", "other/a.fits")]
+    there = [os.path.relpath(name, tmp_path) for name in names_on_disk(names)]
+    assert there == ["a.fits.gz", "b.fits.fz", "c.fits", "d.fits", "none/a.fits", "other/a.fits"]
+
+
+def test_names_without_a_folder_are_of_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.fits.gz")
+    monkeypatch.chdir(tmp_path)
+    assert names_on_disk(["a.fits", "b.fits"]) == ["a.fits.gz", "b.fits"]
+
+
+def test_every_file_is_looked_for_however_many_there_are(tmp_path: Path) -> None:
+    """One packed file among thousands lies between those of any sample."""
+    names = [str(tmp_path / f"{i:05d}.fits") for i in range(5000)]
+    for odd in (1, 2500, 4999):
+        touch(Path(f"{names[odd]}.gz"))
+    there = names_on_disk(names)
+    assert [i for i, name in enumerate(there) if name.endswith(".gz")] == [1, 2500, 4999]
+
+
+def test_folders_that_cannot_be_listed_may_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.fits.gz")
+    touch(tmp_path / "b.fits")
+
+    def refuse(folder: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    names = [str(tmp_path / name) for name in ("a.fits", "b.fits", "c.fits")]
+    assert [os.path.basename(name) for name in names_on_disk(names)] == ["a.fits.gz", "b.fits", "c.fits"]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from apnet_fast.inputs.summary_tables import read_table
+from apnet_fast.inputs.summary_tables import open_table, read_table
 from apnet_fast.support.errors import UsageError
 
 
@@ -78,3 +78,14 @@ def test_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(UsageError, match="cannot read the Parquet file"):
         read_table(path)
+
+
+def test_names_come_without_outer_blanks(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"APOGEE_ID ": ["2M1"], " GAIA  ": [7], "x": [1]}), tmp_path / "t.parquet")
+    with open_table(tmp_path / "t.parquet") as table:
+        assert table.columns == ("apogee_id", "gaia", "x")
+    assert read_table(tmp_path / "t.parquet").to_pydict() == {"apogee_id": ["2M1"], "gaia": [7], "x": [1]}
+    assert read_table(tmp_path / "t.parquet", [" Gaia"]).to_pydict() == {"gaia": [7]}
+    pq.write_table(pa.table({"obj": ["2M1"], "OBJ ": ["2M2"]}), tmp_path / "twice.parquet")
+    with pytest.raises(UsageError, match="several columns of one name"):
+        read_table(tmp_path / "twice.parquet", ["obj"])

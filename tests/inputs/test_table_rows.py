@@ -145,6 +145,27 @@ def test_a_tree_of_packed_files_is_found(sas: Path, tmp_path: Path) -> None:
     assert list(found.files) == sorted(found.files)
 
 
+@pytest.mark.parametrize("packed_rows", [slice(1, None, 2), slice(1501, 1502)])
+def test_packed_files_among_plain_ones_are_found_in_tables_of_many_rows(packed_rows: slice, tmp_path: Path) -> None:
+    stars = [f"2M{i:05d}" for i in range(2000)]
+    names = [f"apStar-dr17-{star}.fits" for star in stars]
+    columns: dict[str, list[object]] = {"FILE": [*names], "APOGEE_ID": [*stars]}
+    columns |= {"TELESCOPE": ["apo25m"] * len(stars), "FIELD": ["M67"] * len(stars)}
+    expected = list(names)
+    expected[packed_rows] = [f"{name}.gz" for name in names[packed_rows]]
+    folder = tmp_path / "dr17/apogee/spectro/redux/dr17/stars/apo25m/M67"
+    folder.mkdir(parents=True)
+    for name in expected:
+        (folder / name).touch()
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(tmp_path))
+    assert [os.path.basename(path) for path in found.files] == expected
+    assert not found.notes
+    for path, star in zip(found.files, stars, strict=True):
+        known = found.known.get(path)
+        assert known is not None
+        assert known.obj == star
+
+
 def test_files_that_are_not_there_are_told_early_with_what_was_looked_for(sas: Path, tmp_path: Path) -> None:
     table = str(write(tmp_path / "allStar.fits", of_reduction(rows_of(sas, "dr17"), "star")))
     (tmp_path / "empty").mkdir()
@@ -242,6 +263,65 @@ def test_tables_that_do_not_say_where_spectra_are(sas: Path, tmp_path: Path) -> 
         files_of_table(str(table), None)
     with pytest.raises(UsageError, match="the root is not a folder"):
         files_of_table(str(table), str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("root", [None, "."])
+@pytest.mark.parametrize(
+    ("name", "columns", "rows", "what"),
+    [
+        (
+            "spec-1234-56789-0001.fits",
+            ["FLUX", "LOGLAM", "IVAR"],
+            9,
+            "an optical SDSS spectrum; give the apStar",
+        ),
+        ("a.fits", ["flux", "loglam", "ivar", "model"], 9, "an optical SDSS spectrum; give the apStar"),
+        (
+            "a.fits",
+            ["FLUX", "IVAR", "WAVELENGTH"],
+            1,
+            r"of another survey \(.* wavelength\); give the apStar",
+        ),
+        ("a.parquet", ["flux", "wave"], 9, "a spectrum of another survey"),
+        ("aspcapStar-r12-2M1.fits", ["a", "b"], 1, "this is an aspcapStar file; give the apStar"),
+        ("a.fits", ["flux", "teff"], 9, "the table does not say where its spectra are"),
+        ("allStar.fits", ["ra", "dec"], 9, "the table does not say where its spectra are"),
+    ],
+)
+def test_spectra_kept_as_tables_are_named(
+    name: str, columns: list[str], rows: int, what: str, root: str | None, tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, {column: [1.0] * rows for column in columns})
+    with pytest.raises(UsageError, match=what) as refused:
+        resolve_inputs([str(path)], root)
+    assert str(path) in str(refused.value)
+
+
+def test_numbers_of_a_table_may_be_text(sas: Path, tmp_path: Path) -> None:
+    columns = of_astra(rows_of(sas, "sdss5"), "star")
+    columns["healpix"] = [f"{number}.0" for number in columns["healpix"]]
+    found = files_of_table(str(write(tmp_path / "t.parquet", columns)), str(sas))
+    assert plain(found.files) == whole_files(sas, "sdss5")
+    columns["healpix"][0] = "north"
+    with pytest.raises(UsageError, match="column healpix cannot be used as integers; got the text 'north'"):
+        files_of_table(str(write(tmp_path / "wrong.parquet", columns)), str(sas))
+
+
+@pytest.mark.parametrize("column", ["FILE", "FIELD", "TELESCOPE"])
+@pytest.mark.parametrize("nothing", ["nan", "--", "N/A", ""])
+def test_rows_whose_place_is_no_value_name_no_file(column: str, nothing: str, sas: Path, tmp_path: Path) -> None:
+    columns = of_reduction(rows_of(sas, "dr17"), "star")
+    columns[column][0] = nothing
+    found = files_of_table(str(write(tmp_path / "allStar.fits", columns)), str(sas))
+    assert found.nameless_rows == 1
+    assert set(found.files) < whole_files(sas, "dr17")
+
+
+def test_names_of_columns_may_have_blanks(sas: Path, tmp_path: Path) -> None:
+    columns = of_reduction(rows_of(sas, "dr17"), "star")
+    blank = {f" {name}  ": values for name, values in columns.items()}
+    found = files_of_table(str(write(tmp_path / "allStar.parquet", blank)), str(sas))
+    assert set(found.files) == whole_files(sas, "dr17")
 
 
 def test_tables_and_files_are_inputs_side_by_side(sas: Path, tmp_path: Path) -> None:

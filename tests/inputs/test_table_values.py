@@ -14,6 +14,7 @@ from apnet_fast.inputs.table_values import (
     as_floats,
     as_integers,
     as_text,
+    column_as_digits,
     column_as_text,
     count_inexact,
     one_per_row,
@@ -31,6 +32,9 @@ GAIA = 5853498713190525696 + 5
         (pa.array([2**63 - 1, 7], pa.uint64()), [2**63 - 1, 7]),
         (pa.array([str(GAIA), " 7 ", "7.0", "", "--", "nan", None]), [GAIA, 7, 7, None, None, None, None]),
         (pa.array(["9" * 25, "7"]), [None, 7]),
+        (pa.array(["5.4e7", "54.0", "+5", "9007199254740991.0"]), [54_000_000, 54, 5, 2**53 - 1]),
+        (pa.array([str(float(GAIA)), f"{float(GAIA):.1f}", f"-{GAIA}.", "4.E18", "1e400"]), [None] * 5),
+        (pa.array([f"{GAIA}e0".encode(), b"7"]), [None, 7]),
         (pa.array([b"12", None]), [12, None]),
         (pa.array([decimal.Decimal(GAIA), None], pa.decimal128(20, 0)), [GAIA, None]),
         (pa.array([decimal.Decimal("7.00"), decimal.Decimal("7.5")], pa.decimal128(20, 2)), [7, None]),
@@ -89,6 +93,8 @@ def test_what_holds_no_integers_is_refused(values: pa.Array) -> None:
         (pa.array([datetime.datetime(2017, 9, 3, 5, 12)], pa.timestamp("s")), ["2017-09-03T05:12:00"]),
         (pa.array([["ab"], [None]]), ["ab", ""]),
         (pa.nulls(2, pa.string()), ["", ""]),
+        (pa.array(["nan", "NaN", "--", " N/A ", "None", "<NA>", "null", "masked"]), [""] * 8),
+        (pa.array(["NaN4", "N1333", "NGC188", "nonesuch", "-"]), ["NaN4", "N1333", "NGC188", "nonesuch", "-"]),
     ],
 )
 def test_text_of_any_type(values: pa.Array, expected: list[str]) -> None:
@@ -101,6 +107,14 @@ def test_what_is_no_text_is_refused_by_the_name_of_its_column() -> None:
         column_as_text(table, "obj", "t.parquet")
     with pytest.raises(UsageError, match="column field cannot be used as text"):
         column_as_text(table, "field", "t.parquet")
+
+
+def test_integers_of_names_are_digits_whatever_their_type() -> None:
+    for values in (["58000", "7.0", ""], [58000.0, 7.0, math.nan], [58000, 7, None], ["58000", "7", "n/a"]):
+        table = pa.table({"mjd": values})
+        assert column_as_digits(table, "mjd", "t.parquet").to_pylist() == ["58000", "7", ""]
+    with pytest.raises(UsageError, match=r"column mjd cannot be used as integers.*'x'.*\[t\.parquet\]"):
+        column_as_digits(pa.table({"mjd": ["x"]}), "mjd", "t.parquet")
 
 
 def test_floats_come_from_numbers_and_text_alone() -> None:
@@ -125,7 +139,10 @@ def test_floats_come_from_numbers_and_text_alone() -> None:
         (pa.array([2.0**24], pa.float32()), 1),
         (pa.array([2**63, 5], pa.uint64()), 1),
         (pa.array(["9" * 25, str(GAIA), "", None]), 1),
-        (pa.array(["-9999", "0.5"]), 0),
+        (pa.array(["-9999", "0.5", "9007199254740991.0", "5.4e7"]), 0),
+        (pa.array([str(float(GAIA)), f" {float(GAIA):.1f} ", "-4.E18", f"{GAIA}.", "inf", "", None]), 4),
+        (pa.array([str(float(GAIA)).encode(), b"7"]), 1),
+        (pa.array([decimal.Decimal(GAIA), decimal.Decimal(2**63), decimal.Decimal("7.5"), None]), 1),
     ],
 )
 def test_identifiers_that_cannot_be_exact_are_counted(values: pa.Array, number: int) -> None:

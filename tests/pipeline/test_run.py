@@ -431,6 +431,33 @@ def test_a_file_that_has_changed_is_refused_by_name(own_tree: Path, small_weight
     assert json.loads((output / "run.json").read_text())["spectra_this_run"] > 0
 
 
+@pytest.mark.parametrize("length", [0, 5000, 500_000])
+def test_a_file_that_was_half_copied_is_read_when_it_is_whole(
+    length: int, own_tree: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    copied = Path(resolve_inputs([str(own_tree)]).files[2])
+    whole, times = copied.read_bytes(), copied.stat()
+    copied.write_bytes(whole[:length])
+    run(arguments([own_tree], small_weights, output, engine="null"))
+    assert str(copied) in pq.read_table(output / "quarantine.parquet")["path"].to_pylist()
+    # As it is, nothing is tried again.
+    record = (output / "run.json").read_bytes()
+    run(arguments([own_tree], small_weights, output, engine="null"))
+    assert (output / "run.json").read_bytes() == record
+    copied.write_bytes(whole)
+    os.utime(copied, ns=(times.st_atime_ns, times.st_mtime_ns))
+    run(arguments([own_tree], small_weights, output, engine="null"))
+    assert str(copied) not in pq.read_table(output / "quarantine.parquet")["path"].to_pylist()
+    undisturbed = tmp_path / "undisturbed"
+    run(arguments([own_tree], small_weights, undisturbed, engine="null"))
+    assert catalogue_bytes(output) == catalogue_bytes(undisturbed)
+    # From now on it is a file like any other.
+    copied.write_bytes(whole + b"more")
+    with pytest.raises(UsageError, match="has changed since its spectra were computed"):
+        run(arguments([own_tree], small_weights, output, engine="null"))
+
+
 def test_a_file_that_went_keeps_its_rows_and_one_that_came_back_gets_them(
     own_tree: Path, small_weights: Path, tmp_path: Path
 ) -> None:
