@@ -40,8 +40,9 @@ _PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 _ROWS_OF_A_TABLE = 25_000
 _THREADS = 16
 _MOST_TRIES = 5
-_SHARD_NAME = re.compile(r"(\d{6,})")
-_OLD_NAME = re.compile(r"(\d{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
+# As `f"{shard:06d}"` gives them.
+_SHARD_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})")
+_OLD_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
 
 
 class DamagedPart(Exception):

@@ -14,7 +14,10 @@ import msgspec
 _MOST_BYTES = 256 * 1024**2
 _Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 _Width = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
-_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+VERSION_PATTERN = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}"
+"""What versions of this package look like. They are parts of names of files, so they hold no separator."""
 
 Shape = TypeVar("Shape")
 
@@ -55,7 +58,7 @@ class StoredMarker(msgspec.Struct, frozen=True):
 class StoredPlan(msgspec.Struct, frozen=True):
     """What plan.json must hold for its folder to be a run's. The rest of the fingerprint is compared by name."""
 
-    version: str
+    version: Annotated[str, msgspec.Meta(pattern=rf"^{VERSION_PATTERN}\Z")]
     spectra: Literal["star", "visit", "both"]
     layout: _Count = 1
     shards: _Count = 10**9
