@@ -23,7 +23,7 @@ from apnet_fast.pipeline.stored import StoredMarker, Unsound, checksum_of, read_
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.failures import PASSING, Reason
-from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
+from apnet_fast.support.attempts import is_left_by_nfs, name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import folder_written_whole, sha256_of, write_json
 
@@ -304,8 +304,7 @@ def _inner_names(path: Path) -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    # A file that is removed while a client of NFS has it open stays as .nfs... until it is closed.
-    return (name_of_attempt(name) or name) in SHARD_FILES or name.startswith(".nfs")
+    return (name_of_attempt(name) or name) in SHARD_FILES or is_left_by_nfs(name)
 
 
 def _stored_plan(path: Path) -> Mapping[str, object]:

@@ -187,6 +187,20 @@ def test_a_file_of_the_user_in_the_folder_of_a_shard_is_never_removed(
         assert notes.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", [".nfsnotes", ".nfs", ".nfs0123456789abcdef.txt"])
+def test_what_only_looks_like_a_file_of_nfs_is_the_users(
+    name: str, finished: Path, tree: Path, small_weights: Path
+) -> None:
+    plant(finished, f"shards/000000/{name}")
+    before = contents(finished)
+    with pytest.raises(UsageError, match=r"no run of apnet_fast wrote"):
+        run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert contents(finished) == before
+    (finished / "shards/000000" / name).rename(finished / "shards/000000/.nfs00000000008ae1c700000001")
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert not list(finished.glob("shards/000000/.nfs*"))
+
+
 def test_a_folder_of_an_earlier_layout_is_refused_by_name_and_a_restart_discards_it(
     finished: Path, tree: Path, small_weights: Path
 ) -> None:

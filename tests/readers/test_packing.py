@@ -220,6 +220,8 @@ FOREIGN = {
     "pack.json.partial": b"mine",
     "pack.json": b'{"name": "a package of something else"}',
     "packing.jsonl": b"mine",
+    ".lock.backup": b"mine",
+    ".lockfile": b"mine",
 }
 
 
