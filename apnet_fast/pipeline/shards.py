@@ -26,6 +26,7 @@ from apnet_fast.spectra.failures import PASSING, Reason
 from apnet_fast.support.attempts import is_left_by_nfs, name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import folder_written_whole, sha256_of, write_json
+from apnet_fast.support.regular_files import UnfitFile, regular_bytes
 
 SHARDS_FOLDER, PLAN_FILE, MARKER_FILE = "shards", "plan.json", "marker.json"
 QUARANTINE = "quarantine"
@@ -247,8 +248,8 @@ class ShardStore:
         """Read a part once, for its checksum and for its rows."""
         path = self._path(shard) / f"{name}.parquet"
         try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError) as error:
+            content = regular_bytes(path, part.bytes)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnfitFile) as error:
             raise DamagedPart(shard, path) from error
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise DamagedPart(shard, path)

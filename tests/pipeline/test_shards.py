@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -212,3 +213,13 @@ def test_parts_are_readable_by_others_and_leave_nothing_partial(tmp_path: Path) 
     ]  # fmt: skip
     assert pq.read_table(store.folder / "000000/star.parquet").num_rows == 2
     assert os.access(store.folder / "000000/star.parquet", os.R_OK)
+
+
+@pytest.mark.timeout(60)
+def test_a_part_that_is_no_file_any_more_is_damaged(put_no_file: Callable[[Path], None], tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    marker = store.write(0, tables("a", "b"), 0, ["", ""])
+    put_no_file(store.folder / "000000" / "star.parquet")
+    assert store.finished() == {}
+    with pytest.raises(DamagedPart):
+        list(store.tables("star", [marker]))
