@@ -143,10 +143,13 @@ class ShardStore:
             try:
                 with folder_written_whole(self._path(shard)) as attempt:
                     parts = {name: _written(table, attempt, name) for name, table in tables.items()}
-                    counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-                    reasons = {entry["values"]: entry["counts"] for entry in counts}
                     marker = Marker(
-                        self.plan.fingerprint.digest, parts, reasons, incomplete_photometry, flux, self.instructions
+                        self.plan.fingerprint.digest,
+                        parts,
+                        _reasons(tables[QUARANTINE]),
+                        incomplete_photometry,
+                        flux,
+                        self.instructions,
                     )
                     content: dict[str, Any] = {**asdict(marker), "files": list(states)}
                     write_json(attempt / MARKER_FILE, {**content, "checksum": checksum_of(content)})
@@ -237,15 +240,16 @@ class ShardStore:
         """
         gathered: list[pa.Table] = []
         for shard, marker in enumerate(markers):
-            gathered.append(self._checked_table(shard, name, marker.parts[name]))
+            gathered.append(self._checked_table(shard, name, marker))
             if sum(table.num_rows for table in gathered) >= _ROWS_OF_A_TABLE:
                 yield pa.concat_tables(gathered).combine_chunks()
                 gathered = []
         if gathered:
             yield pa.concat_tables(gathered).combine_chunks()
 
-    def _checked_table(self, shard: int, name: str, part: Part) -> pa.Table:
-        """Read a part once, for its checksum and for its rows."""
+    def _checked_table(self, shard: int, name: str, marker: Marker) -> pa.Table:
+        """Read a part once, for its checksum and for its rows, which must be those that the marker counts."""
+        part = marker.parts[name]
         path = self._path(shard) / f"{name}.parquet"
         try:
             content = regular_bytes(path, part.bytes)
@@ -254,7 +258,11 @@ class ShardStore:
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise DamagedPart(shard, path)
         # Threads cost more than they save on small parts.
-        return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        counted = table.num_rows == part.rows and _widths(table, name) == part.widths
+        if not counted or (name == QUARANTINE and _reasons(table) != marker.reasons):
+            raise DamagedPart(shard, path)
+        return table
 
     def _path(self, shard: int) -> Path:
         return self.folder / f"{shard:06d}"
@@ -263,8 +271,16 @@ class ShardStore:
 def _written(table: pa.Table, folder: Path, name: str) -> Part:
     path = folder / f"{name}.parquet"
     pq.write_table(table, path, compression="zstd")
-    widths = {} if name == QUARANTINE else text_widths(table)
-    return Part(sha256_of(path), path.stat().st_size, table.num_rows, widths)
+    return Part(sha256_of(path), path.stat().st_size, table.num_rows, _widths(table, name))
+
+
+def _widths(table: pa.Table, name: str) -> dict[str, int]:
+    return {} if name == QUARANTINE else text_widths(table)
+
+
+def _reasons(quarantine: pa.Table) -> dict[str, int]:
+    """Return the number of failures by reason."""
+    return {entry["values"]: entry["counts"] for entry in quarantine["reason"].value_counts().to_pylist()}
 
 
 def _as_marker(stored: StoredMarker) -> Marker:
