@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from apnet_fast.simulate.visits import Visit, draw_n_visits, draw_snr, flux_leve
 from apnet_fast.simulate.writer import write_apstar
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import written_whole
+from apnet_fast.support.stopping import StopRequest
 
 TRUTH_FILE = "truth.parquet"
 TRUTH_SCHEMA = pa.schema(
@@ -70,7 +72,8 @@ def simulate_tree(
     teff is in K, logg and fe_h in dex, vsini in km/s. It is written last, so it marks a complete tree.
 
     Returns `output`. Raises UsageError for arguments out of range, for an `output` that
-    already holds a tree, and for a file in a place that it needs which no simulation has made.
+    already holds a tree, and for a file in a place that it needs which no simulation has made; Stopped on a
+    signal.
     """
     chosen = find_layout(layout)
     _check_arguments(stars, visits, snr, seed, edge_cases)
@@ -85,12 +88,16 @@ def simulate_tree(
     remove_left(output, TRUTH_FILE)
 
     fields = draw_fields(Streams(seed, FIELDS, 0).stream(), chosen.southernmost_dec)
-    rows = [
-        _ordinary_star(output, chosen, fields, Streams(seed, STARS, number), visits, snr) for number in range(stars)
-    ]
-    if edge_cases:
-        rows += _edge_case_stars(output, chosen, fields, seed)
-    _write_truth(output / TRUTH_FILE, rows)
+    rows: list[dict[str, object]] = []
+    with StopRequest("star", remedy="give the same command again; it begins anew, and replaces what is there") as stop:
+        for number in range(stars):
+            rows.append(_ordinary_star(output, chosen, fields, Streams(seed, STARS, number), visits, snr))
+            stop.check()
+        if edge_cases:
+            for row in _edge_case_stars(output, chosen, fields, seed):
+                rows.append(row)
+                stop.check()
+        _write_truth(output / TRUTH_FILE, rows)
     return output
 
 
@@ -121,17 +128,15 @@ def _ordinary_star(
     return _write_star(output, layout, star, n_visits, coadd_snr, streams, ORDINARY)
 
 
-def _edge_case_stars(output: Path, layout: Layout, fields: list[Field], seed: int) -> list[dict[str, object]]:
+def _edge_case_stars(output: Path, layout: Layout, fields: list[Field], seed: int) -> Iterator[dict[str, object]]:
     northern = [field for field in fields if field.telescope == "apo25m"]
-    rows = []
     for number, case in enumerate(cases_of(layout)):
         streams = Streams(seed, EDGE_CASES, number)
         who = streams.stream(WHO)
         star = draw_star(who, case.field or northern[who.integers(len(northern))])
         if case.star is not None:
             star = case.star(star)
-        rows.append(_write_star(output, layout, star, case.n_visits, case.snr, streams, case))
-    return rows
+        yield _write_star(output, layout, star, case.n_visits, case.snr, streams, case)
 
 
 def _write_star(
