@@ -7,6 +7,7 @@ import os
 # Kernels run in Triton's interpreter in the tests; it must be asked for before any kernel is defined.
 os.environ.setdefault("TRITON_INTERPRET", "1")
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,23 @@ def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests find no weights and surveys of the machine they run on."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(params=["pipe", "link to a pipe", "link to /dev/zero"])
+def put_no_file(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """What puts something in place of a file that a program must not read: it would wait, or never end."""
+
+    def put(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        if request.param == "pipe":
+            os.mkfifo(path)
+        elif request.param == "link to a pipe":
+            os.mkfifo(path.with_name("pipe"))
+            path.symlink_to(path.with_name("pipe"))
+        else:
+            path.symlink_to("/dev/zero")
+
+    return put
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apnet_fast.catalog.parquet_metadata import is_astropys
+from apnet_fast.support.regular_files import check_regular
 
 
 def catalogue_cards(path: str | Path) -> dict[str, str]:
@@ -18,6 +19,7 @@ def catalogue_cards(path: str | Path) -> dict[str, str]:
     """
     path = Path(path)
     try:
+        check_regular(path)
         if path.suffix == ".parquet":
             metadata = pq.read_schema(path).metadata or {}
             texts = {

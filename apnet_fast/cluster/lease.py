@@ -7,6 +7,7 @@ and whatever Dask's workers are busy with.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from contextlib import suppress
@@ -32,7 +33,9 @@ class Lease:
         """Make the file, and remove those that coordinators left a day ago."""
         for path in self.file.parent.glob(f"{PREFIX}*"):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > SECONDS_UNTIL_STALE:
+                state = path.lstat()
+                lease = stat.S_ISREG(state.st_mode) and state.st_size == 0
+                if lease and time.time() - state.st_mtime > SECONDS_UNTIL_STALE:
                     path.unlink()
         self.file.touch()
         self._thread.start()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from apnet_fast.cluster.certificate import make_certificate
 from apnet_fast.cluster.team import DaskTeam
 from apnet_fast.pipeline.arguments import RunArguments
 from apnet_fast.pipeline.settings import RunSettings
+from apnet_fast.support.attempts import is_left_by_nfs
 from apnet_fast.support.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ _SECONDS_TO_START = 120.0
 # Dask's commands, in the order in which they start.
 _NAMES = ("dask_scheduler", "dask_worker")
 _SECONDS_TO_END = 20.0
+_CERTIFICATE_FILE, _SCHEDULER_FILE = "tls.pem", "scheduler.json"
+_FILES = {_CERTIFICATE_FILE, _SCHEDULER_FILE, *(f"{name}.log" for name in _NAMES)}
 
 
 class SlurmTeam(DaskTeam):
@@ -57,8 +61,7 @@ class SlurmTeam(DaskTeam):
         """Start scheduler and workers, then do as `DaskTeam.prepare`."""
         arguments.output.mkdir(parents=True, exist_ok=True)
         prefix = f".cluster-{os.environ['SLURM_JOB_ID']}-"
-        for left in arguments.output.glob(f"{prefix}*"):  # by an earlier attempt of this job, which Slurm has ended
-            shutil.rmtree(left, ignore_errors=True)
+        _remove_left(arguments.output, prefix)
         self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=arguments.output.absolute()))
         return super().prepare(arguments, check)
 
@@ -84,8 +87,8 @@ class SlurmTeam(DaskTeam):
         from distributed.utils import get_ip
 
         assert self._folder is not None
-        certificate = make_certificate(self._folder / "tls.pem")
-        scheduler_file = self._folder / "scheduler.json"
+        certificate = make_certificate(self._folder / _CERTIFICATE_FILE)
+        scheduler_file = self._folder / _SCHEDULER_FILE
         common = ["--scheduler-file", str(scheduler_file), "--no-dashboard", *certificate.words]
         # Where the workers reach this machine, and nowhere else.
         at = ("--protocol", "tls", "--host", get_ip(), "--port", "0")
@@ -153,3 +156,13 @@ class SlurmTeam(DaskTeam):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_SECONDS_TO_END / 2)
                 return
+
+
+def _remove_left(output: Path, prefix: str) -> None:
+    """Remove the folders of earlier attempts of this job, which Slurm has ended."""
+    for left in output.glob(f"{prefix}*"):
+        # What `mkdtemp` adds. A folder with anything else in it is the user's.
+        if re.fullmatch("[a-z0-9_]{8}", left.name.removeprefix(prefix)) and not left.is_symlink():
+            with contextlib.suppress(OSError):
+                if all(name in _FILES or is_left_by_nfs(name) for name in os.listdir(left)):
+                    shutil.rmtree(left)

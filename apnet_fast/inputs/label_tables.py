@@ -15,6 +15,7 @@ from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of
+from apnet_fast.support.regular_files import check_regular
 
 # Columns that hold a star's name, in the order of preference: ours, Astra's, DR10 to DR17.
 _OBJ_COLUMNS = ("obj", "sdss4_apogee_id", "apogee_id")
@@ -121,6 +122,7 @@ def _read(path: Path) -> pa.Table:
         from pyarrow import csv
 
         try:
+            check_regular(path)
             table = csv.read_csv(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise UsageError(f"cannot read the label table: {error}", where=str(path)) from error

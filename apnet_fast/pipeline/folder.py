@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from apnet_fast.pipeline.shards import (
     is_shard_file,
     remove_shard,
 )
-from apnet_fast.pipeline.stored import StoredPlan, StoredRecord, Unsound, read_marker, read_stored
+from apnet_fast.pipeline.stored import VERSION_PATTERN, StoredPlan, StoredRecord, Unsound, read_marker, read_stored
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
@@ -28,6 +29,9 @@ from apnet_fast.support.variables import ASTRA
 # Entries that every file system and program may leave; hidden files are not looked at either.
 _NOBODYS = {"lost+found"}
 _MOST_NAMED = 4
+_RESULT_NAME = re.compile(
+    rf"(?:{'|'.join(PRODUCT_STEMS.values())})-{VERSION_PATTERN}\.(?:fits|parquet)|{re.escape(QUARANTINE_FILE)}"
+)
 
 OTHER_OUTPUT = f"give another --output, or set {ASTRA} to a folder that you may write in"
 """What to do about an output folder that cannot be one."""
@@ -109,6 +113,8 @@ def discard(output: Path, wanted_results: Iterable[str], wanted_shards: int) -> 
     ours, shards = ours_in(output), output / SHARDS_FOLDER
     wanted = {RUN_FILE, *wanted_results}
     foreign = [name for name in sorted(_names(output)) if name in wanted - ours.results]
+    # No run makes a folder of such a name.
+    foreign += [f"{name}/" for name in sorted(ours.results) if _is_folder(output / name)]
     inner = [name for name in sorted(_names(shards)) if is_shard_file(name, wanted_shards) and name not in ours.shards]
     if ours.proven and PLAN_FILE in inner:  # damaged; the markers prove whose folder it is
         inner.remove(PLAN_FILE)
@@ -145,8 +151,11 @@ def _of_markers(shards: Path, names: Iterable[str]) -> Iterable[str]:
 
 
 def _is_result_name(name: str) -> bool:
-    product = name.startswith(tuple(f"{stem}-" for stem in PRODUCT_STEMS.values()))
-    return name == QUARANTINE_FILE or (product and os.path.basename(name) == name)
+    return _RESULT_NAME.fullmatch(name) is not None
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _is_attempt_at_plan(name: str) -> bool:

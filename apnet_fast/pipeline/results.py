@@ -22,6 +22,7 @@ from apnet_fast.pipeline.stored import StoredRecord, Unsound, read_stored
 from apnet_fast.recipes import Recipe
 from apnet_fast.spectra import Product
 from apnet_fast.support.files import sha256_of, written_whole
+from apnet_fast.support.regular_files import UnfitFile
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Results:
             record = read_stored(self.record, StoredRecord)
             listed = {name: {"bytes": file.bytes, "sha256": file.sha256} for name, file in record.products.items()}
             whole = all(listed.get(path.name) == _contents(path) for path in self.paths)
-        except (FileNotFoundError, Unsound):
+        except (FileNotFoundError, Unsound, UnfitFile):
             return None
         return record if whole else None
 

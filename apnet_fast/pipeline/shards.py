@@ -23,9 +23,10 @@ from apnet_fast.pipeline.stored import StoredMarker, Unsound, checksum_of, read_
 from apnet_fast.recipes.flux import FluxCounts
 from apnet_fast.spectra.batch import Product
 from apnet_fast.spectra.failures import PASSING, Reason
-from apnet_fast.support.attempts import name_of_attempt, remove_stale_attempts
+from apnet_fast.support.attempts import is_left_by_nfs, name_of_attempt, remove_stale_attempts
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import folder_written_whole, sha256_of, write_json
+from apnet_fast.support.regular_files import UnfitFile, regular_bytes
 
 SHARDS_FOLDER, PLAN_FILE, MARKER_FILE = "shards", "plan.json", "marker.json"
 QUARANTINE = "quarantine"
@@ -40,8 +41,9 @@ _PASSING = {str(reason) for reason in PASSING - {Reason.MISSING_FILE}}
 _ROWS_OF_A_TABLE = 25_000
 _THREADS = 16
 _MOST_TRIES = 5
-_SHARD_NAME = re.compile(r"(\d{6,})")
-_OLD_NAME = re.compile(r"(\d{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
+# As `f"{shard:06d}"` gives them.
+_SHARD_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})")
+_OLD_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.(?:json|(?:star|visit|quarantine)\.parquet)")
 
 
 class DamagedPart(Exception):
@@ -144,10 +146,15 @@ class ShardStore:
             try:
                 with folder_written_whole(self._path(shard)) as attempt:
                     parts = {name: _written(table, attempt, name) for name, table in tables.items()}
-                    counts = tables[QUARANTINE]["reason"].value_counts().to_pylist()
-                    reasons = {entry["values"]: entry["counts"] for entry in counts}
-                    digest = self.plan.fingerprint.digest
-                    marker = Marker(digest, parts, reasons, incomplete_photometry, flux, worthless, self.instructions)
+                    marker = Marker(
+                        self.plan.fingerprint.digest,
+                        parts,
+                        _reasons(tables[QUARANTINE]),
+                        incomplete_photometry,
+                        flux,
+                        worthless,
+                        self.instructions,
+                    )
                     content: dict[str, Any] = {**asdict(marker), "files": list(states)}
                     write_json(attempt / MARKER_FILE, {**content, "checksum": checksum_of(content)})
             except (FileExistsError, NotADirectoryError):
@@ -237,24 +244,29 @@ class ShardStore:
         """
         gathered: list[pa.Table] = []
         for shard, marker in enumerate(markers):
-            gathered.append(self._checked_table(shard, name, marker.parts[name]))
+            gathered.append(self._checked_table(shard, name, marker))
             if sum(table.num_rows for table in gathered) >= _ROWS_OF_A_TABLE:
                 yield pa.concat_tables(gathered).combine_chunks()
                 gathered = []
         if gathered:
             yield pa.concat_tables(gathered).combine_chunks()
 
-    def _checked_table(self, shard: int, name: str, part: Part) -> pa.Table:
-        """Read a part once, for its checksum and for its rows."""
+    def _checked_table(self, shard: int, name: str, marker: Marker) -> pa.Table:
+        """Read a part once, for its checksum and for its rows, which must be those that the marker counts."""
+        part = marker.parts[name]
         path = self._path(shard) / f"{name}.parquet"
         try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError) as error:
+            content = regular_bytes(path, part.bytes)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnfitFile) as error:
             raise DamagedPart(shard, path) from error
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise DamagedPart(shard, path)
         # Threads cost more than they save on small parts.
-        return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        counted = table.num_rows == part.rows and _widths(table, name) == part.widths
+        if not counted or (name == QUARANTINE and _reasons(table) != marker.reasons):
+            raise DamagedPart(shard, path)
+        return table
 
     def _path(self, shard: int) -> Path:
         return self.folder / f"{shard:06d}"
@@ -263,8 +275,16 @@ class ShardStore:
 def _written(table: pa.Table, folder: Path, name: str) -> Part:
     path = folder / f"{name}.parquet"
     pq.write_table(table, path, compression="zstd")
-    widths = {} if name == QUARANTINE else text_widths(table)
-    return Part(sha256_of(path), path.stat().st_size, table.num_rows, widths)
+    return Part(sha256_of(path), path.stat().st_size, table.num_rows, _widths(table, name))
+
+
+def _widths(table: pa.Table, name: str) -> dict[str, int]:
+    return {} if name == QUARANTINE else text_widths(table)
+
+
+def _reasons(quarantine: pa.Table) -> dict[str, int]:
+    """Return the number of failures by reason."""
+    return {entry["values"]: entry["counts"] for entry in quarantine["reason"].value_counts().to_pylist()}
 
 
 def _as_marker(stored: StoredMarker) -> Marker:
@@ -307,8 +327,7 @@ def _inner_names(path: Path) -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    # A file that is removed while a client of NFS has it open stays as .nfs... until it is closed.
-    return (name_of_attempt(name) or name) in SHARD_FILES or name.startswith(".nfs")
+    return (name_of_attempt(name) or name) in SHARD_FILES or is_left_by_nfs(name)
 
 
 def _stored_plan(path: Path) -> Mapping[str, object]:

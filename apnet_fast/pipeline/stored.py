@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from apnet_fast.support.regular_files import MEBIBYTE, UnfitFile, regular_bytes
+
 # Far more than any of these files has; what is larger is none of them.
-_MOST_BYTES = 256 * 1024**2
+_MOST_BYTES = 256 * MEBIBYTE
 _Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 _Width = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
-_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+VERSION_PATTERN = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}"
+"""What versions of this package look like. They are parts of names of files, so they hold no separator."""
 
 Shape = TypeVar("Shape")
 
@@ -56,7 +60,7 @@ class StoredMarker(msgspec.Struct, frozen=True):
 class StoredPlan(msgspec.Struct, frozen=True):
     """What plan.json must hold for its folder to be a run's. The rest of the fingerprint is compared by name."""
 
-    version: str
+    version: Annotated[str, msgspec.Meta(pattern=rf"^{VERSION_PATTERN}\Z")]
     spectra: Literal["star", "visit", "both"]
     layout: _Count = 1
     shards: _Count = 10**9
@@ -90,10 +94,9 @@ def read_stored(path: Path, shape: type[Shape]) -> Shape:
     Raises FileNotFoundError if there is none, Unsound for anything else that is not of the shape.
     """
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
-            raise Unsound(f"{path} is not a file of a run")
-        return msgspec.json.decode(path.read_bytes(), type=shape)
+        return msgspec.json.decode(regular_bytes(path, _MOST_BYTES), type=shape)
+    except (UnfitFile, IsADirectoryError) as error:
+        raise Unsound(f"{path} is not a file of a run: {error.strerror}") from error
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Unsound(f"{path}: {error}") from error
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from apnet_fast.plots.figures import new_figure
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.regular_files import MEBIBYTE, regular_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_BYTES = 256 * MEBIBYTE
 _SCATTER = "scatter_"
 
 
@@ -24,7 +26,7 @@ def read_curves(path: Path) -> list[dict[str, float]]:
     if path.is_dir():
         path = path / "curves.json"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(regular_text(path, _MOST_BYTES))
         epochs = value["epochs"]
         if epochs and all("validation_loss" in epoch for epoch in epochs):
             return [{name: math.nan if value is None else value for name, value in epoch.items()} for epoch in epochs]

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.regular_files import MEBIBYTE, regular_text
 
+# Far more than the web interface gives at once.
+_MOST_BYTES = 2048 * MEBIBYTE
 _NEEDED = ("logTe", "logg")
 # PARSEC's stage 9 is the jump from the AGB to the white-dwarf cooling track, which is not part of the line.
 _LAST_STAGE = 8
@@ -33,7 +36,7 @@ def read_isochrones(path: Path) -> list[Isochrone]:
     names: list[str] = []
     lines: dict[tuple[float, float], list[tuple[float, float]]] = {}
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = regular_text(path, _MOST_BYTES, errors="replace")
     except OSError as error:
         raise UsageError(f"cannot read the isochrones: {error.strerror}", got=str(path)) from error
     for number, line in enumerate(text.splitlines(), start=1):

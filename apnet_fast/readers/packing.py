@@ -34,7 +34,7 @@ from apnet_fast.spectra.pack import (
 from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import written_whole
-from apnet_fast.support.lock import LOCK_FOLDER, locked
+from apnet_fast.support.lock import is_lock, locked
 from apnet_fast.support.progress import RunProgress, say
 from apnet_fast.support.stopping import StopRequest
 
@@ -118,7 +118,7 @@ def _another_pack(output: Path, got: str, expected: str) -> UsageError:
 
 def _check_ours(output: Path) -> None:
     """Raise UsageError if the folder holds anything, and neither the manifest nor the log of a pack."""
-    there = sorted(path.name for path in output.iterdir() if not path.name.startswith(LOCK_FOLDER))
+    there = sorted(path.name for path in output.iterdir() if not is_lock(path.name))
     if there and not is_manifest_of_a_pack(output) and _Log.read(output).head is None:
         raise UsageError(
             "the output folder is not empty, and no pack",

@@ -20,6 +20,9 @@ from apnet_fast.catalog.reading import catalogue_cards
 from apnet_fast.recipes.flag_tables import FlagTable, known_table
 from apnet_fast.spectra.batch import Product
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.regular_files import MEBIBYTE, check_regular, regular_text
+
+_MOST_BYTES_OF_RECORD = 256 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def read_run(folder: Path, examples: int = 20) -> RunFolder:
     """Read the folder of a finished run. Raises UsageError if it holds none."""
     path = folder / RUN_FILE
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(regular_text(path, _MOST_BYTES_OF_RECORD))
     except FileNotFoundError as error:
         raise UsageError(
             "no finished run in this folder",
@@ -93,7 +96,7 @@ def read_run(folder: Path, examples: int = 20) -> RunFolder:
     catalogues = [_read_catalogue(product, file) for product, file in catalogue_files(folder).items()]
     quarantine = folder / QUARANTINE_FILE
     return RunFolder(
-        folder, record, catalogues, _read_quarantine(quarantine, examples) if quarantine.is_file() else None
+        folder, record, catalogues, _read_quarantine(quarantine, examples) if quarantine.exists() else None
     )
 
 
@@ -110,6 +113,7 @@ def _read_catalogue(product: Product, path: Path) -> Catalogue:
     rows = labels = warn = bad = 0
     bits: Counter[int] = Counter()
     try:
+        check_regular(path)
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=["teff", "result_flags", "flag_warn", "flag_bad"]):
                 rows += batch.num_rows
@@ -130,6 +134,7 @@ def _true(column: pa.Array) -> int:
 
 def _read_quarantine(path: Path, examples: int) -> Quarantine:
     try:
+        check_regular(path)
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"cannot read the list of failures: {error}", where=str(path)) from error

@@ -33,7 +33,10 @@ def simulate_command(
         bool, typer.Option("--edge-cases", help="Add one file for each way in which a file can be unusual or broken.")
     ] = False,
 ) -> None:
-    """Write simulated apStar files in the layout's tree, and truth.parquet with their true labels."""
+    """Write simulated apStar files in the layout's tree, and truth.parquet with their true labels.
+
+    Exit codes: 0 done, 2 usage, 4 stopped: the same command begins anew.
+    """
     check_output_folder(output)
     tree = simulate_tree(output, stars=stars, layout=layout, visits=visits, snr=snr, seed=seed, edge_cases=edge_cases)
     extra = " and the edge cases" if edge_cases else ""

@@ -127,8 +127,12 @@ def _truncate(path: Path, layout: Layout) -> None:
     os.truncate(path, int(TRUNCATED_SHARE * path.stat().st_size))
 
 
+TEXT_FILE = "404 Not Found: this is a text file with the name of a FITS file.\n"
+"""What the case `text_file` holds."""
+
+
 def _text(path: Path, layout: Layout) -> None:
-    path.write_text("404 Not Found: this is a text file with the name of a FITS file.\n")
+    path.write_text(TEXT_FILE)
 
 
 def _empty(path: Path, layout: Layout) -> None:

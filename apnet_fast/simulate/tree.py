@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from apnet_fast.simulate.earlier_files import check_may_replace, remove_left
 from apnet_fast.simulate.edge_cases import ORDINARY, EdgeCase, cases_of
 from apnet_fast.simulate.header_cards import summarise
 from apnet_fast.simulate.headers import primary_cards
@@ -20,6 +23,8 @@ from apnet_fast.simulate.streams import EDGE_CASES, FIELDS, HOW_OFTEN, SEEN, STA
 from apnet_fast.simulate.visits import Visit, draw_n_visits, draw_snr, flux_level, plan_visits
 from apnet_fast.simulate.writer import write_apstar
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.files import written_whole
+from apnet_fast.support.stopping import StopRequest
 
 TRUTH_FILE = "truth.parquet"
 TRUTH_SCHEMA = pa.schema(
@@ -66,12 +71,13 @@ def simulate_tree(
     name without STARVER), snr belongs to row 0 of the file (NaN if the file has no spectrum),
     teff is in K, logg and fe_h in dex, vsini in km/s. It is written last, so it marks a complete tree.
 
-    Returns `output`. Raises UsageError for arguments out of range and for an `output` that
-    already holds a tree.
+    Returns `output`. Raises UsageError for arguments out of range, for an `output` that
+    already holds a tree, and for a file in a place that it needs which no simulation has made; Stopped on a
+    signal.
     """
     chosen = find_layout(layout)
     _check_arguments(stars, visits, snr, seed, edge_cases)
-    if (output / TRUTH_FILE).exists():
+    if os.path.lexists(output / TRUTH_FILE):
         raise UsageError(
             "The output folder already holds a simulated tree",
             got=str(output),
@@ -79,14 +85,19 @@ def simulate_tree(
             remedy="give another folder or delete this one",
         )
     output.mkdir(parents=True, exist_ok=True)
+    remove_left(output, TRUTH_FILE)
 
     fields = draw_fields(Streams(seed, FIELDS, 0).stream(), chosen.southernmost_dec)
-    rows = [
-        _ordinary_star(output, chosen, fields, Streams(seed, STARS, number), visits, snr) for number in range(stars)
-    ]
-    if edge_cases:
-        rows += _edge_case_stars(output, chosen, fields, seed)
-    _write_truth(output / TRUTH_FILE, rows)
+    rows: list[dict[str, object]] = []
+    with StopRequest("star", remedy="give the same command again; it begins anew, and replaces what is there") as stop:
+        for number in range(stars):
+            rows.append(_ordinary_star(output, chosen, fields, Streams(seed, STARS, number), visits, snr))
+            stop.check()
+        if edge_cases:
+            for row in _edge_case_stars(output, chosen, fields, seed):
+                rows.append(row)
+                stop.check()
+        _write_truth(output / TRUTH_FILE, rows)
     return output
 
 
@@ -117,17 +128,15 @@ def _ordinary_star(
     return _write_star(output, layout, star, n_visits, coadd_snr, streams, ORDINARY)
 
 
-def _edge_case_stars(output: Path, layout: Layout, fields: list[Field], seed: int) -> list[dict[str, object]]:
+def _edge_case_stars(output: Path, layout: Layout, fields: list[Field], seed: int) -> Iterator[dict[str, object]]:
     northern = [field for field in fields if field.telescope == "apo25m"]
-    rows = []
     for number, case in enumerate(cases_of(layout)):
         streams = Streams(seed, EDGE_CASES, number)
         who = streams.stream(WHO)
         star = draw_star(who, case.field or northern[who.integers(len(northern))])
         if case.star is not None:
             star = case.star(star)
-        rows.append(_write_star(output, layout, star, case.n_visits, case.snr, streams, case))
-    return rows
+        yield _write_star(output, layout, star, case.n_visits, case.snr, streams, case)
 
 
 def _write_star(
@@ -165,6 +174,7 @@ def _write_star(
     link = layout.link_path(star)
     if link is not None:
         named = output / link
+        check_may_replace(named)
         named.unlink(missing_ok=True)
         named.symlink_to(path.name)
         path = named
@@ -205,6 +215,7 @@ def _write_file(
         cards = case.cards(cards)
     path = output / layout.star_path(star, visits)
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_may_replace(path)
     write_apstar(path, summary, planes, cards)
     if case.file is not None:
         case.file(path, layout)
@@ -212,7 +223,5 @@ def _write_file(
 
 
 def _write_truth(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write the truth table under another name, then rename it, so that it appears complete or not at all."""
-    partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_pylist(rows, schema=TRUTH_SCHEMA), partial)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows, schema=TRUTH_SCHEMA), partial)

@@ -11,6 +11,7 @@ from apnet_fast.simulate.header_cards import HeaderCard, Summary, image_cards
 from apnet_fast.simulate.layouts import Layout
 from apnet_fast.simulate.rows import Planes
 from apnet_fast.simulate.rv_table import coadd_table, visit_table
+from apnet_fast.support.files import written_whole
 
 LEGACY_LSF_COEFFICIENTS = np.array(
     [
@@ -26,11 +27,11 @@ LEGACY_LSF_COEFFICIENTS = np.array(
 def write_apstar(path: Path, summary: Summary, planes: Planes, cards: list[HeaderCard]) -> None:
     """Write `planes` and `cards` to `path` as the layout's pipeline would; an existing file is replaced.
 
-    The folder must exist. The file holds no creation date, so equal arguments give equal bytes.
+    The file appears complete or not at all. The folder must exist. It holds no creation date, so equal arguments give
+    equal bytes.
     """
     layout = summary.layout
-    path.unlink(missing_ok=True)
-    with fitsio.FITS(str(path), "rw") as file:
+    with written_whole(path) as partial, fitsio.FITS(str(partial), "rw") as file:
         _create_empty_image(file, layout.primary_bitpix_dtype)
         file[0].write_keys(_records(cards))
         for number, (image, unit) in enumerate(zip(planes.images(), layout.units, strict=True)):

@@ -27,6 +27,7 @@ from apnet_fast.spectra.opening import system_failure
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import sha256_of, write_json, written_whole
 from apnet_fast.support.grid import PIXELS
+from apnet_fast.support.regular_files import regular_bytes
 
 MANIFEST = "pack.json"
 # Lists the files written so far, in a pack that has no manifest yet.
@@ -158,10 +159,7 @@ def is_manifest_of_a_pack(folder: Path) -> bool:
 
 
 def _manifest_bytes(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > _MOST_MANIFEST_BYTES:
-        raise ValueError(f"{size} bytes")
-    return path.read_bytes()
+    return regular_bytes(path, _MOST_MANIFEST_BYTES)
 
 
 def is_pack(folder: str) -> bool:

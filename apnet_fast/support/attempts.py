@@ -18,6 +18,8 @@ from pathlib import Path
 PARTIAL = ".partial"
 
 _ATTEMPT = re.compile(r"(?P<name>.+)\.(?P<host>[^/]*)-(?P<pid>\d+)-(?P<count>\d+)" + re.escape(PARTIAL))
+# As the kernel's client of NFS makes them.
+_LEFT_BY_NFS = re.compile(r"\.nfs[0-9a-f]{16,}")
 SECONDS_UNTIL_STALE = 86_400.0
 """What no process has touched for so long was left by one that was killed."""
 _HOST_LENGTH = 40
@@ -52,6 +54,11 @@ def name_of_attempt(name: str) -> str | None:
     """Return the name of what an attempt of this name was to become; None for any other name."""
     match = _ATTEMPT.fullmatch(name)
     return match["name"] if match else None
+
+
+def is_left_by_nfs(name: str) -> bool:
+    """Return whether this names a file that was removed while a client of NFS has it open: it stays until closed."""
+    return _LEFT_BY_NFS.fullmatch(name) is not None
 
 
 def remove_stale_attempts(folder: Path, is_ours: Callable[[str], bool]) -> None:

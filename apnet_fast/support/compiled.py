@@ -10,6 +10,7 @@ The cache is a comfort: whatever is wrong with its folder or files costs a warni
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
 from apnet_fast.support.notices import say, warn_once
 from apnet_fast.support.reached import reached_digest
+from apnet_fast.support.regular_files import check_regular, opened_regular
 
 # Part of every key: entries that other versions of this module wrote are not looked at.
 _FORM = "code behind its sha256"
@@ -59,6 +61,8 @@ class _CheckedFile(IndexDataCacheFile):
 
     def _load_index(self) -> Any:
         try:
+            if os.path.lexists(self._index_path):
+                check_regular(self._index_path)
             overloads = super()._load_index()
         except Exception as error:  # noqa: BLE001 - pickle raises almost anything for damaged bytes
             _warn(f"the index {self._index_path} is damaged", error)
@@ -72,7 +76,7 @@ class _CheckedFile(IndexDataCacheFile):
             file.write(code)
 
     def _load_data(self, name: str) -> Any:
-        with open(self._data_path(name), "rb") as file:
+        with opened_regular(self._data_path(name)) as file:
             checksum, code = file.read(hashlib.sha256().digest_size), file.read()
         if checksum != self._checksum(code):
             raise ValueError(f"{self._data_path(name)} is not what was written")

@@ -10,7 +10,9 @@ from typing import Any
 import typer
 
 from apnet_fast.support.errors import UsageError
+from apnet_fast.support.regular_files import MEBIBYTE, regular_text
 
+_MOST_BYTES = 16 * MEBIBYTE
 # Options that mean nothing in a file.
 _NOT_IN_A_FILE = {"config", "help", "version", "install_completion"}
 # What typer's and click's names of types contain, in words.
@@ -56,7 +58,7 @@ def _known(parameters: Iterable[Any]) -> dict[str, Any]:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(regular_text(path, _MOST_BYTES))
     except OSError as error:
         raise UsageError(
             f"cannot read the configuration file: {error.strerror}",

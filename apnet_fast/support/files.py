@@ -17,6 +17,7 @@ from apnet_fast.support.attempts import end_attempt, new_attempt
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.notices import warn_once
 from apnet_fast.support.os_errors import advice_of
+from apnet_fast.support.regular_files import opened_regular
 
 # What file systems answer that have no fsync, or none for this kind of file. EIO is not among them: data are lost then.
 _WITHOUT_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EROFS}
@@ -182,6 +183,6 @@ def without_nan(value: Any) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    """Return the hexadecimal SHA-256 of a file's bytes. Raises OSError, `UnfitFile` if the file is not a regular one."""
+    with opened_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,6 +3,8 @@
 The lock is a folder, `.lock`, renamed into place whole: on every file system only one of several such renames
 succeeds. flock is not used, because between the nodes of a cluster it often holds nothing. Who holds the lock sets the
 time of a file in it again and again. A lock without such signs of life is taken over.
+
+Only what a lock of this package can be is ever moved or removed. Anything else of such a name is the user's.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import socket
+import stat
 import threading
 import time
 import uuid
@@ -20,16 +24,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 
-from apnet_fast.support.attempts import SECONDS_UNTIL_STALE
+from apnet_fast.support.attempts import SECONDS_UNTIL_STALE, is_left_by_nfs
 from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.notices import say
 
 LOCK_FOLDER = ".lock"
 HOLDER_FILE = "holder.json"
 _ASIDE = ".abandoned"
+_UNKNOWN = "unknown"
+_TOKEN = "[0-9a-f]{32}"
+# A lock that is being made, and one that was put aside.
+_MADE = re.compile(rf"{re.escape(LOCK_FOLDER)}\.{_TOKEN}")
+_PUT_ASIDE = re.compile(rf"{re.escape(LOCK_FOLDER)}\.(?:{_TOKEN}|{_UNKNOWN}){re.escape(_ASIDE)}")
+_MOST_BYTES = 64 * 1024
+_KEYS_OF_THE_FILE = {"host", "pid", "since"}
 
 _SECONDS_PER_BEAT = 10.0
 # More than the seconds for which clients of NFS keep what they know of a file.
@@ -55,7 +67,7 @@ class Holder:
     job: str
     restarts: str
     since: str
-    token: str
+    token: Annotated[str, msgspec.Meta(pattern=rf"^{_TOKEN}\Z")]
 
     def __str__(self) -> str:
         job = f", Slurm job {self.job}," if self.job else ""
@@ -109,10 +121,12 @@ def locked(folder: Path, on_loss: Callable[[Stopped], None] = lambda reason: Non
 
 def holder_of(folder: Path) -> Holder | None:
     """Return who holds a folder, alive or not; None if nobody does, or if that cannot be known."""
-    try:
-        return msgspec.json.decode((folder / LOCK_FOLDER / HOLDER_FILE).read_bytes(), type=Holder)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return _holder_in(folder / LOCK_FOLDER)
+
+
+def is_lock(name: str) -> bool:
+    """Return whether runs give this name to their lock, or to one that is being made or was put aside."""
+    return name == LOCK_FOLDER or bool(_MADE.fullmatch(name) or _PUT_ASIDE.fullmatch(name))
 
 
 def _acquire(folder: Path) -> Holder:
@@ -144,9 +158,17 @@ def _rename(made: Path, path: Path) -> None:
 
 def _give_up_or_take_over(folder: Path, path: Path) -> None:
     """Put the lock of a run that has ended aside. Raises UsageError if the run lives."""
-    if path.is_file():  # flock's, of an earlier version
-        path.unlink(missing_ok=True)
-    if not path.exists():
+    if _is_file_of_earlier_version(path):
+        with suppress(IsADirectoryError):  # another run was quicker
+            path.unlink(missing_ok=True)
+    if not _is_of_a_run(path):
+        raise UsageError(
+            f"the output folder holds a {LOCK_FOLDER} that no run of apnet_fast made",
+            got=str(path),
+            expected="nothing of this name, or the lock of a run",
+            remedy="move it away, or give another --output; nothing here was changed",
+        )
+    if not os.path.lexists(path):
         return
     other = holder_of(folder)
     ended = other.has_ended if other else None
@@ -157,12 +179,12 @@ def _give_up_or_take_over(folder: Path, path: Path) -> None:
             raise _refusal(folder, other)
         return  # it was released meanwhile
     # The name belongs to this very lock: of several that find it abandoned, one can rename it.
-    aside = folder / f"{LOCK_FOLDER}.{other.token if other else 'unknown'}{_ASIDE}"
+    aside = folder / f"{LOCK_FOLDER}.{other.token if other else _UNKNOWN}{_ASIDE}"
     try:
         os.rename(path, aside)
     except OSError:
         return  # another run was quicker
-    if other and _token_in(aside) not in (other.token, None):
+    if _token_in(aside) not in (other.token if other else None, None):
         with suppress(OSError):  # it was released and taken again at this moment: give it back
             os.rename(aside, path)
         return
@@ -233,14 +255,67 @@ def _release(folder: Path, holder: Holder) -> None:
             os.rename(released, folder / LOCK_FOLDER)
     for path in folder.glob(f"{LOCK_FOLDER}.*"):
         with suppress(OSError):
-            if path.suffix == _ASIDE or time.time() - path.lstat().st_mtime > SECONDS_UNTIL_STALE:
-                shutil.rmtree(path)
+            aside = _PUT_ASIDE.fullmatch(path.name)
+            made = _MADE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > SECONDS_UNTIL_STALE
+            if (aside or made) and _is_of_a_run(path):
+                (path / HOLDER_FILE).unlink(missing_ok=True)
+                path.rmdir()
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Return whether a folder can be a lock: nothing is in it but who holds it, which a crash may have torn.
+
+    Also if it has gone, or cannot be looked into.
+    """
+    if path.is_symlink():
+        return False
+    try:
+        if not {name for name in os.listdir(path) if not is_left_by_nfs(name)} <= {HOLDER_FILE}:
+            return False
+        content = _small_file(path / HOLDER_FILE)
+    except NotADirectoryError:
+        return False
+    except OSError:
+        return True
+    if content is None:
+        return False
+    # As `_acquire` writes it, or without anything of anybody.
+    return _decoded(content) is not None or content.startswith(b'{"host": ') or not content.strip(b"\0\n []{}")
+
+
+def _is_file_of_earlier_version(path: Path) -> bool:
+    """Return whether this is the file that versions with flock left: empty, or host, pid and time in JSON."""
+    try:
+        content = _small_file(path)
+        if content is None or content == b"":
+            return content is not None
+        return set(msgspec.json.decode(content, type=dict[str, Any])) == _KEYS_OF_THE_FILE
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return False
+
+
+def _small_file(path: Path) -> bytes | None:
+    """Return the content of a file that is not a link, a device or large, else None."""
+    state = path.lstat()
+    return path.read_bytes() if stat.S_ISREG(state.st_mode) and state.st_size <= _MOST_BYTES else None
 
 
 def _token_in(path: Path) -> str | None:
+    holder = _holder_in(path)
+    return holder.token if holder else None
+
+
+def _holder_in(path: Path) -> Holder | None:
     try:
-        return msgspec.json.decode((path / HOLDER_FILE).read_bytes(), type=Holder).token
-    except (OSError, msgspec.MsgspecError):
+        return _decoded(_small_file(path / HOLDER_FILE))
+    except OSError:
+        return None
+
+
+def _decoded(content: bytes | None) -> Holder | None:
+    try:
+        return None if content is None else msgspec.json.decode(content, type=Holder)
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

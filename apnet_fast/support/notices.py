@@ -140,7 +140,10 @@ def _logged_end(command: str) -> Iterator[None]:
 
 def _opened(path: Path) -> TextIO:
     try:
-        return path.open("a", encoding="utf-8", errors="backslashreplace")
+        # Without O_NONBLOCK, opening a named pipe waits for somebody to read from it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        os.set_blocking(descriptor, True)
+        return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(
             f"cannot write the log: {error.strerror}",

@@ -19,13 +19,15 @@ _SECONDS_OF_ONE_REQUEST = 1.0
 class StopRequest:
     """A context in which signals ask to stop after the current piece of work, `unit`, which may change.
 
+    remedy: what to do about a run that was stopped.
+
     The signals are SIGINT, SIGTERM, SIGUSR1, and SIGHUP unless it is ignored, as under nohup.
     """
 
-    def __init__(self, unit: str) -> None:
-        self.unit = unit
+    def __init__(self, unit: str, remedy: str = "give the same command again to go on") -> None:
+        self.unit, self.remedy = unit, remedy
         self.requested = False
-        self._reason = Stopped("by a signal", remedy="give the same command again to go on")
+        self._reason = Stopped("by a signal", remedy=remedy)
         self._asked = 0.0
         self._before: dict[int, object] = {}
 
@@ -43,7 +45,7 @@ class StopRequest:
         if self.requested:
             if number != signal.SIGINT and now - self._asked < _SECONDS_OF_ONE_REQUEST:
                 return
-            raise Stopped(f"by a second signal, inside a {self.unit}", remedy="give the same command again to go on")
+            raise Stopped(f"by a second signal, inside a {self.unit}", remedy=self.remedy)
         self.requested, self._asked = True, now
         say(f"{signal.Signals(number).name}: stopping after this {self.unit}; once more to stop now and lose its work")
 

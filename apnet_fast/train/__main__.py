@@ -148,12 +148,13 @@ def _model_args(path: Path | None) -> dict[str, Any]:
     import yaml
 
     from apnet_fast.support.errors import UsageError
+    from apnet_fast.support.regular_files import MEBIBYTE, regular_text
 
     if path is None:
         return {}
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        values = yaml.safe_load(regular_text(path, MEBIBYTE))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"cannot read the model arguments: {error}", where=str(path)) from error
     if not isinstance(values, dict):
         raise UsageError(

@@ -25,14 +25,15 @@ from apnet_fast.recipes.flux import FluxRange, median_flux
 from apnet_fast.recipes.labels import LABELS
 from apnet_fast.recipes.photometry import PHOTOMETRY
 from apnet_fast.spectra import Product
-from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
 from apnet_fast.support.files import written_whole
 from apnet_fast.support.grid import PIXELS
 from apnet_fast.support.progress import say
+from apnet_fast.support.regular_files import check_regular
 
 _SPECTRA_FILE = "spectra.f32"
 _INDEX_FILE = "spectra.parquet"
+CACHE_FILES = (_SPECTRA_FILE, _INDEX_FILE)
 _FINGERPRINT = b"made_from"
 # Spectra whose median flux is taken, for the range that weights were trained on.
 _MOST_MEDIANS = 10_000
@@ -84,20 +85,48 @@ def open_or_fill(
     made_from: `content_of` the training set; a cache of another set is filled again.
     Raises UsageError if no spectrum has a label.
     """
-    index_path = folder / _INDEX_FILE
-    if index_path.exists():
-        schema = pq.read_schema(index_path)
-        # Caches of earlier versions do not record what is simulated.
-        if (schema.metadata or {}).get(_FINGERPRINT) == made_from.encode() and "simulated" in schema.names:
-            return _open(folder)
-    index_path.unlink(missing_ok=True)
-    _fill(folder, files, products, labels, made_from, readers)
-    return _open(folder)
+    found = _opened(folder, made_from)
+    if found is None:
+        _fill(folder, files, products, labels, made_from, readers)
+        found = _open(folder)
+    return found
+
+
+def is_cache(folder: Path) -> bool:
+    """Return whether the index of a cache of this package is in a folder, whatever it was made from."""
+    schema = _schema(folder)
+    return schema is not None and _FINGERPRINT in (schema.metadata or {})
+
+
+def _schema(folder: Path) -> pa.Schema | None:
+    try:
+        check_regular(folder / _INDEX_FILE)
+        return pq.read_schema(folder / _INDEX_FILE)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _opened(folder: Path, made_from: str) -> SpectrumCache | None:
+    """Return the cache if it is whole and made from this, else None."""
+    schema = _schema(folder)
+    # Caches of earlier versions do not record what is simulated.
+    if schema is None or (schema.metadata or {}).get(_FINGERPRINT) != made_from.encode():
+        return None
+    if "simulated" not in schema.names:
+        return None
+    try:
+        check_regular(folder / _SPECTRA_FILE)
+        return _open(folder)
+    except (OSError, ValueError, KeyError, pa.ArrowException):  # damaged, or killed between the two files
+        return None
 
 
 def _open(folder: Path) -> SpectrumCache:
     index = pq.read_table(folder / _INDEX_FILE)
     shape = (len(index), 2, PIXELS)
+    size = (folder / _SPECTRA_FILE).stat().st_size
+    if size != np.prod(shape, dtype=np.int64) * np.dtype(np.float32).itemsize:
+        raise ValueError(f"{size} bytes for {len(index)} spectra")
     return SpectrumCache(
         spectra=np.memmap(folder / _SPECTRA_FILE, dtype=np.float32, mode="r", shape=shape),
         ids=index["identity"].to_pylist(),
@@ -122,33 +151,34 @@ def _fill(
     columns: dict[str, list] = {name: [] for name in schema.names}
     unusable = unlabelled = 0
     path = folder / _SPECTRA_FILE
-    partial = path.with_name(path.name + PARTIAL)
-    with partial.open("wb") as file, Readers(readers, products) as reading:
-        for batch in reading.read(files):
-            for row, record in enumerate(batch.records):
-                label_row = labels.row_of(record.path, record.star.obj)
-                if record.reason is not None:
-                    unusable += 1
-                elif label_row is None or np.isnan(labels.values[label_row]).all():
-                    unlabelled += 1
-                else:
-                    file.write(np.stack([batch.flux[row], batch.error[row]]).astype("<f4", copy=False).tobytes())
-                    columns["identity"].append(record.identity)
-                    columns["star"].append(record.star.obj or record.identity)
-                    columns["snr"].append(record.snr)
-                    columns["simulated"].append(record.simulated)
-                    for names, values in ((LABELS, labels.values), (PHOTOMETRY, labels.photometry)):
-                        for name, value in zip(names, values[label_row], strict=True):
-                            columns[name].append(float(value))
-    if not columns["identity"]:
-        partial.unlink()
-        raise UsageError(
-            "no spectrum has a label",
-            got=f"{unlabelled} usable spectra without, {unusable} unusable",
-            expected="spectra whose star (obj) or path is in the label table",
-            remedy="check that the table belongs to these spectra; if its column has another name: --column obj=NAME",
-        )
-    partial.replace(path)
-    with written_whole(folder / _INDEX_FILE) as index:
-        pq.write_table(pa.table(columns, schema=schema), index)
+    with written_whole(path) as partial:
+        with partial.open("wb") as file, Readers(readers, products) as reading:
+            for batch in reading.read(files):
+                for row, record in enumerate(batch.records):
+                    label_row = labels.row_of(record.path, record.star.obj)
+                    if record.reason is not None:
+                        unusable += 1
+                    elif label_row is None or np.isnan(labels.values[label_row]).all():
+                        unlabelled += 1
+                    else:
+                        file.write(np.stack([batch.flux[row], batch.error[row]]).astype("<f4", copy=False).tobytes())
+                        columns["identity"].append(record.identity)
+                        columns["star"].append(record.star.obj or record.identity)
+                        columns["snr"].append(record.snr)
+                        columns["simulated"].append(record.simulated)
+                        for names, values in ((LABELS, labels.values), (PHOTOMETRY, labels.photometry)):
+                            for name, value in zip(names, values[label_row], strict=True):
+                                columns[name].append(float(value))
+        if not columns["identity"]:
+            raise UsageError(
+                "no spectrum has a label",
+                got=f"{unlabelled} usable spectra without, {unusable} unusable",
+                expected="spectra whose star (obj) or path is in the label table",
+                remedy="check that the table belongs to these spectra; if its column has another name:"
+                " --column obj=NAME",
+            )
+        # The index, which proves whose folder it is, is there at any moment. New, it never meets old spectra.
+        path.unlink(missing_ok=True)
+        with written_whole(folder / _INDEX_FILE) as index:
+            pq.write_table(pa.table(columns, schema=schema), index)
     say(f"{len(columns['identity'])} labelled spectra; left out: {unlabelled} without label, {unusable} unusable")

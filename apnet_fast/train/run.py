@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,17 @@ from apnet_fast.networks.kinds import network_kind
 from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.recipes import get_recipe
 from apnet_fast.recipes.labels import LABELS
+from apnet_fast.support.attempts import remove_stale_attempts
 from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.files import sha256_of, write_json, written_whole
 from apnet_fast.support.forks import in_a_sound_thread
 from apnet_fast.support.lock import locked
+from apnet_fast.support.ownership import check_ours
 from apnet_fast.support.progress import say
+from apnet_fast.support.regular_files import opened_regular
 from apnet_fast.support.stopping import StopRequest
 from apnet_fast.train.batches import Batches, Split, split_by_star
-from apnet_fast.train.cache import SpectrumCache, content_of, flux_range, open_or_fill
+from apnet_fast.train.cache import CACHE_FILES, SpectrumCache, content_of, flux_range, is_cache, open_or_fill
 from apnet_fast.train.learner import Learner
 from apnet_fast.train.memory import keep_freed_memory
 from apnet_fast.train.networks import fresh_network, label_targets, scaling_of
@@ -36,6 +41,7 @@ from apnet_fast.validate.recovery import Recovery, recovery, recovery_lines
 
 STATE_FILE, CURVES_FILE, REPORT_FILE = "state.pt", "curves.json", "report.json"
 
+_FILES = frozenset({*CACHE_FILES, STATE_FILE, CURVES_FILE, REPORT_FILE})
 _SECONDS_BETWEEN_SAVES = 300.0
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -64,8 +70,27 @@ def train(settings: TrainSettings, *, restart: bool = False) -> list[Recovery]:
     """
     keep_freed_memory()
     settings.folder.mkdir(parents=True, exist_ok=True)
+    _check_ours(settings.folder)
     with StopRequest("step") as stop, locked(settings.folder, on_loss=stop.request):
+        _check_ours(settings.folder)
+        remove_stale_attempts(settings.folder, _FILES.__contains__)
         return in_a_sound_thread(lambda: _Run(settings, restart).finish(stop))
+
+
+def _check_ours(folder: Path) -> None:
+    """Raise UsageError if a file in the folder would be overwritten and neither cache nor state is a training's."""
+    check_ours(folder, _FILES, is_cache(folder) or _load_state(folder / STATE_FILE) is not None, "the training")
+
+
+def _load_state(path: Path) -> Mapping[str, Any] | None:
+    """Return the state of a training; None if there is none, or something else."""
+    try:
+        with opened_regular(path) as file:
+            state = torch.load(file, weights_only=True)
+    except Exception:  # noqa: BLE001 - torch raises almost anything for files that are not its own
+        return None
+    whole = isinstance(state, dict) and {"fingerprint", "learner", "progress"} <= state.keys()
+    return state if whole and isinstance(state["fingerprint"], str) else None
 
 
 class _Run:
@@ -122,9 +147,15 @@ class _Run:
 
     def _saved_state(self) -> Mapping[str, Any] | None:
         path = self.settings.folder / STATE_FILE
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
-        state: Mapping[str, Any] = torch.load(path, weights_only=True)
+        state = _load_state(path)
+        if state is None:
+            raise UsageError(
+                "the state of the training cannot be read",
+                got=str(path),
+                remedy="give --restart to train from the beginning",
+            )
         if state["fingerprint"] != self.fingerprint:
             then, now = json.loads(state["fingerprint"]), json.loads(self.fingerprint)
             changed = [key for key in now if then.get(key) != now[key]]

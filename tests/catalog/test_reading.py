@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,4 +29,13 @@ def test_cards_of_both_forms_of_a_product_are_read(suffix: str, product: Product
 def test_what_is_no_catalogue_has_no_cards(name: str, tmp_path: Path) -> None:
     for text in ("text.fits", "text.parquet"):
         (tmp_path / text).write_text("text")
+    assert catalogue_cards(tmp_path / name) == {}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["a.fits", "a.parquet"])
+def test_what_is_no_file_has_no_cards_and_is_not_waited_for(
+    name: str, put_no_file: Callable[[Path], None], tmp_path: Path
+) -> None:
+    put_no_file(tmp_path / name)
     assert catalogue_cards(tmp_path / name) == {}

@@ -70,3 +70,18 @@ def test_leases_of_a_day_ago_are_removed(tmp_path: Path) -> None:
     made.take()
     made.release()
     assert [path.name for path in tmp_path.iterdir()] == [young.name]
+
+
+def test_what_is_no_lease_stays_however_old(tmp_path: Path) -> None:
+    photo, folder, link = (tmp_path / f"{PREFIX}{name}" for name in ("photo.jpg", "folder", "link"))
+    photo.write_text("mine")
+    folder.mkdir()
+    (tmp_path / "empty").touch()
+    link.symlink_to(tmp_path / "empty")
+    for path in (photo, folder, link):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    os.utime(tmp_path / "empty", (0, 0))
+    made = Lease(tmp_path, "mine")
+    made.take()
+    made.release()
+    assert {photo, folder, link} <= set(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,13 @@ def test_csv_and_other_names_and_several_tables(tmp_path: Path) -> None:
 def test_tables_that_do_not_do(tmp_path: Path, columns: dict, asked: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         load_labels([written(tmp_path / "t.parquet", **columns)], asked)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["labels.csv", "labels.parquet"])
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    name: str, put_no_file: Callable[[Path], None], tmp_path: Path
+) -> None:
+    put_no_file(tmp_path / name)
+    with pytest.raises(UsageError, match=r"labels\."):
+        load_labels([tmp_path / name], {})

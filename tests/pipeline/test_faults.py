@@ -20,6 +20,7 @@ from apnet_fast.spectra import Product, SpectrumBatch, read_apstar
 from apnet_fast.support.lock import locked
 from tests.pipeline.runs import arguments, catalogue_bytes, quarantine, stored_shards
 from tests.pipeline.test_run import command
+from tests.pipeline.test_shards import MARKERS, changed_marker
 
 # Of a file that is written: before it is flushed, before and after it is renamed.
 OF_A_FILE = 3
@@ -139,6 +140,26 @@ def test_a_real_full_disk(three: Path, small_weights: Path, undisturbed: bytes, 
     again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert again.returncode == 0, again.stderr
     assert catalogue_bytes(output) == undisturbed
+
+
+@pytest.mark.parametrize("what", ["rows", "no widths", "reason"])
+def test_a_shard_whose_marker_is_wrong_about_its_parts_is_done_again(
+    what: str,
+    three: Path,
+    small_weights: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = arguments([three], small_weights, tmp_path, engine="null")
+    run(given)
+    changed_marker(stored_shards(tmp_path)[0], MARKERS[what])
+    for product in tmp_path.glob("astra*"):
+        product.unlink()
+    summary = run(given)
+    assert "a part has changed since it was written; its shard is done again" in capsys.readouterr().err
+    assert catalogue_bytes(tmp_path) == undisturbed
+    assert summary.failures == len(quarantine(tmp_path)) == 0
 
 
 @pytest.fixture

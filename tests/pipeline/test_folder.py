@@ -187,6 +187,20 @@ def test_a_file_of_the_user_in_the_folder_of_a_shard_is_never_removed(
         assert notes.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", [".nfsnotes", ".nfs", ".nfs0123456789abcdef.txt"])
+def test_what_only_looks_like_a_file_of_nfs_is_the_users(
+    name: str, finished: Path, tree: Path, small_weights: Path
+) -> None:
+    plant(finished, f"shards/000000/{name}")
+    before = contents(finished)
+    with pytest.raises(UsageError, match=r"no run of apnet_fast wrote"):
+        run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert contents(finished) == before
+    (finished / "shards/000000" / name).rename(finished / "shards/000000/.nfs00000000008ae1c700000001")
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert not list(finished.glob("shards/000000/.nfs*"))
+
+
 def test_a_folder_of_an_earlier_layout_is_refused_by_name_and_a_restart_discards_it(
     finished: Path, tree: Path, small_weights: Path
 ) -> None:
@@ -215,6 +229,75 @@ def test_a_record_that_lists_foreign_names_gives_no_leave_to_remove_them(finishe
     ours = ours_in(finished)
     assert ours.proven
     assert not any("notes" in name for name in ours.results)
+
+
+def write_plan(output: Path, **changes: object) -> None:
+    path = output / "shards" / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "version", ["x/../../victim", "x/victim", "../victim", "/victim", "..", "a\0b", "0.1\n", "", " ", "é", "v" * 65]
+)
+def test_a_plan_whose_version_is_none_names_no_file(
+    version: str, finished: Path, tree: Path, small_weights: Path
+) -> None:
+    (finished / "astraAllStarAPOGEENet-x").mkdir()
+    plant(finished.parent, "victim.fits", "victim.parquet")
+    plant(finished, "astraAllStarAPOGEENet-x/victim.fits", "astraAllStarAPOGEENet-0.1.fits")
+    planted = contents(finished.parent)
+    write_plan(finished, version=version)
+    with pytest.raises(UsageError, match="belongs to another run"):
+        run(arguments([tree], small_weights, finished, engine="null"))
+    # A restart discards a damaged plan where run.json and the markers prove whose folder it is.
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    after = contents(finished.parent)
+    assert all(after[name] == content for name, content in planted.items() if content.startswith(b"the user's"))
+    # Where nothing proves it, the folder is refused as it is.
+    write_plan(finished, version=version)
+    (finished / RUN_FILE).unlink()
+    for shard in stored_shards(finished):
+        (shard / "marker.json").unlink()
+    before = contents(finished.parent)
+    for restart in (False, True):
+        with pytest.raises(UsageError, match="no run of apnet_fast wrote"):
+            run(arguments([tree], small_weights, finished, engine="null", restart=restart))
+    assert contents(finished.parent) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["astraAllStarAPOGEENet-\0", "astraAllStarAPOGEENet-a\0.fits", "astraAllVisitAPOGEENet-x/../victim.fits",
+     "astraAllStarAPOGEENet-notes.txt", "astraAllStarAPOGEENet-0.1.0.fits\n"],
+)  # fmt: skip
+def test_a_record_names_no_file_that_no_run_makes(name: str, finished: Path, tree: Path, small_weights: Path) -> None:
+    record = json.loads((finished / RUN_FILE).read_text())
+    record["products"][name] = record["products"][QUARANTINE_FILE]
+    (finished / RUN_FILE).write_text(json.dumps(record))
+    plant(finished, "astraAllStarAPOGEENet-notes.txt")
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert (finished / "astraAllStarAPOGEENet-notes.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["astraAllStarAPOGEENet-0.0.9.fits", f"{PRODUCT_NAMES['star']}.fits", RUN_FILE])
+def test_a_folder_that_has_the_name_of_a_result_is_refused(
+    name: str, finished: Path, tree: Path, small_weights: Path
+) -> None:
+    if "0.0.9" in name:
+        write_plan(finished, version="0.0.9")
+    (finished / name).unlink(missing_ok=True)
+    plant(finished, f"{name}/notes.txt")
+    before = contents(finished)
+    with pytest.raises(UsageError, match="no run of apnet_fast wrote"):
+        run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert contents(finished) == before
+
+
+@pytest.mark.parametrize("name", ["٠٠٠٠٠٠", "0000000", "00000001"])
+def test_only_a_name_that_a_run_gives_is_a_shard(name: str, finished: Path, tree: Path, small_weights: Path) -> None:
+    plant(finished, f"shards/{name}/star.parquet")
+    run(arguments([tree], small_weights, finished, engine="null", restart=True))
+    assert (finished / "shards" / name / "star.parquet").read_text() == f"the user's shards/{name}/star.parquet"
 
 
 def test_a_log_may_lie_in_the_output_folder(tmp_path: Path) -> None:

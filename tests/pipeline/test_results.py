@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from apnet_fast.catalog.names import RUN_FILE
 from apnet_fast.pipeline.results import Results
 from apnet_fast.pipeline.run import run
 from tests.pipeline.runs import arguments
@@ -42,3 +44,21 @@ def test_a_whole_run_is_known_again_and_a_changed_one_is_not(finished: Results) 
     finished.record.write_text(json.dumps(json.loads(text) | {"products": {}}))
     assert finished.record_of_whole() is None
     finished.record.write_text(text)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", ["quarantine.parquet", "astraAllStarAPOGEENet-0.1.0.fits", RUN_FILE])
+def test_results_that_are_no_files_are_made_again(
+    name: str, put_no_file: Callable[[Path], None], tree: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    given = arguments([tree], small_weights, tmp_path / "out", engine="null")
+    run(given)
+    before = Results(given.output, ("star", "visit")).record_of_whole()
+    put_no_file(given.output / name)
+    run(given)
+    again = Results(given.output, ("star", "visit")).record_of_whole()
+    assert before is not None
+    assert again is not None
+    assert (given.output / name).is_file()
+    assert not (given.output / name).is_symlink()
+    assert again.products.keys() == before.products.keys()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +18,7 @@ import pytest
 from apnet_fast.catalog.rows import QUARANTINE_SCHEMA
 from apnet_fast.pipeline.plan import ANY_INSTRUCTIONS, Plan
 from apnet_fast.pipeline.shards import QUARANTINE, DamagedPart, Marker, ShardStore
+from apnet_fast.pipeline.stored import checksum_of
 from apnet_fast.support.attempts import new_attempt
 from apnet_fast.support.errors import Stopped, UsageError
 from tests.pipeline.test_plan import FINGERPRINT
@@ -212,3 +216,56 @@ def test_parts_are_readable_by_others_and_leave_nothing_partial(tmp_path: Path) 
     ]  # fmt: skip
     assert pq.read_table(store.folder / "000000/star.parquet").num_rows == 2
     assert os.access(store.folder / "000000/star.parquet", os.R_OK)
+
+
+@pytest.mark.timeout(60)
+def test_a_part_that_is_no_file_any_more_is_damaged(put_no_file: Callable[[Path], None], tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    marker = store.write(0, tables("a", "b"), 0, ["", ""])
+    put_no_file(store.folder / "000000" / "star.parquet")
+    assert store.finished() == {}
+    with pytest.raises(DamagedPart):
+        list(store.tables("star", [marker]))
+
+
+def changed_marker(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a marker and give it the checksum of its new content."""
+    content = json.loads((folder / "marker.json").read_text())
+    del content["checksum"]
+    change(content)
+    (folder / "marker.json").write_text(json.dumps({**content, "checksum": checksum_of(content)}))
+
+
+MARKERS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "rows": lambda marker: marker["parts"]["star"].update(rows=10**12),
+    "no rows": lambda marker: marker["parts"]["star"].update(rows=0),
+    "rows of the quarantine": lambda marker: marker["parts"]["quarantine"].update(rows=2),
+    "no widths": lambda marker: marker["parts"]["star"].update(widths={}),
+    "short width": lambda marker: marker["parts"]["star"].update(widths={"obj": 4}),
+    "long width": lambda marker: marker["parts"]["star"].update(widths={"obj": 10**6}),
+    "width of nothing": lambda marker: marker["parts"]["star"]["widths"].update(none=3),
+    "width in the quarantine": lambda marker: marker["parts"]["quarantine"].update(widths={"text": 3}),
+    "reason": lambda marker: marker.update(reasons={"nonsense": 5}),
+    "count of a reason": lambda marker: marker.update(reasons={"no_data": 2}),
+    "no reason": lambda marker: marker.update(reasons={}),
+}
+
+
+@pytest.mark.parametrize("what", MARKERS)
+def test_a_marker_that_its_parts_contradict_vouches_for_none(what: str, tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.write(0, tables("three", "b"), 0, ["", ""])
+    changed_marker(store.folder / "000000", MARKERS[what])
+    markers = list(store.finished().values())
+    assert len(markers) == 1
+    with pytest.raises(DamagedPart) as found:
+        [list(store.tables(name, markers)) for name in ("star", QUARANTINE)]
+    assert found.value.shard == 0
+
+
+def test_a_marker_of_parts_without_rows_is_believed(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    empty = {name: table.slice(0, 0) for name, table in tables("a", "b").items()}
+    store.write(0, empty, 0, ["", ""])
+    markers = list(store.finished().values())
+    assert [sum(map(len, store.tables(name, markers))) for name in ("star", QUARANTINE)] == [0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "curves.json").write_text(text)
     with pytest.raises(UsageError, match="no learning curves"):
         read_curves(tmp_path / "curves.json")
+
+
+@pytest.mark.timeout(30)
+def test_what_is_no_file_is_refused_and_not_waited_for(put_no_file: Callable[[Path], None], tmp_path: Path) -> None:
+    put_no_file(tmp_path / "curves.json")
+    with pytest.raises(UsageError, match=r"no learning curves: .*not a regular file"):
+        read_curves(tmp_path)

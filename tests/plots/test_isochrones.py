@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +34,10 @@ def test_isochrones_that_are_none(tmp_path: Path) -> None:
         read_isochrones(tmp_path / "b.dat")
     with pytest.raises(UsageError, match="cannot read"):
         read_isochrones(tmp_path / "none.dat")
+
+
+@pytest.mark.timeout(30)
+def test_what_is_no_file_is_refused_and_not_waited_for(put_no_file: Callable[[Path], None], tmp_path: Path) -> None:
+    put_no_file(tmp_path / "iso.dat")
+    with pytest.raises(UsageError, match=r"cannot read the isochrones: .*not a regular file"):
+        read_isochrones(tmp_path / "iso.dat")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -220,6 +221,8 @@ FOREIGN = {
     "pack.json.partial": b"mine",
     "pack.json": b'{"name": "a package of something else"}',
     "packing.jsonl": b"mine",
+    ".lock.backup": b"mine",
+    ".lockfile": b"mine",
 }
 
 
@@ -354,3 +357,16 @@ def test_a_pack_made_anew_in_the_same_place_is_another_input(tree: Path, small_w
     pack(PackArguments(tuple(fewer), packed, spectra_per_file=6, restart=True))
     with pytest.raises(UsageError, match="inputs was"):
         run(arguments([packed], small_weights, tmp_path / "out", engine="null"))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", [MANIFEST, LOG])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_manifest_that_is_no_file_is_not_waited_for(
+    name: str, restart: bool, put_no_file: Callable[[Path], None], tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pack").mkdir()
+    put_no_file(tmp_path / "pack" / name)
+    with pytest.raises(UsageError, match=rf"is not empty, and no pack; got .*{re.escape(name)}"):
+        pack_of([tree], tmp_path / "pack", restart=restart)
+    assert not (tmp_path / "pack" / name).is_file()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from apnet_fast.catalog.names import RUN_FILE
 from apnet_fast.report.run_folder import RunFolder, catalogue_files, read_run
 from apnet_fast.support.errors import UsageError
 from tests.report.runs import RECORD, run_folder
@@ -77,4 +79,25 @@ def test_a_list_of_failures_that_arrow_cannot_read_is_refused(
     run_folder(tmp_path, RECORD, failures=2)
     monkeypatch.setattr("apnet_fast.report.run_folder.pq.read_table", read_table)
     with pytest.raises(UsageError, match="cannot read the list of failures"):
+        read_run(tmp_path)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "names",
+    [
+        (RUN_FILE,),
+        ("quarantine.parquet",),
+        ("astraAllStarAPOGEENet-0.1.0.parquet",),
+        ("astraAllStarAPOGEENet-0.1.0.parquet", "astraAllVisitAPOGEENet-0.1.0.parquet"),
+    ],
+)
+def test_what_is_no_file_is_named_and_not_read(
+    names: tuple[str, ...], put_no_file: Callable[[Path], None], tmp_path: Path
+) -> None:
+    run_folder(tmp_path, RECORD, failures=3)
+    for name in names:
+        (tmp_path / "pipe").unlink(missing_ok=True)
+        put_no_file(tmp_path / name)
+    with pytest.raises(UsageError, match=r"cannot read.*not a regular file"):
         read_run(tmp_path)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import fitsio
 import numpy as np
@@ -13,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from apnet_fast.simulate import simulate_tree
+from apnet_fast.simulate import tree as tree_module
 from apnet_fast.simulate.healpix import ang2pix_ring
 from apnet_fast.simulate.population import two_mass_name
 from apnet_fast.simulate.tree import TRUTH_FILE
-from apnet_fast.support.errors import UsageError
+from apnet_fast.support.errors import Stopped, UsageError
 from tests.simulate.simulated_trees import contents
 
 STAR_PATHS = {
@@ -122,5 +127,54 @@ def test_a_folder_that_holds_a_tree_is_refused(tmp_path: Path) -> None:
 def test_importing_the_room_is_light() -> None:
     heavy = "{'torch', 'scipy', 'numba', 'astropy', 'typer'}"
     code = f"import sys, apnet_fast.simulate; print({heavy} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert result.stdout.strip() == "set()"
+
+
+SIGNALS = [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT]
+ARGUMENTS: dict[str, Any] = {"stars": 2, "layout": "dr17", "visits": 1, "edge_cases": True}
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("after", [1, 4])
+def test_a_signal_stops_after_the_star_and_the_same_arguments_begin_anew(
+    number: signal.Signals, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = tree_module.write_apstar, []
+
+    def write_and_be_asked(path: Path, *given: Any) -> None:
+        write(path, *given)
+        written.append(path)
+        if len(written) == after:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tree_module, "write_apstar", write_and_be_asked)
+        with pytest.raises(Stopped, match=r"by a signal.*the same command again; it begins anew"):
+            simulate_tree(tmp_path / "stopped", **ARGUMENTS)
+    assert len(written) == after
+    assert not (tmp_path / "stopped" / TRUTH_FILE).exists()
+    simulate_tree(tmp_path / "stopped", **ARGUMENTS)
+    simulate_tree(tmp_path / "whole", **ARGUMENTS)
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", SIGNALS[:3])
+def test_the_command_ends_politely_when_it_is_asked_to(number: signal.Signals, tmp_path: Path) -> None:
+    words = ["--stars", "100000", "--layout", "dr17", "--visits", "1", "--output", str(tmp_path / "tree")]
+    command = subprocess.Popen([sys.executable, "-m", "apnet_fast.simulate", *words], stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.rglob("*.fits")):
+            assert time.monotonic() < deadline
+            assert command.poll() is None
+            time.sleep(0.05)
+        command.send_signal(number)
+        said = command.communicate(timeout=120)[1]
+    finally:
+        command.kill()
+        command.communicate(timeout=60)
+    assert command.returncode == 4, said
+    assert f"{number.name}: stopping after this star" in said
+    assert "stopped: by a signal" in said
+    assert not list(tmp_path.rglob("*.partial"))

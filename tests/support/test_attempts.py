@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from apnet_fast.support import attempts
-from apnet_fast.support.attempts import end_attempt, name_of_attempt, new_attempt, remove_stale_attempts
+from apnet_fast.support.attempts import end_attempt, is_left_by_nfs, name_of_attempt, new_attempt, remove_stale_attempts
 
 
 def attempt_of(folder: Path, name: str, host: str, pid: int, *, days: float = 0) -> Path:
@@ -64,3 +64,8 @@ def test_only_attempts_of_writers_that_are_gone_are_removed(tmp_path: Path, dead
     assert [path for path in (*kept, ours) if not path.exists()] == []
     end_attempt(ours, remove=True)
     assert not ours.exists()
+
+
+def test_names_that_clients_of_nfs_give_are_known() -> None:
+    assert is_left_by_nfs(".nfs00000000008ae1c700000001")
+    assert not any(map(is_left_by_nfs, [".nfsnotes", ".nfs", ".nfs0123", "nfs00000000008ae1c700000001"]))

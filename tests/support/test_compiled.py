@@ -91,6 +91,24 @@ def test_a_damaged_cache_is_compiled_again_and_healed(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
+def test_a_cache_of_pipes_is_compiled_again_and_healed(
+    pattern: str, put_no_file: Callable[[Path], None], program: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    call(program, cache)
+    for file in list(cache.rglob(pattern)):
+        (file.parent / "pipe").unlink(missing_ok=True)
+        put_no_file(file)
+    said, warned = call(program, cache)
+    assert said.startswith("12.0")
+    assert warned.count("warning: ") <= 1
+    said, warned = call(program, cache)
+    assert was_kept(said)
+    assert warned == ""
+
+
+@pytest.mark.slow
 def test_a_cache_on_a_full_disk_is_done_without(program: Path, tmp_path: Path) -> None:
     full = (
         "import errno, os\nfrom apnet_fast.support import compiled\n"

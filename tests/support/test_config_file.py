@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="is not TOML"):
         read_config(tmp_path / "binary.toml", [])
+
+
+@pytest.mark.timeout(30)
+def test_what_is_no_file_is_refused_and_not_waited_for(put_no_file: Callable[[Path], None], tmp_path: Path) -> None:
+    put_no_file(tmp_path / "c.toml")
+    with pytest.raises(UsageError, match=r"cannot read the configuration file: .*not a regular file"):
+        read_config(tmp_path / "c.toml", get_command(app).params)

@@ -221,10 +221,137 @@ def test_a_lock_that_was_released_and_taken_while_it_was_judged_is_given_back(
     assert holder_of(tmp_path) == lives[0]
 
 
-def test_the_lock_file_of_earlier_versions_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / LOCK_FOLDER).write_text("")
+@pytest.mark.parametrize("content", ["", '{"host": "node7", "pid": 12, "since": "2026-01-01T00:00:00+00:00"}\n'])
+def test_the_lock_file_of_earlier_versions_is_no_obstacle(content: str, tmp_path: Path) -> None:
+    (tmp_path / LOCK_FOLDER).write_text(content)
     with locked(tmp_path):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def plant(folder: Path, name: str, content: str = "mine") -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(content)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every entry below a folder, and what is in it."""
+    return {
+        str(path.relative_to(folder)): path.read_text() if path.is_file() else str(path.lstat().st_mode)
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".lock", "mine"),
+        (".lock", " "),
+        (".lock", '["host", "pid", "since"]'),
+        (".lock", '{"host": "a", "pid": 1, "since": "", "mine": 1}'),
+        (".lock/thesis.txt", "mine"),
+        (".lock/holder.json/thesis.txt", "mine"),
+        (".lock/holder.json", "mine"),
+        (".lock/holder.json", '{"mine": 1}'),
+        (".lock/.nfsnotes", "mine"),
+    ],
+)
+def test_a_lock_of_the_user_is_refused_and_left_as_it_is(name: str, content: str, tmp_path: Path) -> None:
+    plant(tmp_path, name, content)
+    before = contents(tmp_path)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"\.lock that no run of apnet_fast made"), locked(tmp_path):
+            pass
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("beside_our_own", [False, True])
+def test_a_file_in_a_lock_of_ours_is_the_users_all_the_same(beside_our_own: bool, tmp_path: Path) -> None:
+    left_behind(tmp_path, host="node7")
+    plant(tmp_path, ".lock/thesis.txt")
+    with pytest.raises(UsageError, match="no run of apnet_fast made"), locked(tmp_path):
+        pass
+    (tmp_path / LOCK_FOLDER).rename(tmp_path / "mine")
+    with locked(tmp_path):
+        if beside_our_own:
+            plant(tmp_path, ".lock/notes.txt")
+    kept = {path.name for path in tmp_path.rglob("*.txt")}
+    assert kept == ({"thesis.txt", "notes.txt"} if beside_our_own else {"thesis.txt"})
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to a folder", "link to nothing", "pipe"])
+def test_a_lock_that_is_no_folder_is_refused_without_opening_it(kind: str, tmp_path: Path) -> None:
+    folder, lock_path = tmp_path / "out", tmp_path / "out" / LOCK_FOLDER
+    folder.mkdir()
+    if kind == "pipe":
+        os.mkfifo(lock_path)
+    else:
+        (tmp_path / "file").touch()
+        (tmp_path / "folder").mkdir()
+        lock_path.symlink_to(tmp_path / kind.rpartition(" ")[2])
+    with pytest.raises(UsageError, match="no run of apnet_fast made"), locked(folder):
+        pass
+    assert os.path.lexists(lock_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".lock.backup/thesis.txt",
+        ".lock.my.abandoned/thesis.txt",
+        ".lock.unknown.abandoned/thesis.txt",
+        ".lock.old",
+        f".lock.{'a' * 32}/thesis.txt",
+        f".lock.{'a' * 32}.abandoned/thesis.txt",
+        f".lock.{'a' * 32}.abandoned/holder.json",
+        f".lock.{'a' * 32}.abandoned/.nfsnotes",
+        f".lock.{'a' * 32}",
+        f".lock.{'A' * 32}.abandoned/holder.json",
+        f".lock.{'a' * 32}.abandoned.txt",
+    ],
+)
+def test_what_only_looks_like_a_lock_put_aside_stays(name: str, tmp_path: Path) -> None:
+    plant(tmp_path, name)
+    for path in (tmp_path / name, (tmp_path / name).parent):
+        os.utime(path, (0, 0))
+    before = contents(tmp_path)
+    with locked(tmp_path):
+        pass
+    assert contents(tmp_path) == before
+
+
+def test_what_take_overs_and_kills_left_is_removed(tmp_path: Path) -> None:
+    for token, content in (("1" * 32, None), ("2" * 32, ""), ("3" * 32, "whole"), ("unknown", '{"host": "no')):
+        folder = tmp_path / f".lock.{token}.abandoned"
+        folder.mkdir()
+        if content is not None:
+            text = json.dumps(asdict(replace(this_process(), token=token))) if content == "whole" else content
+            (folder / HOLDER_FILE).write_text(text)
+    for name in ("4" * 32, "5" * 32):  # killed before it was renamed into place
+        (tmp_path / f".lock.{name}").mkdir()
+    os.utime(tmp_path / f".lock.{'4' * 32}", (0, 0))
+    with locked(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [f".lock.{'5' * 32}"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_token_that_is_none_leads_out_of_no_folder(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    (output / ".lock.").mkdir(parents=True)
+    (tmp_path / "victim.abandoned").mkdir()
+    left_behind(output, token="/../../victim")
+    with locked(output):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "victim.abandoned"]
+    assert list((tmp_path / "victim.abandoned").iterdir()) == []
+
+
+def test_names_of_locks_are_known() -> None:
+    assert all(map(lock.is_lock, [".lock", f".lock.{'0' * 32}", f".lock.{'f' * 32}.abandoned"]))
+    assert not any(map(lock.is_lock, [".lockfile", ".lock.backup", ".lock.my.abandoned", "lock", f".lock.{'g' * 32}"]))
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,7 +12,17 @@ import pytest
 
 from apnet_fast.support import notices
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.notices import Volume, detail, listening, mute_warnings, say, tell, warn, warn_once
+from apnet_fast.support.notices import (
+    Volume,
+    detail,
+    listening,
+    log_descriptor,
+    mute_warnings,
+    say,
+    tell,
+    warn,
+    warn_once,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +127,18 @@ def test_processes_that_a_command_starts_are_as_quiet() -> None:
     assert done.stderr == "warning: a danger\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stderr == "a notice\nwarning: a danger\n"
+
+
+@pytest.mark.timeout(30)
+def test_a_log_that_is_a_pipe_nobody_reads_is_refused_and_a_read_one_is_written(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="cannot write the log"), listening("x", log=pipe):
+        pass
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with listening("the command", log=pipe):
+        descriptor = log_descriptor()
+        assert descriptor is not None
+        assert os.get_blocking(descriptor)
+    assert b"$ the command" in os.read(reader, 10_000)
+    os.close(reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,21 @@ def test_the_command_line_trains_v1(tmp_path: Path, labelled_tree: Path) -> None
     checkpoint = load_checkpoint(tmp_path / "w1")
     assert checkpoint.network == "v1"
     assert checkpoint.scaling.names == ("logg", "teff", "fe_h")
+
+
+@pytest.mark.timeout(60)
+def test_model_arguments_that_are_no_file_are_not_waited_for(
+    put_no_file: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_no_file(tmp_path / "args.yaml")
+    with pytest.raises(UsageError, match=r"cannot read the model arguments: .*not a regular file"):
+        settings_of_words(["--tree", "a", "--model-args", str(tmp_path / "args.yaml"), "--device", "cpu"], monkeypatch)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: 2020-99-99", b"[" * 5000], ids=["no text", "no date", "deep"])
+def test_model_arguments_that_break_parsers_are_refused(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "args.yaml").write_bytes(content)
+    with pytest.raises(UsageError, match="cannot read the model arguments"):
+        settings_of_words(["--tree", "a", "--model-args", str(tmp_path / "args.yaml"), "--device", "cpu"], monkeypatch)

@@ -99,3 +99,48 @@ def test_a_cache_of_an_earlier_version_is_filled_again(tmp_path: Path, labelled_
     pq.write_table(pq.read_table(index).drop_columns(["simulated"]), index)
     assert cache.open_or_fill(tmp_path, files, ["star"], labels, "set", readers=0).simulated
     assert "simulated" in pq.read_schema(index).names
+
+
+def test_a_kill_at_any_moment_leaves_a_cache_that_is_ours_and_mixes_nothing(
+    tmp_path: Path, labelled_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    files = resolve_inputs([str(labelled_tree)]).files
+    cache.open_or_fill(tmp_path, files[:4], ["star"], labels, "set 1", readers=0)
+    assert cache.is_cache(tmp_path)
+    replace_file = os.replace
+    for kill_at in (0, 1):
+        moves: list[str] = []
+
+        def killed(source: Path, target: Path, kill_at: int = kill_at, moves: list[str] = moves) -> None:
+            if len(moves) == kill_at:
+                raise KeyboardInterrupt
+            moves.append(target.name)
+            replace_file(source, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr("os.replace", killed)
+            with pytest.raises(KeyboardInterrupt):
+                cache.open_or_fill(tmp_path, files[4:8], ["star"], labels, f"set {kill_at + 2}", readers=0)
+        assert cache.is_cache(tmp_path)
+    found = cache.open_or_fill(tmp_path, files[4:8], ["star"], labels, "set 3", readers=0)
+    for file in files[4:8]:
+        batch = read_spectra(file, ("star",))
+        at = found.ids.index(batch.records[0].identity)
+        np.testing.assert_array_equal(found.spectra[at, 0], batch.flux[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spectra.f32", "spectra.parquet"]
+
+
+def test_spectra_that_were_cut_are_read_again(tmp_path: Path, labelled_tree: Path) -> None:
+    labels = load_labels([labelled_tree / "truth.parquet"])
+    files = resolve_inputs([str(labelled_tree)]).files[:3]
+    first = np.array(cache.open_or_fill(tmp_path, files, ["star"], labels, "set", readers=0).spectra)
+    for damage in (
+        lambda path: os.truncate(path, 100),
+        lambda path: path.unlink(),
+        lambda path: os.truncate(path, 10**6),
+    ):
+        damage(tmp_path / "spectra.f32")
+        np.testing.assert_array_equal(
+            cache.open_or_fill(tmp_path, files, ["star"], labels, "set", readers=0).spectra, first
+        )

@@ -220,3 +220,62 @@ def test_stars_without_labels_are_an_error(tmp_path: Path, settings_of: Make) ->
     pq.write_table(strangers, tmp_path / "strangers.parquet")
     with pytest.raises(UsageError, match="no spectrum has a label"):
         train(settings_of(tmp_path / "w.safetensors", labels=(tmp_path / "strangers.parquet",)))
+
+
+TRAINING_FILES = ["spectra.f32", "spectra.parquet", STATE_FILE, CURVES_FILE, REPORT_FILE]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", TRAINING_FILES)
+def test_files_of_the_user_in_the_folder_of_a_training_stay(
+    name: str, restart: bool, tmp_path: Path, settings_of: Make
+) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    settings.folder.mkdir()
+    for mine in ("spectra.parquet", name):
+        (settings.folder / mine).unlink(missing_ok=True)
+        if name == "spectra.parquet":  # a table, but none of ours
+            pq.write_table(pa.table({"obj": ["a"]}), settings.folder / mine)
+        elif mine == name:
+            (settings.folder / mine).write_text("mine")
+    before = {path.name: path.read_bytes() for path in settings.folder.iterdir()}
+    with pytest.raises(UsageError, match=rf"the training would overwrite.*{name}"):
+        train(settings, restart=restart)
+    assert {path.name: path.read_bytes() for path in settings.folder.iterdir()} == before
+    assert not settings.output.exists()
+
+
+def test_a_table_that_is_none_is_the_users_too(tmp_path: Path, settings_of: Make) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    settings.folder.mkdir()
+    (settings.folder / "spectra.parquet").write_text("mine")
+    with pytest.raises(UsageError, match=r"would overwrite.*spectra\.parquet"):
+        train(settings)
+
+
+def test_other_files_of_the_user_are_no_obstacle(tmp_path: Path, settings_of: Make) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    settings.folder.mkdir()
+    for name in ("notes.txt", "spectra.f32.partial"):
+        (settings.folder / name).write_text("mine")
+    train(settings)
+    assert {(settings.folder / name).read_text() for name in ("notes.txt", "spectra.f32.partial")} == {"mine"}
+
+
+@pytest.mark.timeout(120)
+def test_a_training_whose_files_are_damaged_goes_on_or_says_what_to_do(
+    put_no_file: Callable[[Path], None], tmp_path: Path, settings_of: Make
+) -> None:
+    settings = settings_of(tmp_path / "w.safetensors", epochs=1)
+    train(settings)
+    whole = settings.output.read_bytes()
+    (settings.folder / "spectra.f32").write_bytes(b"cut")  # the index proves whose folder it is
+    train(settings)
+    put_no_file(settings.folder / "spectra.parquet")  # now the state does
+    train(settings)
+    (settings.folder / "pipe").unlink(missing_ok=True)
+    put_no_file(settings.folder / STATE_FILE)
+    with pytest.raises(UsageError, match=r"state of the training cannot be read.*--restart"):
+        train(settings)
+    train(settings, restart=True)
+    assert settings.output.read_bytes() == whole
