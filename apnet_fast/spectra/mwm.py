@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from apnet_fast.spectra.batch import Product, SpectrumBatch, SpectrumRecord, concatenate
 from apnet_fast.spectra.compressed import unpacked
 from apnet_fast.spectra.failures import ReadFailure, Reason
+from apnet_fast.spectra.fits_library import check_cards, check_end, library_fits
 from apnet_fast.spectra.header import PrimaryHeader, read_primary_header
 from apnet_fast.spectra.identity import StarIdentity, VisitName, parse_visit_name, printable, without_fits_suffix
 from apnet_fast.spectra.measured import Measured
@@ -51,7 +52,7 @@ def has_mwm_tables(path: str) -> bool:
         with opened(path) as file, unpacked(file) as plain:
             if os.pread(plain.fileno(), 6, 0) != b"SIMPLE":
                 return False
-            with fitsio.FITS(f"/dev/fd/{plain.fileno()}") as fits:
+            with library_fits(plain) as fits:
                 if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
                     return False
                 names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
@@ -107,13 +108,14 @@ def _tables(file: BinaryIO) -> list[tuple[int, NDArray[np.void]]]:
     """Return number and rows of each of the two tables that has rows; column names in lower case."""
     hdu, tables = 0, []
     try:
-        # By descriptor: in a path, the library takes brackets and signs for instructions.
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}", lower=True) as fits:
+        with library_fits(file, lower=True) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits)
             if len(fits) <= _HDUS[-1]:
                 text = f"the last HDU is number {len(fits) - 1}, that of an mwmStar or mwmVisit file {_HDUS[-1]}"
                 raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=len(fits))
+            check_cards(file, fits)
+            check_end(file, fits)
             for hdu in _HDUS:
                 if not isinstance(fits[hdu], fitsio.hdu.TableHDU):
                     raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)

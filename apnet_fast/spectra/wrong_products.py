@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import fitsio
 
+from apnet_fast.spectra.fits_library import library_fits
 from apnet_fast.spectra.header import PrimaryHeader
 from apnet_fast.spectra.opening import LIBRARY_ERRORS
 from apnet_fast.support.grid import PIXELS
@@ -65,7 +66,7 @@ def by_content(file: BinaryIO, header: PrimaryHeader) -> str:
     if any(card in header for card in ("FERRE", "SPECLIB", "ASPCAPV", "ASPCAP_V")):
         return _said("an aspcapStar file", _APSTAR)
     try:
-        with fitsio.FITS(f"/dev/fd/{file.fileno()}") as fits:
+        with library_fits(file) as fits:
             return _of_hdus(fits, header)
     except LIBRARY_ERRORS:
         return ""
