@@ -119,8 +119,12 @@ def _odd_form(hdus: Hdus, rng: random.Random) -> str:
     at = _column(hdus, rng) if rng.random() < 0.7 else rng.randrange(len(hdus))
     key, value = rng.choice(VALUES + OF_COLUMNS + OF_COLUMNS)
     form = rng.choice(FORMS)
-    text = odd(form, key.format(n=rng.randint(1, 16)), value)
     cards = hdus[at][0]
+    widths = _widths(cards)
+    # Mostly of the columns that take the most room: flux and its errors, in a file of spectra.
+    widest = sorted(widths, key=lambda column: widths[column])[-2:] or [1]
+    column = rng.choice(widest) if rng.random() < 0.7 else rng.randint(1, 16)
+    text = odd(form, key.format(n=column), value)
     cards.insert(rng.choice([min(10, len(cards) - 1), len(cards) - 1]), card(text))
     return f"HDU {at}: odd form {text!r}"
 
@@ -218,6 +222,7 @@ STRUCTURE: tuple[Callable[[Hdus, random.Random], str], ...] = (
     _variable,
     _table_card,
     _any_card,
+    _odd_form,
     _odd_form,
     _lost_end,
     _lost_card,
