@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from apnet_fast.networks.checksum import content_sha256
+from apnet_fast.networks.checksum import CHECKSUM, content_sha256, labels_sha256
 from apnet_fast.networks.kinds import NETWORKS, Architecture, NetworkKind, kind_of
-from apnet_fast.networks.metadata import FORMAT, LabelValues, TensorLayout, read_header
+from apnet_fast.networks.metadata import FORMAT, LabelValues, TensorLayout, WeightsHeader, read_header
 from apnet_fast.networks.scaling import LabelScaling
 from apnet_fast.networks.values import check_values
 from apnet_fast.recipes.flux import FLUX_UNIT, FluxRange, plausible_range
@@ -86,12 +86,12 @@ class Checkpoint:
             "source_sha256": self.source_sha256,
             "left_out": json.dumps(list(self.left_out)),
             "flux_unit": FLUX_UNIT,
-            "content_sha256": content_sha256(self.architecture, self.scaling, self.state),
         }
         if self.flux_range is not None:
             metadata["flux_range"] = json.dumps(list(self.flux_range))
         if self.trained_on:
             metadata["trained_on"] = self.trained_on
+        metadata[CHECKSUM] = content_sha256(metadata, self.state)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Clone, because safetensors refuses tensors that share memory.
         state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in self.state.items()}
@@ -167,8 +167,9 @@ _verified: set[str] = set()
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read and check a safetensors file that `Checkpoint.save` wrote.
 
-    Its header is checked whole before anything else is read (`networks.metadata`), and its values against its checksum,
-    once per process for the same content. A file of earlier versions has no checksum, which a line on stderr says.
+    Its header is checked whole before anything else is read (`networks.metadata`), and its content against its
+    checksum, once per process for the same content. A file of earlier versions has no checksum, or one that does not
+    cover its words, which a line on stderr says.
     Raises WeightsError if the file is missing, has changed since it was written, or cannot be used.
     """
     header, where = read_header(path), str(path)
@@ -188,7 +189,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise WeightsError(f"cannot read weights: {error}", remedy="get a sound copy", where=where) from error
     check_state(state, architecture, where)
     if sha256 not in _verified:
-        _verify(metadata.content_sha256, content_sha256(architecture, scaling, state), where)
+        _verify(header, architecture, scaling, state, where)
         _verified.add(sha256)
     return Checkpoint(
         network=kind.name,
@@ -209,10 +210,22 @@ def network_of(path: Path) -> str:
     return read_header(path).metadata.network
 
 
-def _verify(written: str | None, found: str, where: str) -> None:
+def _verify(
+    header: WeightsHeader, architecture: Architecture, scaling: LabelScaling, state: Mapping[str, Tensor], where: str
+) -> None:
+    written = header.metadata.content_sha256
     if written is None:
         warn_once(f"{where} has no checksum, because an earlier version wrote it: damage to it cannot be noticed")
-    elif written != found:
+        return
+    if header.is_of_this_version:
+        found = content_sha256(header.texts, state)
+    else:
+        found = labels_sha256(architecture, scaling, state)
+        warn_once(
+            f"{where} has a checksum that does not cover its words, because an earlier version wrote it: damage to them"
+            " (what it was trained on, its range of flux) cannot be noticed; import or train it again"
+        )
+    if written != found:
         raise WeightsError(
             "the weights have changed since they were written",
             got=f"content {found}",

@@ -1,8 +1,8 @@
 """Read the header of a weights file, and check it whole before anything of the file is loaded.
 
 A header is written by whoever made the file, so nothing in it is trusted: duplicate keys, numbers without end, nests
-without end, values of another type and sizes beyond the file are refused by name. Keys that this version does not know
-are ignored. No torch here.
+without end, values of another type, sizes beyond the file and keys that nobody knows are refused by name. Files of the
+format before, without a checksum, may have other keys, which are ignored. No torch here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import math
 import reprlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -23,8 +23,11 @@ from apnet_fast.recipes.flux import FLUX_UNIT
 from apnet_fast.recipes.versions import VERSIONS, NetworkVersion
 from apnet_fast.support.errors import WeightsError
 
-FORMAT = "apnet_fast/1"
+FORMAT = "apnet_fast/2"
+"""Files whose checksum covers all of their metadata. It differs from the format before in more than one bit."""
+_EARLIER = "apnet_fast/1"
 _REQUIRED = ("network", "architecture", "labels", "origin", "source_sha256", "left_out")
+_REQUIRED_NOW = (*_REQUIRED, "flux_unit", "content_sha256")
 # Keys whose text is JSON; the text of the others is the value.
 _JSON = ("architecture", "labels", "left_out", "flux_range")
 
@@ -68,8 +71,8 @@ class WeightsMetadata(msgspec.Struct, frozen=True):
 
     network: "v3", "v2" or "v1". architecture: sizes, checked by `NetworkKind.architecture_from`. labels: the label
     scaling. origin, source_sha256: words for, and hash of, what it was made from. left_out: keys of the source that the
-    network does not have. content_sha256: hash of all that labels depend on (`networks.checksum`); None in files of
-    earlier versions. flux_unit: unit of the flux that the network knows. flux_range: least and greatest median flux of
+    network does not have. content_sha256: hash of the content (`networks.checksum`); None in files of earlier versions.
+    flux_unit: unit of the flux that the network knows. flux_range: least and greatest median flux of
     the spectra it was trained on, in that unit. trained_on: "simulated" for weights that mean nothing on real spectra.
     """
 
@@ -92,11 +95,21 @@ class WeightsMetadata(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """Hold a checked header: the metadata, the layout of every tensor by its key, and the bytes it was read from."""
+    """Hold a checked header.
+
+    metadata, texts: the metadata, and as the file has them. tensors: layout of every tensor by its key. beginning: the
+    bytes that said so.
+    """
 
     metadata: WeightsMetadata
+    texts: Mapping[str, str]
     tensors: Mapping[str, TensorLayout]
     beginning: bytes
+
+    @property
+    def is_of_this_version(self) -> bool:
+        """Return whether the file's checksum covers its metadata."""
+        return self.texts["format"] == FORMAT
 
 
 def read_header(path: Path) -> WeightsHeader:
@@ -109,7 +122,7 @@ def read_header(path: Path) -> WeightsHeader:
     texts = values.pop(_METADATA, {})
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         raise WeightsError("the metadata are not a mapping of keys to text", got=reprlib.repr(texts), where=str(path))
-    if texts.get("format") != FORMAT:
+    if texts.get("format") not in (FORMAT, _EARLIER):
         raise WeightsError(
             "not a weights file of this package",
             got=f"format {reprlib.repr(texts.get('format'))}",
@@ -119,7 +132,7 @@ def read_header(path: Path) -> WeightsHeader:
         )
     metadata = _metadata_of(texts, str(path))
     tensors = {key: _converted(value, TensorLayout, f"the layout of {key}", str(path)) for key, value in values.items()}
-    return WeightsHeader(metadata, tensors, beginning)
+    return WeightsHeader(metadata, texts, tensors, beginning)
 
 
 def _header_of(path: Path) -> tuple[dict[str, Any], bytes]:
@@ -214,11 +227,20 @@ def _unreadable(path: Path, why: str) -> WeightsError:
 
 
 def _metadata_of(texts: Mapping[str, str], where: str) -> WeightsMetadata:
-    missing = [key for key in _REQUIRED if key not in texts]
+    required = _REQUIRED_NOW if texts["format"] == FORMAT else _REQUIRED
+    missing = [key for key in required if key not in texts]
     if missing:
         raise WeightsError(
             f"the metadata lack {', '.join(missing)}",
-            expected=", ".join(_REQUIRED),
+            expected=", ".join(required),
+            remedy="get a sound copy",
+            where=where,
+        )
+    unknown = sorted(texts.keys() - {*WeightsMetadata.__struct_fields__, "format"})
+    if unknown and ("content_sha256" in texts or texts["format"] == FORMAT):
+        raise WeightsError(
+            f"the metadata hold {_listed(unknown)}, which nobody wrote there",
+            expected=", ".join(("format", *WeightsMetadata.__struct_fields__)),
             remedy="get a sound copy",
             where=where,
         )
@@ -248,10 +270,16 @@ def _metadata_of(texts: Mapping[str, str], where: str) -> WeightsMetadata:
     return metadata
 
 
+def _listed(keys: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(reprlib.repr(key) for key in keys[:most])
+    return shown if len(keys) <= most else f"{shown} and {len(keys) - most} more"
+
+
 def _converted(value: object, kind: type[Kind], what: str, where: str) -> Kind:
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    # Half a surrogate pair, which JSON lets one write, is no text.
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise WeightsError(f"{what} cannot be used: {error}", remedy="get a sound copy", where=where) from error
 
 

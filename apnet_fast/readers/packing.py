@@ -33,7 +33,7 @@ from apnet_fast.spectra.pack import (
 )
 from apnet_fast.support.attempts import PARTIAL
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import written_whole
+from apnet_fast.support.files import append_line, written_whole
 from apnet_fast.support.lock import is_lock, locked
 from apnet_fast.support.progress import RunProgress, say
 from apnet_fast.support.stopping import StopRequest
@@ -273,10 +273,7 @@ class _Packing:
         self.claimed.add(name)
 
     def _log(self, line: _Entry | _Begun) -> None:
-        with (self.output / LOG).open("ab") as log:
-            log.write(msgspec.json.encode(line) + b"\n")
-            log.flush()
-            os.fsync(log.fileno())
+        append_line(self.output / LOG, msgspec.json.encode(line))
 
     def _is_there(self, entry: _Entry) -> bool:
         try:

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.spectra.batch import Product
-from apnet_fast.spectra.extension import BLOCK, CARD, PRINTABLE, Extension, find_end, parse_extension
+from apnet_fast.spectra.extension import BLOCK, CARD, Extension, find_end, parse_extension
 from apnet_fast.spectra.header import PrimaryHeader, cards_of
 from apnet_fast.spectra.layout import ERROR_HDU, FLUX_HDU, MOST_HDUS, MOST_ROWS, RV_HDU, misplaced, rows_of
+from apnet_fast.spectra.odd_cards import odd_card
 from apnet_fast.spectra.rv_table import Fits, visit_fits
 from apnet_fast.support.compiled import compiled
 from apnet_fast.support.grid import PIXELS
@@ -33,6 +34,7 @@ _LATER_HEAD = 4 * BLOCK
 # Bytes that a reader keeps between files: 2 x 60 rows of float64.
 _KEPT = 8 << 20
 
+_PRINTABLE = bytes(range(ord(" "), ord("~") + 1))
 _FIRST_CARDS = re.compile(r"SIMPLE  = {20}T *(?:/.*)?\nBITPIX  = {19}(?: 8|16) *(?:/.*)?\nNAXIS   = {20}0 *(?:/.*)?")
 _EXTEND = re.compile(r" {19}[TF] *(?:/.*)?")
 # Cards that change how a FITS library reads a primary header without data.
@@ -98,12 +100,12 @@ def read_direct(descriptor: int, size: int, products: Sequence[Product]) -> ApSt
     n_hdus, rv_header, rv_rows_at = later
     fits: Fits = {}
     if rv_header and "visit" in products:
-        fits = visit_fits(rv_header, partial(_fill, descriptor), rv_rows_at)
+        fits = visit_fits(rv_header, partial(fill, descriptor), rv_rows_at)
     return ApStar(header, n_hdus, n_rows, flux, error, has_data, fits)
 
 
 def _primary(header: bytes) -> PrimaryHeader | None:
-    if PRINTABLE.fullmatch(header) is None:
+    if header.translate(None, _PRINTABLE) or odd_card(header):
         return None
     text = header.decode("ascii")
     end = text.find("END     ")
@@ -173,7 +175,7 @@ def _spectra(
     buffer = _buffer(sum(length for _, length in parts))
     filled = 0
     for offset, length in parts:
-        if not _fill(descriptor, buffer[filled : filled + length], offset):
+        if not fill(descriptor, buffer[filled : filled + length], offset):
             return None
         filled += length
     header_in_buffer = filled - BLOCK - (rows[-1] + 1) * row_bytes
@@ -193,7 +195,7 @@ def _buffer(length: int) -> NDArray[np.uint8]:
     return _scratch.buffer[:length]
 
 
-def _fill(descriptor: int, buffer: NDArray[np.uint8], offset: int) -> bool:
+def fill(descriptor: int, buffer: NDArray[np.uint8], offset: int) -> bool:
     """Read until the buffer is full; return False if the file ends before."""
     view, done = buffer.data, 0
     while done < len(view):

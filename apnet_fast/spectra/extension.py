@@ -22,7 +22,7 @@ _VALUE_CARD = re.compile(rf"(?=.{{8}}= )([A-Z0-9_-]+) *= +({_TEXT}|{_NUMBER}|[TF
 _FREE_CARD = re.compile(r"(?:COMMENT|HISTORY| {7}) .*")
 # Cards that change the meaning of the data or how an HDU is found; FITS libraries differ in how they judge these.
 _UNUSUAL = re.compile(
-    r"BSCALE|BZERO|BLANK|Z.*|EXTVER|EXTLEVEL|HDUNAME|HDUVER|GROUPS|THEAP|INHERIT|SIMPLE|EXTEND|LONGSTRN|CONTINUE"
+    r"BSCALE|BZERO|BLANK|Z.*|EXTVER|EXTLEVEL|HDUNAME|HDUVER|GROUPS|THEAP|INHERIT|SIMPLE|EXTEND|LONGSTRN|CONTINUE|END"
 )
 _COLUMN_CARD = re.compile(r"T(TYPE|FORM|UNIT|DIM|DISP)([1-9]\d{0,2})")
 _COLUMN = re.compile(r"'(\d*)([LXBIJKAEDCM]) *'")

@@ -1,16 +1,17 @@
 """Read apStar files with the FITS library, and judge what is wrong with those that are not plain.
 
 The library accepts more than an apStar file may be: parameters before the pixels (PCOUNT), scaled values, HDUs in any
-order. So the cards of every header are checked as well, and position alone is not trusted.
+order. So the cards of every header are checked as well, and position alone is not trusted; and what the library finds
+is only where the pixels lie, unless they are compressed.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import fitsio
@@ -18,18 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apnet_fast.spectra.batch import Product
-from apnet_fast.spectra.direct import ApStar
-from apnet_fast.spectra.extension import BLOCK, CARD, unquoted
+from apnet_fast.spectra.direct import ApStar, fill
+from apnet_fast.spectra.extension import CARD, unquoted
 from apnet_fast.spectra.failures import ReadFailure, Reason
+from apnet_fast.spectra.fits_library import check_cards, check_end, header_bytes, library_fits
 from apnet_fast.spectra.header import PrimaryHeader
 from apnet_fast.spectra.layout import ERROR_HDU, FLUX_HDU, LAST_HDU, MOST_HDUS, MOST_ROWS, RV_HDU, misplaced, rows_of
 from apnet_fast.spectra.missing import usable_spectra
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, library_opened
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure
 from apnet_fast.spectra.rv_table import Fits, visit_fits
 from apnet_fast.support.grid import PIXELS
 
-# Headers of extensions have 100 cards at most; a longer one is not looked at as a whole.
-_MOST_HEADER = 100 * BLOCK
 _VALUE = re.compile(r"([A-Z0-9_-]+) *= *('(?:[^']|'')*'|[^/ ]*)")
 _ONCE = frozenset(("XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "BUNIT", "EXTNAME"))
 
@@ -59,15 +59,16 @@ def read_by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Pr
     """
     hdu = 0
     try:
-        with library_opened(file) as fits:
+        with library_fits(file) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits)
             n_hdus = len(fits)
             if not ERROR_HDU < n_hdus <= MOST_HDUS:
                 text = f"the last HDU is number {n_hdus - 1}, expected {ERROR_HDU} to {MOST_HDUS}"
                 raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=min(n_hdus, MOST_HDUS))
+            check_cards(file, fits)
             if n_hdus <= LAST_HDU:
-                _check_end(file, fits)
+                check_end(file, fits)
             shapes = [_checked_shape(file, fits[hdu], hdu) for hdu in (FLUX_HDU, ERROR_HDU)]
             _check_places(file, fits)
             # (8575,) and (1, 8575) are the same.
@@ -81,7 +82,7 @@ def read_by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Pr
             images = []
             for hdu, shape in zip((FLUX_HDU, ERROR_HDU), shapes, strict=True):
                 only_coadd = "visit" not in products and len(shape) == 2
-                images.append(_as_float32(fits[hdu][0:1, :] if only_coadd else fits[hdu].read()))
+                images.append(_as_float32(_pixels(file, fits[hdu], hdu, shape, only_coadd=only_coadd)))
             hdu = RV_HDU
             rv_fits = _visit_fits(file, fits) if "visit" in products and n_hdus > RV_HDU else {}
     except LIBRARY_ERRORS as error:
@@ -89,14 +90,6 @@ def read_by_library(file: BinaryIO, header: PrimaryHeader, products: Sequence[Pr
     rows = rows_of(n_rows, products)
     flux, err = (image[rows] for image in images)
     return ApStar(header, n_hdus, n_rows, flux, err, usable_spectra(flux), rv_fits)
-
-
-def _check_end(file: BinaryIO, fits: fitsio.FITS) -> None:
-    """Raise ReadFailure if anything follows the last HDU of a file with few HDUs: the pixels may have moved then."""
-    end, size = int(fits[len(fits) - 1].get_offsets()["data_end"]), os.fstat(file.fileno()).st_size
-    if size > end:
-        text = f"the {size - end} bytes behind HDU {len(fits) - 1} are not an HDU"
-        raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=len(fits))
 
 
 def _checked_shape(file: BinaryIO, hdu: fitsio.hdu.base.HDUBase, number: int) -> tuple[int, ...]:
@@ -113,9 +106,24 @@ def _checked_shape(file: BinaryIO, hdu: fitsio.hdu.base.HDUBase, number: int) ->
         raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {number} has {shape[0]} rows, at most {MOST_ROWS}", hdu=number)
     if hdu.get_info()["img_equiv_type"] > 0:
         raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {number} holds integers, expected floats", hdu=number)
-    cards = _cards(_header_bytes(file, hdu))
-    _check_values(cards, number)
+    _check_values(_cards(header_bytes(file, hdu, number)), number)
     return shape
+
+
+def _pixels(
+    file: BinaryIO, hdu: fitsio.hdu.ImageHDU, number: int, shape: tuple[int, ...], *, only_coadd: bool
+) -> NDArray:
+    """Return a checked image, or its first row: the bytes behind its header, whatever the library makes of them.
+
+    Only images that fpack has compressed are left to the library.
+    """
+    if hdu.is_compressed():
+        return hdu[0:1, :] if only_coadd else hdu.read()
+    bits = abs(int(hdu.get_info()["img_type"]))
+    pixels = np.empty((1, PIXELS) if only_coadd else shape, f">f{bits // 8}")
+    if not fill(file.fileno(), pixels.reshape(-1).view(np.uint8), int(hdu.get_offsets()["data_start"])):
+        raise ReadFailure(Reason.TRUNCATED, f"the file ends inside HDU {number}", hdu=number)
+    return pixels
 
 
 def _check_values(cards: _Cards, number: int) -> None:
@@ -140,15 +148,9 @@ def _check_values(cards: _Cards, number: int) -> None:
 def _check_places(file: BinaryIO, fits: fitsio.FITS) -> None:
     """Raise ReadFailure if an HDU behind flux and error has the name of one that belongs elsewhere."""
     for number in range(ERROR_HDU + 1, len(fits)):
-        cards = _cards(_header_bytes(file, fits[number]))
+        cards = _cards(header_bytes(file, fits[number], number))
         if text := misplaced(number, cards.text("BUNIT"), cards.text("EXTNAME"), n_hdus=len(fits)):
             raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=number)
-
-
-def _header_bytes(file: BinaryIO, hdu: fitsio.hdu.base.HDUBase) -> bytes:
-    offsets = hdu.get_offsets()
-    start, end = int(offsets["header_start"]), int(offsets["data_start"])
-    return os.pread(file.fileno(), min(end - start, _MOST_HEADER), start)
 
 
 def _cards(header: bytes) -> _Cards:
@@ -169,12 +171,10 @@ def _cards(header: bytes) -> _Cards:
 def _visit_fits(file: BinaryIO, fits: fitsio.FITS) -> Fits:
     """Read the RV table as the direct reader does, at the place where the library finds it."""
 
-    def fill(buffer: NDArray[np.uint8], offset: int) -> bool:
-        return os.preadv(file.fileno(), [buffer.data], offset) == buffer.size
-
     if not isinstance(fits[RV_HDU], fitsio.hdu.TableHDU):
         return {}
-    return visit_fits(_header_bytes(file, fits[RV_HDU]), fill, int(fits[RV_HDU].get_offsets()["data_start"]))
+    read = partial(fill, file.fileno())
+    return visit_fits(header_bytes(file, fits[RV_HDU], RV_HDU), read, int(fits[RV_HDU].get_offsets()["data_start"]))
 
 
 def _as_float32(image: NDArray) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from apnet_fast.spectra.compressed import unpacked
 from apnet_fast.spectra.failures import ReadFailure, Reason
 from apnet_fast.spectra.fits_columns import FitsColumn, columns_of, decode
 from apnet_fast.spectra.fits_hdus import DamagedFits, Hdu, card_integer
+from apnet_fast.spectra.fits_library import check_cards, check_end, library_fits
 from apnet_fast.spectra.header import PrimaryHeader, cards_of, read_primary_header
 from apnet_fast.spectra.identity import (
     FIBERS,
@@ -37,7 +38,7 @@ from apnet_fast.spectra.identity import (
 from apnet_fast.spectra.measured import COMPONENTS, MEASURES, Measured, known, known_snr, position_of
 from apnet_fast.spectra.missing import usable_spectra
 from apnet_fast.spectra.mwm_columns import MwmColumns
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, library_opened, opened
+from apnet_fast.spectra.opening import LIBRARY_ERRORS, check_complete, library_failure, opened
 from apnet_fast.support.grid import PIXELS
 
 _NAME = re.compile(r"mwm(?P<what>Star|Visit)-[^-]+-(?P<sdss_id>\d{1,18})\.fits(?:\.gz|\.fz)?")
@@ -78,7 +79,7 @@ def has_mwm_tables(path: str) -> bool:
         with opened(path) as file, unpacked(file) as plain:
             if os.pread(plain.fileno(), 6, 0) != b"SIMPLE":
                 return False
-            with library_opened(plain) as fits:
+            with library_fits(plain) as fits:
                 if len(fits) <= _HDUS[-1] or not all(isinstance(fits[hdu], fitsio.hdu.TableHDU) for hdu in _HDUS):
                     return False
                 names = [name.lower() for hdu in _HDUS for name in fits[hdu].get_colnames()]
@@ -134,12 +135,14 @@ def _tables(file: BinaryIO) -> list[_Table]:
     """Return each of the two tables that has rows."""
     hdu, tables = 0, []
     try:
-        with library_opened(file) as fits:
+        with library_fits(file) as fits:
             # Check the size first: numpy would allocate whatever a damaged NAXIS2 asks for.
             check_complete(file, fits)
             if len(fits) <= _HDUS[-1]:
                 text = f"the last HDU is number {len(fits) - 1}, that of an mwmStar or mwmVisit file {_HDUS[-1]}"
                 raise ReadFailure(Reason.BAD_LAYOUT, text, hdu=len(fits))
+            check_cards(file, fits)
+            check_end(file, fits)
             for hdu in _HDUS:
                 if not isinstance(fits[hdu], fitsio.hdu.TableHDU):
                     raise ReadFailure(Reason.BAD_LAYOUT, f"HDU {hdu} is an image, not a table", hdu=hdu)

@@ -91,31 +91,6 @@ def _check_readable(descriptor: int) -> None:
         offset += len(block)
 
 
-@contextmanager
-def library_opened(file: BinaryIO) -> Iterator[fitsio.FITS]:
-    """Open a file with the FITS library and find its HDUs. Raises what LIBRARY_ERRORS names."""
-    # By descriptor: in a path, the library takes brackets and signs for instructions.
-    path = f"/dev/fd/{file.fileno()}"
-    try:
-        fits = _with_hdus(path)
-    except UnicodeDecodeError:
-        # The library keeps the bytes that it could not parse, and hands them out with its next message, which may be
-        # that of the end of another, sound file. Then they are gone.
-        fits = _with_hdus(path)
-    with fits:
-        yield fits
-
-
-def _with_hdus(path: str) -> fitsio.FITS:
-    fits = fitsio.FITS(path)
-    try:
-        len(fits)
-    except BaseException:
-        fits.close()
-        raise
-    return fits
-
-
 def check_complete(file: BinaryIO, fits: fitsio.FITS) -> None:
     """Raise ReadFailure if a file was cut.
 

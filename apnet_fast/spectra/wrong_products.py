@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 import fitsio
 
+from apnet_fast.spectra.fits_library import library_fits
 from apnet_fast.spectra.header import PrimaryHeader
-from apnet_fast.spectra.opening import LIBRARY_ERRORS, library_opened
+from apnet_fast.spectra.opening import LIBRARY_ERRORS
 from apnet_fast.support.grid import PIXELS
 
 _NAMES = (
@@ -81,7 +82,7 @@ def by_content(file: BinaryIO, header: PrimaryHeader) -> str:
     if any(card in header for card in ("FERRE", "SPECLIB", "ASPCAPV", "ASPCAP_V")):
         return _said("an aspcapStar file", _APSTAR)
     try:
-        with library_opened(file) as fits:
+        with library_fits(file) as fits:
             return _of_hdus(fits, header)
     except LIBRARY_ERRORS:
         return ""

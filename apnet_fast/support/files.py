@@ -82,25 +82,38 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
 
 def _settle(attempt: Path, path: Path) -> None:
     """Flush a file that was written, and let others read it."""
-    _flush(attempt, path)
+    with attempt.open("rb+") as file:
+        _flush(file.fileno(), path)
     # Some writers make files that only their owner may read, whatever the umask. File systems of clusters may refuse
     # to change that; the data are the same.
     with suppress(PermissionError, NotImplementedError):
         attempt.chmod(0o666 & ~_UMASK)
 
 
-def _flush(attempt: Path, path: Path) -> None:
-    with attempt.open("rb+") as file:
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in _WITHOUT_FSYNC:
-                raise
-            warn_once(
-                f"the file system cannot flush files to disk ({error.strerror}) [{path}]:"
-                " what was written last may be lost if the machine loses power",
-                about="flushing files to disk",
-            )
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a file and flush it to disk. Raises OSError with the file's name."""
+    try:
+        with path.open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            _flush(file.fileno(), path)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def _flush(descriptor: int, path: Path) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _WITHOUT_FSYNC:
+            raise
+        warn_once(
+            f"the file system cannot flush files to disk ({error.strerror}) [{path}]:"
+            " what was written last may be lost if the machine loses power",
+            about="flushing files to disk",
+        )
 
 
 def check_output_folder(output: Path, remedy: str = "give another --output") -> None:
@@ -183,6 +196,6 @@ def without_nan(value: Any) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's bytes. Raises OSError, `UnfitFile` if the file is not a regular one."""
+    """Return the hexadecimal SHA-256 of a file's bytes. Raises OSError, `UnfitFile` if it is not a regular file."""
     with opened_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

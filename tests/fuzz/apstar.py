@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ import numpy as np
 from apnet_fast.spectra.apstar import read_apstar
 from apnet_fast.spectra.batch import SpectrumBatch
 from apnet_fast.support.grid import PIXELS
+from tests.fuzz.odd_forms import FORMS, VALUES, odd
 
 BLOCK, CARD = 2880, 80
 
@@ -90,10 +91,10 @@ def hdus_of(content: bytes) -> list[Hdu]:
 _known_hdus = lru_cache(maxsize=16)(hdus_of)
 
 
-def mutants(originals: list[bytes], seed: int) -> Iterator[Mutant]:
-    """Yield mutants of the originals for ever: one to three mutations each, every kind in turn."""
+def mutants(originals: list[bytes], seed: int, names: Collection[str] = ()) -> Iterator[Mutant]:
+    """Yield mutants of the originals for ever: one to three mutations each, every kind, or those named, in turn."""
     rng = np.random.default_rng(seed)
-    kinds = list(KINDS.items())
+    kinds = [(name, kind) for name, kind in KINDS.items() if not names or name in names]
     number = 0
     while True:
         original = originals[number % len(originals)]
@@ -148,6 +149,33 @@ def _insert(content: bytearray, hdus: list[Hdu], rng: np.random.Generator) -> _D
     header = content[start : hdu.data - CARD]
     content[start : hdu.data] = card.ljust(CARD).encode("ascii") + header
     return f"HDU {number}: {card}", False, False
+
+
+def _odd_form(content: bytearray, hdus: list[Hdu], rng: np.random.Generator) -> _Done:
+    """Put a card of an odd form before END, or in the place of that of the same keyword."""
+    key, value = VALUES[rng.integers(len(VALUES))]
+    number = int(rng.choice([0, 1, 1, 2, 2, rng.integers(len(hdus))]))
+    hdu, text = hdus[number], odd(FORMS[rng.integers(len(FORMS))], key, value)
+    card = text.ljust(CARD)[:CARD].encode("ascii")
+    end, at = content.find(b"END".ljust(CARD), hdu.start), content.find(f"{key:<8}=".encode(), hdu.start, hdu.data)
+    if rng.random() < 0.2 and at >= 0:
+        content[at : at + CARD] = card
+    elif end + CARD < hdu.data:
+        at = end if rng.random() < 0.5 else hdu.start + 8 * CARD
+        content[at : end + 2 * CARD] = card + content[at : end + CARD]
+    return f"HDU {number}: {text!r}", False, False
+
+
+def _lost_end(content: bytearray, hdus: list[Hdu], rng: np.random.Generator) -> _Done:
+    """Lose the END card of a header: another header stands behind it, or values that are no text."""
+    number = len(hdus) - 1 if rng.random() < 0.5 else int(rng.integers(len(hdus)))
+    hdu = hdus[number]
+    at = content.find(b"END".ljust(CARD), hdu.start)
+    stop = at + CARD if rng.random() < 0.5 else hdu.data
+    content[at:stop] = b" " * (stop - at)
+    if number == len(hdus) - 1:
+        content[hdu.data :] = rng.bytes(BLOCK * int(rng.integers(1, 5)))
+    return f"END of HDU {number}", number in (1, 2) and number == len(hdus) - 1, number == len(hdus) - 1
 
 
 def _header_byte(content: bytearray, hdus: list[Hdu], rng: np.random.Generator) -> _Done:
@@ -256,6 +284,8 @@ KINDS: dict[str, Callable[[bytearray, list[Hdu], np.random.Generator], _Done]] =
     "card": _card,
     "same card": _same_card,
     "inserted card": _insert,
+    "odd form": _odd_form,
+    "lost END": _lost_end,
     "header byte": _header_byte,
     "header bit": _header_bit,
     "data bits": _data_bits,
@@ -329,12 +359,15 @@ class Trial:
         self.path = os.path.join(folder, "apStar-dr17-2M19245882+4714573.fits")
         self.originals = originals()
         self.counts: Counter[str] = Counter()
+        self._sound = os.path.join(folder, "apStar-dr17-2M00000000+0000000.fits")
+        with open(self._sound, "wb") as file:
+            file.write(self.originals[0])
         self._rows: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
-    def run(self, number: int, seed: int, *, most_faults: int = 100) -> list[str]:
-        """Try `number` mutants, or fewer if `most_faults` are found before, and return the faults."""
+    def run(self, number: int, seed: int, *, names: Collection[str] = (), most_faults: int = 100) -> list[str]:
+        """Try `number` mutants (names: of these kinds), or fewer if `most_faults` are found, and return the faults."""
         faults = []
-        stream = mutants(self.originals, seed)
+        stream = mutants(self.originals, seed, names)
         for index in range(number):
             mutant = next(stream)
             if fault := self.fault(mutant, self.originals[index % len(self.originals)]):
@@ -359,6 +392,9 @@ class Trial:
         self.counts[_reasons(fast)] += 1
         if not mutant.silent and not self._is_right(fast, original):
             return "accepted with other flux or error than the file had"
+        behind = read_apstar(self._sound, direct=False)
+        if not (behind.usable.all() and self._is_right(behind, self.originals[0])):
+            return f"a sound file behind it: {_reasons(behind)}"
         return ""
 
     def _is_right(self, batch: SpectrumBatch, original: bytes) -> bool:

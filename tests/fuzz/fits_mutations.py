@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 from tests.fuzz.mutations import mutate_bytes
+from tests.fuzz.odd_forms import FORMS, OF_COLUMNS, VALUES, odd
 
 BLOCK, CARD = 2880, 80
 
@@ -113,6 +114,28 @@ def _any_card(hdus: Hdus, rng: random.Random) -> str:
     return f"HDU {at}: card {place} is {text!r}"
 
 
+def _odd_form(hdus: Hdus, rng: random.Random) -> str:
+    """Insert a card whose form is not of the standard."""
+    at = _column(hdus, rng) if rng.random() < 0.7 else rng.randrange(len(hdus))
+    key, value = rng.choice(VALUES + OF_COLUMNS + OF_COLUMNS)
+    form = rng.choice(FORMS)
+    cards = hdus[at][0]
+    widths = _widths(cards)
+    # Mostly of the columns that take the most room: flux and its errors, in a file of spectra.
+    widest = sorted(widths, key=lambda column: widths[column])[-2:] or [1]
+    column = rng.choice(widest) if rng.random() < 0.7 else rng.randint(1, 16)
+    text = odd(form, key.format(n=column), value)
+    cards.insert(rng.choice([min(10, len(cards) - 1), len(cards) - 1]), card(text))
+    return f"HDU {at}: odd form {text!r}"
+
+
+def _lost_end(hdus: Hdus, rng: random.Random) -> str:
+    """Lose an END card: what follows seems to be cards."""
+    at = rng.choice([len(hdus) - 1, rng.randrange(len(hdus))])
+    hdus[at][0][-1] = card("")
+    return f"HDU {at}: without its END"
+
+
 def _lost_card(hdus: Hdus, rng: random.Random) -> str:
     at = rng.randrange(len(hdus))
     lost = hdus[at][0].pop(rng.randrange(len(hdus[at][0])))
@@ -199,6 +222,9 @@ STRUCTURE: tuple[Callable[[Hdus, random.Random], str], ...] = (
     _variable,
     _table_card,
     _any_card,
+    _odd_form,
+    _odd_form,
+    _lost_end,
     _lost_card,
     _doubled_card,
     _header_byte,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apnet_fast.spectra import layout, library
+from apnet_fast.spectra import direct, fits_library, layout, library
 from tests.fuzz.apstar import KINDS, Trial, hdus_of, mutants, originals
 
 
@@ -40,6 +40,27 @@ def test_it_notices_readers_that_trust_position_alone(
     else:
         monkeypatch.setattr(library, "_check_values", lambda *arguments: None)
     assert Trial(str(tmp_path)).run(1500, seed=1, most_faults=1)
+
+
+def test_it_notices_readers_that_obey_odd_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "check_cards", lambda *arguments: None)
+    monkeypatch.setattr(library, "_pixels", lambda file, hdu, *arguments, **words: hdu.read())
+    faults = Trial(str(tmp_path)).run(300, seed=1, names=["odd form"])
+    assert any("accepted with other flux" in fault for fault in faults)
+
+
+def test_it_notices_a_primary_header_of_two_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "odd_card", lambda header: "")
+    faults = Trial(str(tmp_path)).run(300, seed=1, names=["odd form"])
+    assert any("two verdicts" in fault for fault in faults)
+
+
+def test_it_notices_what_a_damaged_file_leaves_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget = fits_library._forget_messages
+    monkeypatch.setattr(fits_library, "_forget_messages", lambda: None)
+    faults = Trial(str(tmp_path)).run(30, seed=1, names=["lost END"])
+    forget()
+    assert any("a sound file behind it" in fault for fault in faults)
 
 
 def test_hdus_fill_a_file() -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from apnet_fast.networks import checkpoint as checkpoint_module
 from apnet_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from apnet_fast.networks.checksum import labels_sha256
 from apnet_fast.networks.metadata import read_header
 from apnet_fast.networks.shipped import weights_path
 from apnet_fast.recipes.flux import SURVEY_FLUX_RANGE
@@ -156,14 +157,69 @@ def test_a_changed_digit_of_the_label_scaling_is_noticed(small_weights: Path, tm
     for change in (labels(mean=[3.3, 3.7, -0.2]), labels(std=[1.2, 0.1, 0.30000001])):
         with pytest.raises(WeightsError, match=r"have changed since they were written.*sound copy"):
             load_checkpoint(rewritten(tmp_path / "w.safetensors", small_weights, labels=change))
-    # Words change no label.
-    assert load_checkpoint(rewritten(tmp_path / "w.safetensors", small_weights, origin="mine")).origin == "mine"
+
+
+def demo_like(small_checkpoint: Checkpoint, path: Path) -> Path:
+    replace(small_checkpoint, flux_range=(9.5, 2e4), trained_on="simulated", origin="trained here").save(path)
+    return path
+
+
+def test_every_bit_of_the_metadata_counts(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """A flip in the key trained_on made the warning of weights for simulated spectra vanish."""
+    source, path = demo_like(small_checkpoint, tmp_path / "sound.safetensors"), tmp_path / "w.safetensors"
+    content = source.read_bytes()
+    start = content.index(b'"__metadata__"')
+    stop = content.index(b"}", content.index(b"trained_on")) + 1
+    assert stop - start > 500
+    for byte in range(start, stop):
+        with pytest.raises(WeightsError):
+            load_checkpoint(flipped(source, path, byte, byte % 8))
+    assert load_checkpoint(source).for_simulated_only
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trained_on": None}, {"trained_on": "simulatee"}, {"trained_on": None, "prained_on": "simulated"},
+        {"flux_range": None}, {"flux_range": "[9.5, 3e4]"}, {"origin": "mine"}, {"source_sha256": "0" * 64},
+        {"left_out": '["a"]'}, {"note": "of the user"}, {"flux_unit": None}, {"content_sha256": None},
+    ],
+)  # fmt: skip
+def test_changed_words_are_noticed(changes: dict, small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    source = demo_like(small_checkpoint, tmp_path / "sound.safetensors")
+    load_checkpoint(rewritten(tmp_path / "w.safetensors", source))
+    with pytest.raises(WeightsError, match=r"have changed since they were written|which nobody wrote there|lack"):
+        load_checkpoint(rewritten(tmp_path / "w.safetensors", source, **changes))
+
+
+def earlier(path: Path, source: Path, checkpoint: Checkpoint, **changes: str | None) -> Path:
+    """A file as the version before wrote it: its checksum covers what labels depend on."""
+    written = labels_sha256(checkpoint.architecture, checkpoint.scaling, checkpoint.state)
+    return rewritten(path, source, **{"format": "apnet_fast/1", "content_sha256": written, **changes})
+
+
+def test_a_file_of_the_version_before_is_loaded_with_one_line(
+    small_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = demo_like(small_checkpoint, tmp_path / "sound.safetensors")
+    old = earlier(tmp_path / "old.safetensors", source, small_checkpoint)
+    assert [load_checkpoint(old).trained_on for _ in range(2)] == ["simulated"] * 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(old) in line
+    assert "has a checksum that does not cover its words" in line
+    for name, changes, words in (
+        ("labels", {"labels": labels(mean=[3.3, 3.7, -0.2])}, "have changed"),
+        ("key", {"trained_on": None, "prained_on": "simulated"}, "'prained_on', which nobody wrote there"),
+    ):
+        with pytest.raises(WeightsError, match=words):
+            load_checkpoint(earlier(tmp_path / f"{name}.safetensors", source, small_checkpoint, **changes))
 
 
 def test_a_file_without_a_checksum_is_loaded_with_one_line(
     small_weights: Path, small_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = rewritten(tmp_path / "old.safetensors", small_weights, content_sha256=None, flux_unit=None)
+    changes = {"format": "apnet_fast/1", "content_sha256": None, "flux_unit": None, "note": "of the user"}
+    old = rewritten(tmp_path / "old.safetensors", small_weights, **changes)
     for _ in range(3):
         loaded = load_checkpoint(old)
     assert all(torch.equal(loaded.state[key], value) for key, value in small_checkpoint.state.items())
@@ -231,5 +287,5 @@ def test_the_demo_weights_are_for_simulated_spectra(capsys: pytest.CaptureFixtur
     assert demo.for_simulated_only
     assert demo.flux_range is not None
     assert 1 < demo.plausible_flux[0] < demo.flux_range[0] < demo.flux_range[1] < demo.plausible_flux[1]
-    assert read_header(weights_path("demo")).metadata.content_sha256
+    assert read_header(weights_path("demo")).is_of_this_version
     assert capsys.readouterr().err == ""

@@ -61,9 +61,15 @@ def test_a_written_file_has_everything(small_weights: Path) -> None:
     assert network_of(small_weights) == "v3"
 
 
-def test_keys_that_nobody_knows_are_ignored(small_weights: Path, tmp_path: Path) -> None:
+def test_keys_that_nobody_knows(small_weights: Path, tmp_path: Path) -> None:
+    """A flipped bit may be what makes a key unknown; a file without a checksum may have been annotated."""
     header, tensors = split(small_weights)
     header["__metadata__"] |= {"pipeline_tag": "x" * 1000, "note": '{"deep": [[[', "": ""}
+    message = refused(joined(tmp_path / "w.safetensors", header, tensors))
+    assert "hold '', 'note', 'pipeline_tag', which nobody wrote there" in message
+    header["__metadata__"]["format"] = "apnet_fast/1"
+    assert "nobody wrote" in refused(joined(tmp_path / "w.safetensors", header, tensors))
+    del header["__metadata__"]["content_sha256"]
     assert load_checkpoint(joined(tmp_path / "w.safetensors", header, tensors)).network == "v3"
 
 
@@ -116,6 +122,9 @@ TENSOR = "linear_sequential.2.bias"
     ("change", "words"),
     [
         (_metadata("left_out", 7), "left_out"),
+        (_metadata("left_out", '"\\ud800"'), "the metadata cannot be used"),
+        (_metadata("origin", "\ud800"), "cannot read weights|the metadata cannot be used"),
+        (_with("\ud800", TENSOR, "shape"), f"the layout of {TENSOR} cannot be used"),
         (_metadata("left_out", {"a": 1}), "left_out"),
         (_metadata("left_out", [1, None]), r"left_out\[0\]"),
         (_metadata("left_out", None), "left_out"),

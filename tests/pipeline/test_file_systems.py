@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from apnet_fast.pipeline.run import run
+from apnet_fast.spectra.pack import is_pack
 from tests.pipeline.runs import arguments, catalogue_bytes
 from tests.pipeline.test_run import command
 
@@ -60,6 +62,23 @@ def test_comforts_that_are_missing_cost_a_warning_at_most(
     assert done.stderr.count("warning: ") == warnings
     assert not warnings or str(output) in done.stderr
     assert catalogue_bytes(output) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("faults", "code"), [("fsync", 0), ("chmod", 0), ("fsync,fsyncEIO", 4)])
+def test_packs_on_such_file_systems(faults: str, code: int, shim: Path, tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faulty" / "pack"
+    done = subprocess.run(
+        [sys.executable, "-m", "apnet_fast.pack", str(tree), "--output", str(output)],
+        env={**os.environ, "SHIM": faults, "SHIMDIR": str(output.parent), "LD_PRELOAD": str(shim)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("warning: ") == (1 if faults == "fsync" else 0)
+    assert faults == "chmod" or str(output) in done.stderr
+    assert is_pack(str(output)) == (code == 0)
 
 
 @pytest.mark.slow

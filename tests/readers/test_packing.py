@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from apnet_fast.readers import packing
 from apnet_fast.readers.packing import LOG, PackArguments, pack
 from apnet_fast.spectra import concatenate, read_apstar, read_spectra
 from apnet_fast.spectra.pack import MANIFEST, load_manifest
+from apnet_fast.support import notices
 from apnet_fast.support.errors import Stopped, UsageError
 from apnet_fast.support.stopping import StopRequest
 from tests.pipeline.runs import arguments, catalogue, catalogue_bytes, quarantine, table_bytes
@@ -370,3 +372,39 @@ def test_a_manifest_that_is_no_file_is_not_waited_for(
     with pytest.raises(UsageError, match=rf"is not empty, and no pack; got .*{re.escape(name)}"):
         pack_of([tree], tmp_path / "pack", restart=restart)
     assert not (tmp_path / "pack" / name).is_file()
+
+
+def refusing_fsync(code: int) -> Callable[[int], None]:
+    def refuse(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return refuse
+
+
+def test_a_file_system_without_fsync_costs_one_warning(
+    broken_trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = pack_of([broken_trees["dr17"]], tmp_path / "sound")
+    monkeypatch.setattr(notices, "_warned", set())
+    capsys.readouterr()
+    monkeypatch.setattr(os, "fsync", refusing_fsync(errno.EINVAL))
+    packed = pack_of([broken_trees["dr17"]], tmp_path / "pack")
+    said = capsys.readouterr().err
+    assert said.count("warning: ") == 1
+    assert str(packed) in said
+    assert contents(packed) == contents(sound)
+
+
+def test_a_disk_that_fails_is_named_and_the_same_command_goes_on(
+    broken_trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "pack"
+    sound = pack_of([broken_trees["dr17"]], tmp_path / "sound")
+    # The first flush is that of the log's head, which another function writes.
+    flushes, fail, fsync = iter(range(1000)), refusing_fsync(errno.EIO), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (fail if next(flushes) else fsync)(descriptor))
+    with pytest.raises(OSError, match="Input/output error") as failed:
+        pack_of([broken_trees["dr17"]], output)
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert failed.value.filename == str(output / LOG)
+    assert contents(pack_of([broken_trees["dr17"]], output)) == contents(sound)

@@ -190,11 +190,11 @@ def test_comparison_notices_a_wrong_row(whole: Path, monkeypatch: pytest.MonkeyP
 def test_a_file_cut_while_it_is_read(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / NAME
     path.write_bytes(whole.read_bytes())
-    fill = direct._fill
+    fill = direct.fill
 
     def cut_first(descriptor: int, buffer: np.ndarray, offset: int) -> bool:
         os.truncate(path, offset + 1000)
         return fill(descriptor, buffer, offset)
 
-    monkeypatch.setattr(direct, "_fill", cut_first)
+    monkeypatch.setattr(direct, "fill", cut_first)
     assert {record.reason for record in read_apstar(str(path)).records} == {"being_written"}

@@ -9,9 +9,11 @@ import fitsio
 import numpy as np
 import pytest
 
+from apnet_fast.spectra import library
 from apnet_fast.spectra.apstar import read_apstar
 from apnet_fast.spectra.failures import Reason
 from tests.fuzz.apstar import hdus_of, originals
+from tests.fuzz.odd_forms import FORMS, odd
 
 
 def changed(original: bytes, hdu: int, **cards: str) -> bytes:
@@ -105,3 +107,58 @@ def test_values_are_those_of_the_file(path: Path) -> None:
     batch = read_apstar(str(path), direct=False)
     first = struct.unpack(">3f", original[hdus_of(original)[1].data :][:12])
     assert batch.flux[0, :3].tolist() == list(first)
+
+
+def with_card(original: bytes, hdu: int, card: str) -> bytes:
+    """A file with one more card at the end of a header."""
+    end = original.find(b"END".ljust(80), hdus_of(original)[hdu].start)
+    return original[:end] + card.ljust(80).encode() + b"END".ljust(80) + original[end + 160 :]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("key", "value"), [("PCOUNT", "1"), ("PCOUNT", "80"), ("BSCALE", "2.0"), ("BZERO", "1.0")])
+def test_no_form_of_a_card_moves_or_scales_the_pixels(form: str, key: str, value: str, path: Path) -> None:
+    """The library obeys many forms that are not of the standard, and used to shift the pixels without a word."""
+    original = originals()[4]
+    path.write_bytes(original)
+    sound = read_apstar(str(path))
+    for hdu in (0, 1, 2, 3, 9):
+        path.write_bytes(with_card(original, hdu, odd(form, key, value)))
+        both = [read_apstar(str(path), direct=direct) for direct in (True, False)]
+        assert repr(both[0].records) == repr(both[1].records)
+        for batch in both:
+            if batch.records[0].reason is None:
+                assert batch.flux.tobytes() == sound.flux.tobytes()
+                assert batch.error.tobytes() == sound.error.tobytes()
+
+
+@pytest.mark.parametrize(("key", "value"), [("PCOUNT", "1"), ("PCOUNT", "-1"), ("BSCALE", "2.0"), ("BZERO", "1.0")])
+@pytest.mark.parametrize("hdu", [1, 2])
+def test_hierarch_cards_that_the_library_obeys_are_refused(key: str, value: str, hdu: int, path: Path) -> None:
+    reason, text, where = verdict(path, with_card(originals()[0], hdu, f"HIERARCH {key} = {value}"))
+    assert (reason, where) == (Reason.BAD_LAYOUT, hdu)
+    assert f"'HIERARCH {key} = {value}'" in text
+
+
+@pytest.mark.parametrize("value", ["F", "'a'", "1"])
+def test_a_primary_header_has_one_verdict(value: str, path: Path) -> None:
+    for card in (f"HIERARCH PCOUNT = {value}", f"PCOUNT = {value}", f"GCOUNT  == {value}"):
+        assert verdict(path, with_card(originals()[0], 0, card))[0] in (Reason.BAD_LAYOUT, Reason.UNREADABLE)
+
+
+def test_other_hierarch_cards_are_no_harm(path: Path) -> None:
+    for hdu in (0, 1):
+        assert verdict(path, with_card(originals()[0], hdu, "HIERARCH ESO BSCALE = 2.0"))[0] is None
+
+
+def test_pixels_are_the_bytes_behind_the_header(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a form that nobody knows of yet does not change them."""
+    path.write_bytes(originals()[4])
+    sound = read_apstar(str(path))
+    path.write_bytes(with_card(originals()[4], 1, "HIERARCH BSCALE = 2.0"))
+    monkeypatch.setattr(library, "check_cards", lambda *arguments: None)
+    for products in (("star",), ("star", "visit")):
+        batch = read_apstar(str(path), products, direct=False)
+        assert batch.flux.tobytes() == sound.flux[: len(batch)].tobytes()
+    with fitsio.FITS(str(path)) as fits:
+        assert fits[1][0:1, :][0, 100] == 2 * sound.flux[0, 100], "the library itself obeys the card"

@@ -21,6 +21,7 @@ from apnet_fast.spectra.batch import SpectrumBatch
 from apnet_fast.spectra.failures import Reason
 from apnet_fast.spectra.mwm import has_mwm_tables, read_mwm
 from apnet_fast.support.grid import PIXELS
+from tests.fuzz.fits_mutations import joined, split
 from tests.spectra.mwm_files import DTYPES, SDSS_ID, name_of, rows_like, write_mwm
 
 KINDS = ("star", "visit")
@@ -414,3 +415,29 @@ def test_visits_of_the_stack_are_marked(kind: str, apstars: dict[str, SpectrumBa
     assert [record.measured.in_stack for record in records] == [1] + [0] * (len(rows) - 1)
     earlier = read_mwm(str(write_mwm(tmp_path / name_of("visit"), rows))).records
     assert {record.measured.in_stack for record in earlier} == {None}
+
+
+@pytest.mark.parametrize("form", ["HIERARCH {} = {}", "HIERARCH  {}= {}", "{}= {}", "{}={}"])
+@pytest.mark.parametrize(("key", "value"), [("TSCAL", "2.0"), ("TZERO", "1.0")])
+def test_odd_forms_do_not_scale_a_column(
+    form: str, key: str, value: str, apstars: dict[str, SpectrumBatch], tmp_path: Path
+) -> None:
+    """The library obeys them, and used to double the flux."""
+    path = write_mwm(tmp_path / name_of("star"), rows_like(apstars["dr17"], "star"))
+    with fitsio.FITS(str(path)) as fits:
+        column = [name.lower() for name in fits[3].get_colnames()].index("flux") + 1
+    hdus = split(path.read_bytes())
+    hdus[3][0].insert(-1, form.format(f"{key}{column}", value).ljust(80).encode())
+    path.write_bytes(joined(hdus))
+    (record,) = read_mwm(str(path)).records
+    assert (record.reason, record.hdu) == (Reason.BAD_LAYOUT, 3)
+    assert f"{key}{column}" in record.text
+
+
+def test_bytes_behind_the_last_table_may_be_its_rows(apstars: dict[str, SpectrumBatch], tmp_path: Path) -> None:
+    path = write_mwm(tmp_path / name_of("star"), None, rows_like(apstars["dr17"], "star"))
+    content = path.read_bytes()
+    hdus = split(content)
+    start = len(content) - len(hdus[4][1])
+    path.write_bytes(content[:start] + bytes(2880) + content[start:])
+    assert [record.reason for record in read_mwm(str(path)).records] == [Reason.BAD_LAYOUT]

@@ -13,7 +13,7 @@ import pytest
 
 from apnet_fast.support import notices
 from apnet_fast.support.errors import UsageError
-from apnet_fast.support.files import check_folder_of, check_output_folder, write_json, written_whole
+from apnet_fast.support.files import append_line, check_folder_of, check_output_folder, write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -97,6 +97,39 @@ def test_a_disk_that_fails_stops_with_the_path(code: int, tmp_path: Path, monkey
         write_json(tmp_path / "a.json", {"b": 1})
     assert failed.value.errno == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_are_appended_on_any_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log"
+    append_line(path, b"one")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(os, "fsync", refusing(errno.EINVAL))
+    monkeypatch.setattr(notices, "_warned", set())
+    append_line(path, b"two")
+    append_line(path, b"three")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+    said = capsys.readouterr().err
+    assert (said.count("warning: "), said.count(str(path))) == (1, 1)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_line_that_is_not_on_disk_is_an_error_with_the_path(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(code))
+    with pytest.raises(OSError, match="/log") as failed:
+        append_line(tmp_path / "log", b"one")
+    assert (failed.value.errno, failed.value.filename) == (code, str(tmp_path / "log"))
+
+
+def test_a_disk_that_is_full_is_named_when_a_line_is_appended() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with pytest.raises(OSError, match="/dev/full") as failed:
+        append_line(Path("/dev/full"), b"one")
+    assert failed.value.errno == errno.ENOSPC
 
 
 def test_a_mode_that_cannot_be_set_does_not_matter(
