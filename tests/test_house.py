@@ -94,6 +94,7 @@ ACROSS_MODULES = {
     "catalog/test_cases.py",
     "catalog/test_examples.py",
     "catalog/test_round_trip.py",
+    "cluster/test_left_behind.py",
     "engines/test_demo_weights.py",
     "inputs/test_table_writers.py",
     "networks/test_upstream_vgg.py",

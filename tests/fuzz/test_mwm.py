@@ -6,10 +6,16 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from numpy.typing import NDArray
 
 from apnet_fast.spectra import fits_library
 from apnet_fast.spectra import mwm as reader
+from apnet_fast.spectra.fits_columns import FitsColumn
+from apnet_fast.support.grid import PIXELS
 from tests.fuzz import fits_mutations, mwm
 from tests.fuzz.case import Case, WrongAnswer
 
@@ -39,7 +45,14 @@ def faults(base: Any, folder: Path, mutation: Any, number: int) -> list[str]:
 
 def test_odd_cards_are_no_harm_and_would_be_noticed(base: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert faults(base, tmp_path, fits_mutations._odd_form, 250) == []
+    # As if the reader obeyed such cards: a HIERARCH TSCAL of 2, say.
+    decode = reader.decode
     monkeypatch.setattr(reader, "check_cards", lambda *arguments: None)
+
+    def doubled(column: FitsColumn, rows: NDArray[np.uint8]) -> pa.Array:
+        return pa.FixedSizeListArray.from_arrays(pc.multiply(decode(column, rows).flatten(), 2), PIXELS)
+
+    monkeypatch.setattr(reader, "decode", doubled)
     assert any("other flux or error" in fault for fault in faults(base, tmp_path, fits_mutations._odd_form, 250))
 
 

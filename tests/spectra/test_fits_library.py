@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fitsio
-import numpy as np
 import pytest
 
 from apnet_fast.spectra import SpectrumBatch, fits_library, read_spectra
@@ -104,15 +103,6 @@ def test_messages_are_forgotten_after_an_error_too(tmp_path: Path) -> None:
     assert fitsio.read_header(str(plain(tmp_path)))["SIMPLE"]
 
 
-def test_names_of_columns_may_be_in_lower_case(tmp_path: Path) -> None:
-    rows = np.zeros(1, [("Flux", "f4")])
-    with fitsio.FITS(str(tmp_path / "a.fits"), "rw") as made:
-        made.write(rows)
-    for lower, name in ((True, "flux"), (False, "Flux")):
-        with (tmp_path / "a.fits").open("rb") as file, library_fits(file, lower=lower) as fits:
-            assert fits[1].read().dtype.names == (name,)
-
-
 def failure_of(path: Path, check: Callable[..., object]) -> ReadFailure:
     with path.open("rb") as file, library_fits(file) as fits, pytest.raises(ReadFailure) as caught:
         check(file, fits)
@@ -132,7 +122,7 @@ def test_a_header_is_returned_whole(tmp_path: Path) -> None:
 
 def test_bytes_behind_the_end(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(originals()[0] + bytes(2880))
-    assert failure_of(tmp_path / NAME, check_end).text == "the 2880 bytes behind HDU 9 are no HDU"
+    assert failure_of(tmp_path / NAME, check_end).text == "the 2880 bytes behind HDU 9 are not an HDU"
 
 
 def test_a_header_without_end_is_refused_before_it_is_looked_at(tmp_path: Path) -> None:
