@@ -46,7 +46,7 @@ _METADATA = "__metadata__"
 Kind = TypeVar("Kind")
 Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 Words = Annotated[str, msgspec.Meta(max_length=10_000)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Three = msgspec.Meta(min_length=3, max_length=3)
 
 
@@ -80,7 +80,7 @@ class WeightsMetadata(msgspec.Struct, frozen=True):
     architecture: dict[str, Any]
     labels: LabelValues
     origin: Words
-    source_sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+    source_sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
     left_out: Annotated[list[Words], msgspec.Meta(max_length=10_000)]
     content_sha256: Sha256 | None = None
     flux_unit: Words = FLUX_UNIT

@@ -55,14 +55,14 @@ _SPECTRUM = pa.list_(pa.float32(), PIXELS)
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _SpectraOfAFile = Annotated[int, msgspec.Meta(ge=0, le=MOST_SPECTRA)]
 # A plain name: a manifest must not reach outside of its folder.
-FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.arrow$")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.arrow\Z")]
 
 
 @dataclass(frozen=True)
 class PackedFile:
     """Describe one file in the manifest: its checksum, its size in bytes, and its number of coadds and visits."""
 
-    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
     bytes: Number
     star: _SpectraOfAFile
     visit: _SpectraOfAFile
