@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo demo-weights test test-fast test-lower-isa lint docs clean
+.PHONY: demo demo-weights test test-fast test-lower-isa test-kernels lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m apnet_fast.demo --output demo
@@ -48,6 +48,11 @@ LOWER_ISA = APNET_FAST_TEST_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA
 NUMERICAL = tests/engines tests/recipes tests/networks tests/backends tests/kernels tests/test_api.py tests/test_reprocess.py
 test-lower-isa: $(VENV)/installed-dev
 	$(LOWER_ISA) $(PYTEST) -n 2 -m "not slow" $(NUMERICAL)
+
+# Every launch of every tuning table compiled for every architecture: no spills, shared memory, matrix instructions.
+# `make test` compiles the tables of sm80, sm90 and sm100 alone.
+test-kernels: $(VENV)/installed-dev
+	$(BIN)/python -W ignore -m benchmarks.kernels --compile-only
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,16 +24,22 @@ _RESULTS = Path(__file__).parent / "results"
 _DRAWS = 20
 
 
-def compile_shipped() -> Iterator[tuple[str, Compiled]]:
-    """Yield (table, compiled launch) for every table on its own architecture, and for the generic table on all."""
+def compile_shipped(tables: Sequence[str] = ()) -> Iterator[tuple[str, Compiled]]:
+    """Yield (table, compiled launch) for every table on its own architecture, and for the generic table on all.
+
+    tables: those to compile, all if there is none. Raises BadParameter for a table that is not shipped.
+    """
     # Kernels defined while the interpreter is on cannot be compiled.
     os.environ.pop("TRITON_INTERPRET", None)
     from apnet_fast.kernels.aot import ARCHITECTURES, compile_launches, launches
     from apnet_fast.kernels.tuning import GENERIC, shipped
 
+    if unknown := set(tables) - shipped().keys():
+        raise typer.BadParameter(f"no table {', '.join(sorted(unknown))}; there are {', '.join(shipped())}")
     wanted = [
         (name, launch, architecture)
         for name, tuning in shipped().items()
+        if not tables or name in tables
         for architecture in (ARCHITECTURES if name == GENERIC else (name,))
         for launch in launches(tuning)
     ]
@@ -136,6 +142,9 @@ def print_changes() -> None:
 @app.command()
 def main(
     compile_only: Annotated[bool, typer.Option("--compile-only", help="Compile and print; run nothing.")] = False,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Table to compile, such as sm90; may be repeated.", show_default="all")
+    ] = None,
     model: Annotated[
         bool,
         typer.Option(
@@ -162,14 +171,14 @@ def main(
     if not as_json:
         print(line.format("table", "arch", "kernel", "config", "registers", "spills", "shared", "MMA", ""))
     faults = 0
-    for table, kernel in compile_shipped():
+    for name, kernel in compile_shipped(table or ()):
         faults += len(kernel.faults)
         if as_json:
-            print(json.dumps({"table": table, **asdict(kernel), "faults": kernel.faults}))
+            print(json.dumps({"table": name, **asdict(kernel), "faults": kernel.faults}))
             continue
         spills, said = kernel.stack + kernel.local, "; ".join(kernel.faults) or kernel.instruction
         row = (kernel.architecture, kernel.label, kernel.config, kernel.registers, spills, kernel.shared, kernel.matrix)
-        print(line.format(table, *row, said), flush=True)
+        print(line.format(name, *row, said), flush=True)
     if faults:
         raise SystemExit(1)
 

@@ -27,10 +27,29 @@ def invoke(*words: str) -> tuple[int, str]:
 @pytest.mark.parametrize(("stack", "status"), [(0, 0), (16, 1)])
 def test_a_spill_fails(stack: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Compiled(**{**vars(SOUND), "stack": stack})
-    monkeypatch.setattr(kernels, "compile_shipped", lambda: iter([("sm90", found)]))
+    monkeypatch.setattr(kernels, "compile_shipped", lambda tables: iter([("sm90", found)]))
     code, said = invoke("--compile-only", "--json")
     assert code == status
     assert bool(json.loads(said)["faults"]) == bool(stack)
+
+
+def test_tables_are_chosen_and_unknown_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled_for: list[str] = []
+
+    def compile_launches(wanted: list[tuple[Launch, str]]) -> Iterator[Compiled]:
+        compiled_for.extend(architecture for _, architecture in wanted)
+        return iter([SOUND] * len(wanted))
+
+    monkeypatch.setattr(aot, "launches", lambda tuning: [Launch("conv 64-64", None, {}, {}, {}, 1)])
+    monkeypatch.setattr(aot, "compile_launches", compile_launches)
+    assert invoke("--compile-only", "--table", "sm90", "--table", "sm80")[0] == 0
+    assert sorted(compiled_for) == ["sm80", "sm90"]
+    compiled_for.clear()
+    assert invoke("--compile-only")[0] == 0
+    assert sorted(compiled_for) == sorted(["sm80", "sm90", "sm100", *aot.ARCHITECTURES])
+    code, said = invoke("--compile-only", "--table", "sm75")
+    assert code == 2
+    assert "no table sm75" in said
 
 
 def test_without_a_gpu_nothing_is_timed() -> None:
