@@ -50,7 +50,11 @@ def _in_folder(folder_and_files: tuple[str, list[str]]) -> Iterable[str]:
     folder, files = folder_and_files
     try:
         there = set(os.listdir(folder or "."))
-    except (FileNotFoundError, NotADirectoryError):
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        ValueError,
+    ):  # or a name that none can have: NUL, half a surrogate pair
         return files
     except OSError:  # a folder that may be entered but not listed
         there = {os.path.basename(path) for path in map(_looked_for, files)}

@@ -68,3 +68,11 @@ def test_folders_that_cannot_be_listed_may_be_entered(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "listdir", refuse)
     names = [str(tmp_path / name) for name in ("a.fits", "b.fits", "c.fits")]
     assert [os.path.basename(name) for name in names_on_disk(names)] == ["a.fits.gz", "b.fits", "c.fits"]
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"])
+def test_names_that_no_file_can_have_are_not_there(odd: str, tmp_path: Path) -> None:
+    (tmp_path / "a.fits.gz").touch()
+    files = [f"{tmp_path}/{odd}/a.fits", f"{tmp_path}/{odd}.fits", f"{tmp_path}/a.fits"]
+    assert names_on_disk(files) == [*files[:2], f"{tmp_path}/a.fits.gz"]
+    assert look_for(files[:2]).missing == tuple(files[:2])
