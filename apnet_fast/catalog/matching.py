@@ -131,11 +131,10 @@ class Matcher:
         ]
         found = self._match_names(product, known)
         # Files of single epochs have the MJD behind the name of the star: their row is that of the star at best.
-        of_epochs = [(i, _without_epoch(known[i])) for i in np.flatnonzero(found.source < 0)]
-        epochs = [i for i, parts in of_epochs if parts != known[i]]
-        if epochs:
-            of_stars = [parts for i, parts in of_epochs if parts != known[i]]
-            part = self._match_names(product, of_stars)
+        unmatched = ((i, _without_epoch(known[i])) for i in np.flatnonzero(found.source < 0))
+        of_stars = {i: parts for i, parts in unmatched if parts != known[i]}
+        if of_stars:
+            epochs, part = list(of_stars), self._match_names(product, list(of_stars.values()))
             found.source[epochs], found.ambiguous[epochs] = part.source, found.ambiguous[epochs] | part.ambiguous
         found.ambiguous[found.source >= 0] = False
         return found

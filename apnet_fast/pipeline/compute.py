@@ -56,10 +56,14 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """A batch in the engine. labels: waits for them; seconds: what handing it over cost."""
+    """A batch in the engine. labels: waits for them; seconds: what handing it over cost.
+
+    worthless: bool (n,), spectra for which the weights mean nothing; None is none.
+    """
 
     batch: _Batch
     photometry: NDArray[np.float32] | None
+    worthless: NDArray[np.bool_] | None
     labels: Callable[[], Labels]
     seconds: float
 
@@ -245,6 +249,7 @@ class Computer:
         self.on_batch(Done(batch.shard, batch.files, len(spectra), len(spectra) - int(usable.sum())))
         with self.times.measure("engine") as timer:
             photometry = None if batch.matches is None else batch.matches.table.photometry(batch.matches)
+            worthless = self._unreliable(spectra.records)
             labels = self.net.submit_labels(
                 spectra.flux,
                 spectra.error,
@@ -253,9 +258,9 @@ class Computer:
                 seed=self.settings.seed,
                 usable=usable,
                 photometry=photometry,
-                unreliable=self._unreliable(spectra.records),
+                unreliable=worthless,
             )
-        return _UnderWay(batch, photometry, labels, timer.seconds)
+        return _UnderWay(batch, photometry, worthless, labels, timer.seconds)
 
     def _finished(self, done: _UnderWay, shard: _Computed) -> _Computed:
         """Wait for a batch's labels and add them to its shard."""
@@ -264,8 +269,7 @@ class Computer:
             labels = done.labels()
         incomplete = self.net.recipe.incomplete_photometry(done.photometry, len(spectra))
         flux = self.net.count(spectra.flux, labels, spectra.usable, self.settings.draws)
-        worthless = self._unreliable(spectra.records)
-        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete, flux, worthless)
+        shard.add(done.batch, labels, done.seconds + timer.seconds, incomplete, flux, done.worthless)
         self.times.spectra += len(spectra)
         return shard
 

@@ -42,6 +42,10 @@ def outputs(network: TileNetwork, flux: np.ndarray, error: np.ndarray, keys: np.
     return tile.outputs.numpy()
 
 
+def spectra_and_keys(spectra: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return (*ordinary_spectra(np.random.default_rng(0), spectra, 50, PIXELS), noise_keys(0, "ab"[:spectra]))
+
+
 def tile_network(checkpoint: Checkpoint, recipe: str, spectra: int, draws: int = DRAWS, group: int = 4) -> TileNetwork:
     tuning = small_tiles(tile_rows=spectra * (1 + draws), group_rows=group)
     return TileNetwork(checkpoint, RECIPES[recipe], tuning, torch.device("cpu"), PIXELS, draws)
@@ -67,7 +71,7 @@ def test_labels_move_by_little_at_any_noise(recipe: str, small_checkpoint: Check
 
 def test_every_kernel_is_its_twin_and_a_wrong_one_is_seen(small_checkpoint: Checkpoint) -> None:
     network = tile_network(small_checkpoint, "astra-0.6", 2, 3)
-    given = (*ordinary_spectra(np.random.default_rng(0), 2, 50, PIXELS), noise_keys(0, "ab"))
+    given = spectra_and_keys(2)
     folded = fold_v3(small_checkpoint, PIXELS)
     errors = kernel_errors(network, folded, RECIPES["astra-0.6"], *given)
     assert {"noise, floor, log, clip", "stem", "block 0 conv1", "block 1 conv2 clean", "pool"} < set(errors)
@@ -86,7 +90,7 @@ def test_a_fault_in_one_draw_of_one_group_is_seen(
     draw: int, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tile_network(small_checkpoint, "dr19", 1, 5, group=2)
-    given = (*ordinary_spectra(np.random.default_rng(0), 1, 50, PIXELS), noise_keys(0, "a"))
+    given = spectra_and_keys(1)
     right = network.compute_group
 
     def wrong_in_one(first: int) -> None:
@@ -107,7 +111,7 @@ def test_wrong_features_of_a_tile_are_seen_though_the_groups_are_computed_again(
     draw: int, small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tile_network(small_checkpoint, "dr19", 1, 5, group=2)
-    given = (*ordinary_spectra(np.random.default_rng(0), 1, 50, PIXELS), noise_keys(0, "a"))
+    given = spectra_and_keys(1)
     compute = network.compute
 
     def wrong(*tile: object) -> None:
@@ -125,7 +129,7 @@ def test_a_fault_in_the_last_clean_spectrum_alone_is_seen(
     small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tile_network(small_checkpoint, "dr19", 2, 1)
-    given = (*ordinary_spectra(np.random.default_rng(0), 2, 50, PIXELS), noise_keys(0, "ab"))
+    given = spectra_and_keys(2)
     compute = network.compute
 
     def wrong_at_the_end(*tile: object) -> None:
